@@ -1,0 +1,188 @@
+/* What one shipit.yml says, validated, with defaults filled in. Plain data; made by
+ * inventory_load, freed by inventory_release, never changed after. docs/inventory.md is the
+ * reference for people.
+ *
+ * Everything here is what the file says, not what runs anywhere: resolving images, hosts and ports
+ * against the world is the work of deploy/. */
+#ifndef SHIPIT_INVENTORY_INVENTORY_H
+#define SHIPIT_INVENTORY_INVENTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+/* Where a value stands: `line` and `column` count from 1; 0 is "not from a file". */
+struct position {
+	const char *file; /* owned by the inventory */
+	int line;
+	int column;
+};
+
+enum host_key_policy { HOST_KEYS_STRICT, HOST_KEYS_ACCEPT_NEW };
+enum ssh_transport { TRANSPORT_AUTO, TRANSPORT_LIBSSH2, TRANSPORT_OPENSSH };
+
+struct ssh_settings {
+	char *user;   /* NULL: what ssh's own configuration says */
+	char *config; /* as `ssh -F`; "~/" expanded and made absolute; NULL: ssh's default */
+	enum ssh_transport transport;
+	enum host_key_policy host_keys;
+};
+
+struct engine_settings {
+	char *command; /* "docker", "podman" or a path; default "docker" */
+	bool sudo;     /* run it by `sudo -n` */
+};
+
+struct host {
+	char *name;	/* as written, after ranges are expanded */
+	char *address;	/* host name or address to connect to; NULL: `name` (ssh's config resolves it) */
+	char *user;	/* NULL: ssh_settings.user */
+	int port;	/* 0: ssh's configuration, else 22 */
+	char *host_key; /* "ssh-ed25519 AAAA...": the only key accepted; NULL: known_hosts */
+	struct strv tags;
+	struct pairs environment; /* for containers on this host */
+	struct engine_settings engine;
+	struct position pos;
+};
+
+/* A published port. Ranges are expanded: one of these for each port. */
+struct port {
+	char *host_ip;	/* NULL: all addresses */
+	int host_port;	/* 0: the engine picks one */
+	int container_port;
+	char protocol[8]; /* "tcp", "udp", "sctp" */
+};
+
+enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS };
+
+struct volume {
+	enum volume_kind kind;
+	char *source; /* named: its key in the file; bind: absolute path on the host; NULL: anonymous */
+	char *target; /* absolute path in the container */
+	bool read_only;
+};
+
+struct healthcheck {
+	bool set;
+	bool disable;
+	struct strv test; /* as in Docker: ["CMD", ...], ["CMD-SHELL", "..."] */
+	int64_t interval_ms, timeout_ms, start_period_ms; /* 0: the engine's default */
+	int retries;					  /* 0: the engine's default */
+};
+
+struct ready {
+	int64_t running_ms; /* must have stayed up so long; default 3000 */
+	bool healthy;	    /* wait for the healthcheck, also the image's own; default: when there is one */
+	bool healthy_set;   /* the file says `healthy` itself */
+	int64_t timeout_ms; /* for all of it; default 60000 */
+};
+
+struct build {
+	bool set;
+	char *context;	  /* absolute path on the laptop */
+	char *dockerfile; /* absolute path; NULL: the engine's default */
+	struct pairs args; /* value NULL: from the caller's environment */
+};
+
+struct service {
+	char *name;
+	char *image; /* NULL only with build: then PROJECT-SERVICE is what is built */
+	struct build build;
+	struct strv hosts; /* names, globs, tag:NAME; empty: all of the environment's */
+	struct port *ports;
+	size_t n_ports;
+	struct pairs environment; /* env_file first, then `environment`, over it */
+	struct volume *volumes;
+	size_t n_volumes;
+	struct strv devices;  /* "HOST[:CONTAINER[:rwm]]" */
+	struct strv networks; /* keys; empty: "default" */
+	bool has_command, has_entrypoint; /* set though perhaps empty: `command: []` */
+	struct strv command;	/* a string is split as a shell would, as Compose does */
+	struct strv entrypoint;
+	struct pairs labels;
+	char *restart; /* "always" (default), "no", "unless-stopped", "on-failure", "on-failure:N" */
+	char *user;    /* NULL: the image's */
+	struct healthcheck healthcheck;
+	int64_t stop_grace_ms; /* default 10000 */
+	struct ready ready;
+	int retain; /* releases kept, current one included; default 3, at least 1 */
+	struct position pos, image_pos;
+};
+
+/* A network or volume of the top level; those that services name without an entry get one. */
+struct resource {
+	char *key;
+	char *name;    /* what it is called on the host when `name:` says so; NULL: PREFIX.KEY */
+	bool external; /* must be there already */
+	struct position pos;
+};
+
+struct environment {
+	char *name;
+	char *prefix_name; /* `name:`: replaces PROJECT.ENVIRONMENT as prefix; NULL: not said */
+	struct strv hosts;    /* patterns */
+	struct strv services; /* empty: all */
+	struct pairs environment;
+	struct position pos;
+};
+
+struct inventory {
+	char *path; /* of the file, absolute */
+	char *dir;  /* its folder, absolute: relative paths are meant from here */
+	char *project;
+	struct ssh_settings ssh;
+	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
+	char *registry; /* "HOST:PORT" */
+	struct host *hosts;
+	size_t n_hosts;
+	struct environment *environments;
+	size_t n_environments;
+	struct service *services;
+	size_t n_services;
+	struct resource *networks;
+	size_t n_networks;
+	struct resource *volumes;
+	size_t n_volumes;
+	struct strv files; /* owns the file names that positions point to */
+};
+
+/* One mistake. `text` says what is wrong and what was expected; `hint` may name the nearest key. */
+struct problem {
+	struct position pos;
+	char *text;
+	char *hint; /* or NULL */
+};
+
+struct problems {
+	struct problem *v;
+	size_t n;
+	char **files; /* internal: names the positions point to */
+	size_t n_files;
+};
+
+/* Read and validate `path`. All mistakes are collected, in the order of the file, each once; with
+ * any, returns -1 with err of kind ERROR_INVENTORY ("shipit.yml has 3 mistakes") and *ret NULL.
+ * A file that cannot be read is one error and no problems. */
+int inventory_load(const char *path, struct inventory **ret, struct problems *problems,
+    struct error *err);
+void inventory_free(struct inventory *inventory);
+void problems_release(struct problems *problems);
+
+const struct environment *inventory_environment(const struct inventory *inv, const char *name);
+const struct service *inventory_service(const struct inventory *inv, const char *name);
+const struct host *inventory_host(const struct inventory *inv, const char *name);
+
+/* The environment's hosts in the file's order, each once. `ret` is malloc'ed, its elements are
+ * borrowed. A pattern that matches nothing was a problem at load already. */
+int inventory_hosts_of(const struct inventory *inv, const struct environment *env,
+    const struct host ***ret, size_t *ret_n, struct error *err);
+/* Does this service run on this host in this environment? */
+bool inventory_runs_on(const struct inventory *inv, const struct environment *env,
+    const struct service *service, const struct host *host);
+
+/* "shop.prod", or what the environment's `name:` says; malloc'ed, NULL when out of memory. */
+char *inventory_prefix(const struct inventory *inv, const struct environment *env);
+
+#endif

@@ -1,0 +1,92 @@
+/* An SSH session to one host, as plain descriptors and Unix sockets.
+ *
+ * One I/O thread per session is the only caller of libssh2; everything here may be called from any
+ * other thread and may block, until its deadline, `cancel_fd` or the session's end. What the
+ * session gives out are ordinary descriptors and socket paths in a private folder (0700), so the
+ * caller may block in libcurl, in a prompt, anywhere, while tunnel, rekeying and heartbeats go on.
+ *
+ * A session ends by session_close, by the link's death, or by cancel; then every descriptor it
+ * gave out reads EOF, and every call returns session_lost's error. */
+#ifndef SHIPIT_TRANSPORT_SSH_SESSION_H
+#define SHIPIT_TRANSPORT_SSH_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+struct session;
+
+/* Asks a person: the text is shown, the answer is malloc'ed (wiped and freed by the caller), NULL
+ * when nobody can be asked. Called from the thread that called session_open; may be called by
+ * several sessions at once: the callee shows one prompt at a time. */
+typedef char *session_prompt_fn(void *context, const char *host, const char *text, bool echo);
+/* One line for -v / -vv. */
+typedef void session_log_fn(void *context, int level, const char *text);
+
+struct session_target {
+	const char *name;     /* as the inventory calls it: for messages and for `ssh -G` */
+	const char *address;  /* NULL: name */
+	const char *user;     /* NULL: ssh's configuration */
+	int port;	      /* 0: ssh's configuration */
+	const char *host_key; /* pinned "TYPE BASE64"; NULL: known_hosts */
+	const char *config;   /* as `ssh -F`; NULL: ssh's default */
+	bool accept_new;      /* unknown host keys are added instead of refused */
+	int connect_timeout_ms; /* TCP, key exchange and login together; 0: 30 s */
+	const char *run_dir;  /* private folder for sockets, exists, short (socket paths: 100 bytes) */
+	int cancel_fd;	      /* readable: give up at once; -1: none */
+	session_prompt_fn *prompt;
+	session_log_fn *log;
+	void *context; /* of prompt and log */
+};
+
+/* Connect, verify the host key, log in; in this order: nothing is sent to a host whose key is not
+ * right. ERROR_UNREACHABLE, ERROR_HOST_KEY (message with both fingerprints, hint how to mend),
+ * ERROR_AUTH (which ways were tried), ERROR_TIMEOUT (names the phase), ERROR_CANCELLED. */
+int session_open(const struct session_target *target, struct session **ret, struct error *err);
+
+/* "deploy@10.0.0.9:2222": for messages. */
+const char *session_describe(const struct session *session);
+/* The name of the user we logged in as. */
+const char *session_user(const struct session *session);
+
+/* A program on the host. `command` goes to the login shell as it is. */
+struct session_exec {
+	int in, out, err; /* our ends; close `in` to send EOF. Owned by the caller */
+	uint64_t id;	  /* for session_exec_wait */
+};
+int session_exec(struct session *session, const char *command, struct session_exec *ret,
+    struct error *err);
+/* Wait for its end, until `deadline_ms`. `ret_status`: exit code, or 128 + signal. Its descriptors
+ * stay the caller's. To be called once for each exec, or never. */
+int session_exec_wait(struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status,
+    struct error *err);
+
+/* Remote forward: the host listens on 127.0.0.1 at a port of its own choosing, and each connection
+ * that arrives there is connected here to `target`: a Unix socket's path (starts with '/') or
+ * "HOST:PORT". The hint of a refusal names the server settings to look at. */
+int session_forward_remote(struct session *session, const char *target, int *ret_port,
+    struct error *err);
+int session_forward_cancel(struct session *session, int port, struct error *err);
+/* Bytes that went through it, from here to the host and back. 0 for an unknown port. */
+void session_forward_stats(struct session *session, int port, uint64_t *ret_sent,
+    uint64_t *ret_received);
+
+/* Local forward: a Unix socket here; each connection to it is a channel of its own that leads to
+ * `to` there: a Unix socket's path, "HOST:PORT", or with `is_command` the stdio of a program.
+ * `ret_path` is malloc'ed; the socket is gone with the session. */
+int session_forward_local(struct session *session, const char *to, bool is_command, char **ret_path,
+    struct error *err);
+
+/* Has the link died? Then -1 and `err` says when and why. Never blocks. */
+int session_lost(struct session *session, struct error *err);
+/* Readable once the session has ended, for poll. */
+int session_lost_fd(const struct session *session);
+
+/* End it in an orderly way within 2 s, whatever state it is in: join its thread, close and unlink
+ * everything. Takes NULL. */
+void session_close(struct session *session);
+
+#endif
