@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define PRINTF_LIKE(fmt_arg, first) __attribute__((__format__(printf, fmt_arg, first)))
-#define UNUSED                     __attribute__((unused))
-#define ARRAY_SIZE(a)              (sizeof(a) / sizeof((a)[0]))
+#define UNUSED			    __attribute__((unused))
+#define ARRAY_SIZE(a)		    (sizeof(a) / sizeof((a)[0]))
 
 /* Variables that free themselves at the end of their scope:
  *   CLEANUP_FREE char *name = NULL;  CLEANUP_CLOSE int fd = -1;
@@ -27,7 +27,7 @@ static inline void cleanup_close(const int *fd)
 #define CLEANUP_CLOSE __attribute__((cleanup(cleanup_close)))
 
 #define steal_ptr(p)                                                                               \
-	({                                                                                         \
+	__extension__({                                                                            \
 		__typeof__(p) stolen_ = (p);                                                       \
 		(p) = NULL;                                                                        \
 		stolen_;                                                                           \

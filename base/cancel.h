@@ -13,7 +13,10 @@ struct cancel {
 	int write_fd;
 };
 
-#define CANCEL_INIT {-1, -1}
+#define CANCEL_INIT                                                                                \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
 
 int cancel_init(struct cancel *cancel, struct error *err);
 void cancel_fire(const struct cancel *cancel);

@@ -15,28 +15,28 @@
 
 enum error_kind {
 	ERROR_NONE = 0,
-	ERROR_FAILED,      /* it was tried and did not work */
-	ERROR_USAGE,       /* the command line */
+	ERROR_FAILED,	   /* it was tried and did not work */
+	ERROR_USAGE,	   /* the command line */
 	ERROR_INVENTORY,   /* shipit.yml or a file it names */
 	ERROR_UNREACHABLE, /* no connection to the host, or it was lost */
-	ERROR_HOST_KEY,    /* the host's key is unknown, changed or revoked */
-	ERROR_AUTH,        /* the host refused every way to log in */
-	ERROR_LOCKED,      /* another rollout holds the lock */
+	ERROR_HOST_KEY,	   /* the host's key is unknown, changed or revoked */
+	ERROR_AUTH,	   /* the host refused every way to log in */
+	ERROR_LOCKED,	   /* another rollout holds the lock */
 	ERROR_NOT_FOUND,   /* the engine, registry or file says there is no such thing */
-	ERROR_CONFLICT,    /* the engine says a name or port is taken */
-	ERROR_PROTOCOL,    /* the far side said something that makes no sense */
-	ERROR_TIMEOUT,     /* a deadline passed */
+	ERROR_CONFLICT,	   /* the engine says a name or port is taken */
+	ERROR_PROTOCOL,	   /* the far side said something that makes no sense */
+	ERROR_TIMEOUT,	   /* a deadline passed */
 	ERROR_CANCELLED,   /* the user asked to stop */
-	ERROR_DOWN,        /* a service is down and could not be brought back */
-	ERROR_MEMORY,      /* out of memory */
-	ERROR_SYSTEM,      /* a system call failed */
+	ERROR_DOWN,	   /* a service is down and could not be brought back */
+	ERROR_MEMORY,	   /* out of memory */
+	ERROR_SYSTEM,	   /* a system call failed */
 };
 
 struct error {
 	enum error_kind kind;
-	int code;	 /* errno, or the HTTP status, where there is one; else 0 */
-	char *message;	 /* what and why; never NULL once set (use error_text) */
-	char *hint;	 /* what to do about it, or NULL */
+	int code;      /* errno, or the HTTP status, where there is one; else 0 */
+	char *message; /* what and why; never NULL once set (use error_text) */
+	char *hint;    /* what to do about it, or NULL */
 	int is_static; /* message is not ours to free */
 };
 

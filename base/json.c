@@ -1,0 +1,61 @@
+#include "base/json.h"
+
+#include <string.h>
+
+json_t *json_at(const json_t *root, const char *path)
+{
+	const json_t *at = root;
+
+	while (at != NULL && *path != '\0') {
+		size_t len = strcspn(path, ".");
+		char name[64];
+
+		if (len >= sizeof(name))
+			return NULL;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		at = json_object_get(at, name);
+		path += len;
+		if (*path == '.')
+			path++;
+	}
+	return (json_t *)(uintptr_t)at;
+}
+
+const char *json_str(const json_t *root, const char *path, const char *otherwise)
+{
+	const char *text = json_string_value(json_at(root, path));
+
+	return text != NULL ? text : otherwise;
+}
+
+int64_t json_int(const json_t *root, const char *path, int64_t otherwise)
+{
+	const json_t *value = json_at(root, path);
+
+	return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}
+
+bool json_flag(const json_t *root, const char *path, bool otherwise)
+{
+	const json_t *value = json_at(root, path);
+
+	return json_is_boolean(value) ? json_is_true(value) : otherwise;
+}
+
+char *json_canonical(const json_t *value)
+{
+	return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct error *err)
+{
+	json_error_t where;
+	json_t *value = json_loadb(text, len, JSON_DECODE_ANY, &where);
+
+	if (value == NULL)
+		return error_set(err, ERROR_PROTOCOL, "%s is not valid JSON: %s (line %d)", what,
+		    where.text, where.line);
+	*ret = value;
+	return 0;
+}

@@ -1,0 +1,331 @@
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+
+extern char **environ;
+
+enum { KILL_AFTER_MS = 2000, LINE_MAX_BYTES = 64 * 1024 };
+
+int fd_cloexec(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags < 0 ? -1 : fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+int fd_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static int both_cloexec(int rc, int fds[2])
+{
+	if (rc < 0)
+		return -1;
+	if (fd_cloexec(fds[0]) == 0 && fd_cloexec(fds[1]) == 0)
+		return 0;
+	close(fds[0]);
+	close(fds[1]);
+	return -1;
+}
+
+int fd_pipe(int ret_fds[2])
+{
+#ifdef __linux__
+	return pipe2(ret_fds, O_CLOEXEC);
+#else
+	return both_cloexec(pipe(ret_fds), ret_fds);
+#endif
+}
+
+int fd_socketpair(int ret_fds[2])
+{
+#ifdef SOCK_CLOEXEC
+	(void)both_cloexec;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_fds);
+#else
+	return both_cloexec(socketpair(AF_UNIX, SOCK_STREAM, 0, ret_fds), ret_fds);
+#endif
+}
+
+int fd_write_all(int fd, const void *data, size_t len)
+{
+	const char *at = data;
+
+	while (len > 0) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd slot = {.fd = fd, .events = POLLOUT};
+
+			poll(&slot, 1, -1);
+			continue;
+		}
+		if (n < 0)
+			return -1;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int set_attributes(posix_spawnattr_t *attr, int own_group)
+{
+	sigset_t none, all;
+	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	if (own_group) {
+		flags |= POSIX_SPAWN_SETPGROUP;
+		posix_spawnattr_setpgroup(attr, 0);
+	}
+	posix_spawnattr_setsigmask(attr, &none);
+	posix_spawnattr_setsigdefault(attr, &all);
+	return posix_spawnattr_setflags(attr, flags);
+}
+
+static int set_actions(posix_spawn_file_actions_t *actions, const struct proc_options *options)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 3 && rc == 0; i++)
+		rc = options->fds[i] < 0
+			 ? posix_spawn_file_actions_addopen(
+			       actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0)
+			 : posix_spawn_file_actions_adddup2(actions, options->fds[i], i);
+	if (rc == 0 && options->dir != NULL)
+		rc = posix_spawn_file_actions_addchdir_np(actions, options->dir);
+	return rc;
+}
+
+int proc_spawn(const struct proc_options *options, pid_t *ret_pid, struct error *err)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int rc;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	rc = set_actions(&actions, options);
+	if (rc == 0)
+		rc = set_attributes(&attr, options->own_group);
+	if (rc == 0)
+		rc = posix_spawnp(ret_pid, options->argv[0], &actions, &attr,
+		    (char *const *)(uintptr_t)options->argv,
+		    options->env != NULL ? (char *const *)(uintptr_t)options->env : environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	if (rc == ENOENT)
+		return error_set(err, ERROR_NOT_FOUND, "there is no program %s", options->argv[0]);
+	if (rc != 0)
+		return error_errno(err, rc, "cannot run %s", options->argv[0]);
+	return 0;
+}
+
+static int exit_code(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* waitpid until the deadline: 1 when it has ended. There is no portable descriptor for a child's
+ * end, so the wait sleeps in small steps on the cancel descriptor. */
+static int wait_until(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_status)
+{
+	for (int step = 1;; step = step < 20 ? step * 2 : 20) {
+		struct pollfd slot = {.fd = cancel_fd, .events = POLLIN};
+		int left = clock_left_ms(deadline_ms);
+		int status;
+		pid_t rc = waitpid(pid, &status, WNOHANG);
+
+		if (rc == pid || (rc < 0 && errno != EINTR)) {
+			*ret_status = rc == pid ? exit_code(status) : 127;
+			return 1;
+		}
+		if (left == 0)
+			return 0;
+		if (poll(&slot, 1, left >= 0 && left < step ? left : step) > 0)
+			return 0;
+	}
+}
+
+int proc_wait(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_status, struct error *err)
+{
+	int status = 0;
+
+	if (deadline_ms < 0 && cancel_fd < 0) {
+		pid_t rc;
+
+		while ((rc = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+			continue;
+		*ret_status = rc == pid ? exit_code(status) : 127;
+		return 0;
+	}
+	if (wait_until(pid, deadline_ms, cancel_fd, ret_status))
+		return 0;
+	kill(pid, SIGTERM);
+	if (!wait_until(pid, clock_now_ms() + KILL_AFTER_MS, -1, &status)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	*ret_status = 128 + SIGTERM;
+	if (cancel_fd_fired(cancel_fd))
+		return error_set(err, ERROR_CANCELLED, "interrupted");
+	return error_set(err, ERROR_TIMEOUT, "it took too long");
+}
+
+/* Feeds what two descriptors give to `sink` until both are at their end. */
+typedef int sink_fn(void *context, int which, const char *data, size_t len);
+
+static int drain(int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, void *context)
+{
+	char chunk[16 * 1024];
+	int open_fds = 2;
+
+	while (open_fds > 0) {
+		struct pollfd slots[] = {{.fd = fds[0], .events = POLLIN},
+		    {.fd = fds[1], .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+		int left = clock_left_ms(deadline_ms);
+		int rc = left == 0 ? 0 : poll(slots, 3, left);
+
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc <= 0 || slots[2].revents != 0)
+			return -1;
+		for (int i = 0; i < 2; i++) {
+			ssize_t n;
+
+			if (slots[i].revents == 0)
+				continue;
+			n = read(fds[i], chunk, sizeof(chunk));
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0) {
+				close(fds[i]);
+				fds[i] = -1;
+				open_fds--;
+			} else if (sink(context, i, chunk, (size_t)n) < 0) {
+				return -1;
+			}
+		}
+	}
+	return 0;
+}
+
+static int run_piped(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
+    sink_fn *sink, void *context, int *ret_status, struct error *err)
+{
+	int out[2] = {-1, -1}, errs[2] = {-1, -1}, fds[2], rc;
+	struct proc_options options = {.argv = argv, .dir = dir, .fds = {-1, -1, -1}};
+	pid_t pid;
+
+	if (fd_pipe(out) < 0 || fd_pipe(errs) < 0) {
+		rc = error_errno(err, errno, "cannot make a pipe");
+		if (out[0] >= 0) {
+			close(out[0]);
+			close(out[1]);
+		}
+		return rc;
+	}
+	options.fds[1] = out[1];
+	options.fds[2] = errs[1];
+	rc = proc_spawn(&options, &pid, err);
+	close(out[1]);
+	close(errs[1]);
+	fds[0] = out[0];
+	fds[1] = errs[0];
+	if (rc == 0) {
+		/* A drain cut short leaves the rest to proc_wait, which ends the child. */
+		if (drain(fds, deadline_ms, cancel_fd, sink, context) < 0)
+			deadline_ms = clock_now_ms();
+		rc = proc_wait(pid, deadline_ms, cancel_fd, ret_status, err);
+		if (rc < 0)
+			error_wrap(err, "%s", argv[0]);
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}
+
+static int collect(void *context, int which, const char *data, size_t len)
+{
+	struct proc_result *result = context;
+	struct buf *buf = which == 0 ? &result->out : &result->err;
+	size_t room = buf->max - buf->len;
+
+	return buf_add(buf, data, len < room ? len : room);
+}
+
+int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cancel_fd,
+    struct proc_result *ret, struct error *err)
+{
+	struct proc_result result = {.out = BUF_INIT(max), .err = BUF_INIT(max)};
+
+	if (run_piped(argv, NULL, deadline_ms, cancel_fd, collect, &result, &result.status, err) <
+	    0) {
+		proc_result_release(&result);
+		return -1;
+	}
+	*ret = result;
+	return 0;
+}
+
+void proc_result_release(struct proc_result *result)
+{
+	buf_release(&result->out);
+	buf_release(&result->err);
+}
+
+struct lines {
+	struct buf part[2];
+	proc_line_fn *line;
+	void *context;
+};
+
+static int feed_lines(void *context, int which, const char *data, size_t len)
+{
+	struct lines *lines = context;
+	struct buf *part = &lines->part[which];
+
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] != '\n' && buf_addc(part, data[i]) < 0 && !part->too_long)
+			return -1;
+		if (data[i] == '\n' || part->len == part->max) {
+			lines->line(lines->context, part->data);
+			buf_clear(part);
+		}
+	}
+	return 0;
+}
+
+int proc_run_lines(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
+    proc_line_fn *line, void *context, int *ret_status, struct error *err)
+{
+	struct lines lines = {.part = {BUF_INIT(LINE_MAX_BYTES), BUF_INIT(LINE_MAX_BYTES)},
+	    .line = line,
+	    .context = context};
+	int rc = run_piped(argv, dir, deadline_ms, cancel_fd, feed_lines, &lines, ret_status, err);
+
+	for (int i = 0; i < 2; i++) {
+		if (lines.part[i].len > 0)
+			line(context, lines.part[i].data);
+		buf_release(&lines.part[i]);
+	}
+	return rc;
+}

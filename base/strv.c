@@ -1,0 +1,148 @@
+#include "base/strv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int strv_take(struct strv *list, char *string)
+{
+	char **v = NULL;
+
+	if (string != NULL)
+		v = reallocarray(list->v, list->n + 2, sizeof(*v));
+	if (v == NULL) {
+		free(string);
+		return -1;
+	}
+	v[list->n++] = string;
+	v[list->n] = NULL;
+	list->v = v;
+	return 0;
+}
+
+int strv_add(struct strv *list, const char *string)
+{
+	return strv_take(list, strdup(string));
+}
+
+int strv_addn(struct strv *list, const char *string, size_t len)
+{
+	return strv_take(list, strndup(string, len));
+}
+
+int strv_addf(struct strv *list, const char *format, ...)
+{
+	va_list args;
+	char *text = NULL;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&text, format, args);
+	va_end(args);
+	return strv_take(list, len < 0 ? NULL : text);
+}
+
+int strv_copy(struct strv *to, const struct strv *from)
+{
+	struct strv copy = {0};
+
+	for (size_t i = 0; i < from->n; i++)
+		if (strv_add(&copy, from->v[i]) < 0) {
+			strv_release(&copy);
+			return -1;
+		}
+	strv_release(to);
+	*to = copy;
+	return 0;
+}
+
+int strv_split(struct strv *list, const char *string, const char *separators)
+{
+	for (string += strspn(string, separators); *string != '\0';
+	     string += strspn(string, separators)) {
+		size_t len = strcspn(string, separators);
+
+		if (strv_addn(list, string, len) < 0)
+			return -1;
+		string += len;
+	}
+	return 0;
+}
+
+bool strv_has(const struct strv *list, const char *string)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->v[i], string) == 0)
+			return true;
+	return false;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *list)
+{
+	if (list->n > 1)
+		qsort(list->v, list->n, sizeof(*list->v), compare);
+}
+
+void strv_release(struct strv *list)
+{
+	if (list == NULL)
+		return;
+	for (size_t i = 0; i < list->n; i++)
+		free(list->v[i]);
+	free(list->v);
+	*list = (struct strv){0};
+}
+
+static struct pair *find(const struct pairs *pairs, const char *key)
+{
+	for (size_t i = 0; i < pairs->n; i++)
+		if (strcmp(pairs->v[i].key, key) == 0)
+			return &pairs->v[i];
+	return NULL;
+}
+
+const struct pair *pairs_find(const struct pairs *pairs, const char *key)
+{
+	return find(pairs, key);
+}
+
+int pairs_set(struct pairs *pairs, const char *key, const char *value)
+{
+	char *value_copy = value != NULL ? strdup(value) : NULL;
+	struct pair *pair = find(pairs, key), *v;
+	char *key_copy;
+
+	if (value != NULL && value_copy == NULL)
+		return -1;
+	if (pair != NULL) {
+		free(pair->value);
+		pair->value = value_copy;
+		return 0;
+	}
+	key_copy = strdup(key);
+	v = key_copy != NULL ? reallocarray(pairs->v, pairs->n + 1, sizeof(*v)) : NULL;
+	if (v == NULL) {
+		free(key_copy);
+		free(value_copy);
+		return -1;
+	}
+	pairs->v = v;
+	pairs->v[pairs->n++] = (struct pair){key_copy, value_copy};
+	return 0;
+}
+
+void pairs_release(struct pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		free(pairs->v[i].key);
+		free(pairs->v[i].value);
+	}
+	free(pairs->v);
+	*pairs = (struct pairs){0};
+}
