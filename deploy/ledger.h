@@ -1,0 +1,65 @@
+/* The ledger of one host: docs/formats.md, "The ledger". */
+#ifndef SHIPIT_DEPLOY_LEDGER_H
+#define SHIPIT_DEPLOY_LEDGER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct engine;
+
+enum ledger_kind { LEDGER_DEPLOY, LEDGER_ROLLBACK };
+enum ledger_result { LEDGER_PENDING, LEDGER_COMMITTED, LEDGER_REVERTED, LEDGER_FAILED };
+
+struct ledger_entry {
+	int64_t seq;
+	enum ledger_kind kind;
+	enum ledger_result result;
+	char *service, *rollout, *release;
+	char *previous; /* NULL on the first deploy */
+	char *image, *config;
+	char *by, *from, *at;
+	char *source;  /* NULL: not known */
+	char *error;   /* NULL: none */
+	bool found;
+	json_t *options; /* owned reference */
+};
+
+struct ledger {
+	struct ledger_entry *v; /* ascending by seq, one for each number */
+	size_t n;
+	int newest_version; /* the largest "v" seen */
+};
+
+/* Read it; an absent volume or container gives an empty ledger and *ret_present false. */
+int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, bool *ret_present,
+    struct error *err);
+/* The same from a tar of the folder, for tests and fuzzing. Torn and foreign files are skipped. */
+int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct error *err);
+/* Make volume, image and container where they are missing. */
+int ledger_prepare(struct engine *engine, const char *prefix, const json_t *labels,
+    struct error *err);
+/* Write one entry (its seq decides the name: .pending or .json) and put it into `ledger`. */
+int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
+    const struct ledger_entry *entry, struct error *err);
+
+int64_t ledger_next_seq(const struct ledger *ledger);
+/* The last committed entry of a service; NULL: none. */
+const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service);
+/* The last committed entry of this release of a service; NULL: none. */
+const struct ledger_entry *ledger_release_entry(const struct ledger *ledger, const char *service,
+    const char *release);
+/* The last entry with this number's outcome missing, for a service; NULL: none. */
+const struct ledger_entry *ledger_pending(const struct ledger *ledger, const char *service);
+
+int ledger_entry_copy(struct ledger_entry *to, const struct ledger_entry *from);
+json_t *ledger_entry_json(const struct ledger_entry *entry);
+int ledger_entry_parse(const json_t *json, struct ledger_entry *ret);
+const char *ledger_kind_name(enum ledger_kind kind);
+const char *ledger_result_name(enum ledger_result result);
+void ledger_entry_release(struct ledger_entry *entry);
+void ledger_release(struct ledger *ledger);
+
+#endif
