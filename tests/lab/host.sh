@@ -90,7 +90,7 @@ wait_ssh() {
 		-o LogLevel=QUIET "$@" </dev/null >/dev/null
 }
 
-write_ssh_config() {
+write_ssh_config() (
 	for host in $hosts; do
 		port=$(cat "$dir/$host/port")
 		printf 'Host %s\n\tHostName %s\n\tPort %s\n' "$host" "$(cat "$dir/$host/addr")" "$port"
@@ -115,7 +115,7 @@ write_ssh_config() {
 		done
 	done >"$dir/known_hosts.new"
 	mv "$dir/known_hosts.new" "$dir/known_hosts"
-}
+)
 
 # host_sshd HOST LINE...: sshd takes the first value it reads, so these win.
 host_sshd() {
