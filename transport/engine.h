@@ -39,38 +39,39 @@ int engine_info(struct engine *engine, json_t **ret, struct error *err);
 /* Containers. `id` is an id or a name. */
 int engine_container_list(struct engine *engine, const struct strv *labels, json_t **ret,
     struct error *err); /* all states; `labels`: "key=value" or "key", all must match */
-int engine_container_inspect(struct engine *engine, const char *id, json_t **ret,
-    struct error *err);
-int engine_container_create(struct engine *engine, const char *name, const json_t *body,
-    char **ret_id, struct error *err);
+int engine_container_inspect(
+    struct engine *engine, const char *id, json_t **ret, struct error *err);
+int engine_container_create(
+    struct engine *engine, const char *name, const json_t *body, char **ret_id, struct error *err);
 int engine_container_start(struct engine *engine, const char *id, struct error *err);
 int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err);
-int engine_container_rename(struct engine *engine, const char *id, const char *name,
-    struct error *err);
+int engine_container_rename(
+    struct engine *engine, const char *id, const char *name, struct error *err);
 /* `policy`: "no", "always", "unless-stopped", "on-failure", "on-failure:5" */
-int engine_container_restart_policy(struct engine *engine, const char *id, const char *policy,
-    struct error *err);
+int engine_container_restart_policy(
+    struct engine *engine, const char *id, const char *policy, struct error *err);
 int engine_container_remove(struct engine *engine, const char *id, bool force, struct error *err);
 /* The last `tail` lines of stdout and stderr in the order the engine has them, at most 64 KiB (the
  * end is kept); both the multiplexed and the tty form are understood. */
-int engine_container_logs(struct engine *engine, const char *id, int tail, struct buf *out,
-    struct error *err);
+int engine_container_logs(
+    struct engine *engine, const char *id, int tail, struct buf *out, struct error *err);
 /* A tar of `path`, at most `max` bytes; and a tar unpacked at `path`. */
-int engine_archive_get(struct engine *engine, const char *id, const char *path, struct buf *out,
-    struct error *err);
+int engine_archive_get(
+    struct engine *engine, const char *id, const char *path, struct buf *out, struct error *err);
 int engine_archive_put(struct engine *engine, const char *id, const char *path, const void *tar,
     size_t len, struct error *err);
 
 /* Images. */
 int engine_image_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err);
-int engine_image_list(struct engine *engine, const char *reference_glob, json_t **ret,
-    struct error *err);
+int engine_image_list(
+    struct engine *engine, const char *reference_glob, json_t **ret, struct error *err);
 int engine_image_tag(struct engine *engine, const char *name, const char *repository,
     const char *tag, struct error *err);
 int engine_image_remove(struct engine *engine, const char *name, bool force, struct error *err);
-/* An image without content, for containers that are never started: POST /images/create?fromSrc=-. */
-int engine_image_import_empty(struct engine *engine, const char *repository, const char *tag,
-    struct error *err);
+/* An image without content, for containers that are never started: POST /images/create?fromSrc=-.
+ */
+int engine_image_import_empty(
+    struct engine *engine, const char *repository, const char *tag, struct error *err);
 
 struct engine_progress {
 	uint64_t done;	   /* bytes, added up over the layers known so far */
@@ -88,23 +89,24 @@ struct engine_transfer {
 /* `reference` is "HOST:PORT/NAME:TAG". An error inside the stream is an error of the call. */
 int engine_image_pull(struct engine *engine, const char *reference,
     const struct engine_transfer *transfer, struct error *err);
-/* `ret_digest`: the manifest's digest as the engine reports it (malloc'ed; NULL when it says none) */
+/* `ret_digest`: the manifest's digest as the engine reports it (malloc'ed; NULL when it says none)
+ */
 int engine_image_push(struct engine *engine, const char *reference,
     const struct engine_transfer *transfer, char **ret_digest, struct error *err);
 /* POST /images/load with what `fd` gives. */
-int engine_image_load(struct engine *engine, int fd, const struct engine_transfer *transfer,
-    struct error *err);
+int engine_image_load(
+    struct engine *engine, int fd, const struct engine_transfer *transfer, struct error *err);
 
 /* Networks and volumes. create: no error when it is there already (409). */
-int engine_network_inspect(struct engine *engine, const char *name, json_t **ret,
-    struct error *err);
-int engine_network_create(struct engine *engine, const char *name, const json_t *labels,
-    struct error *err);
+int engine_network_inspect(
+    struct engine *engine, const char *name, json_t **ret, struct error *err);
+int engine_network_create(
+    struct engine *engine, const char *name, const json_t *labels, struct error *err);
 int engine_network_connect(struct engine *engine, const char *network, const char *container,
     const json_t *endpoint, struct error *err);
 int engine_volume_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err);
-int engine_volume_create(struct engine *engine, const char *name, const json_t *labels,
-    struct error *err);
+int engine_volume_create(
+    struct engine *engine, const char *name, const json_t *labels, struct error *err);
 
 /* Follow events (GET /events with these "key=value" filters) from `since` (unix seconds; 0: now):
  * `event` is called with each; a non-zero return ends it. Ends also by cancel or deadline. */
