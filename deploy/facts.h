@@ -8,10 +8,10 @@
 
 #include "base/error.h"
 #include "base/strv.h"
+#include "deploy/keeper.h"
 #include "deploy/ledger.h"
 
 struct engine;
-struct keeper;
 
 /* A container of this prefix. All strings owned. */
 struct container {
@@ -31,16 +31,16 @@ struct container {
 	int stop_grace_s;
 };
 
-/* A published port that somebody holds. */
+/* A published port that a running container holds. */
 struct taken_port {
 	int port;
 	char protocol[8];
 	char *ip;     /* "" all addresses */
-	char *holder; /* container's name; NULL: a program that is no container */
+	char *holder; /* the container's name */
 };
 
 struct facts {
-	char *engine_version, *engine_name; /* "20.10.24", "docker" */
+	char *engine_version; /* "20.10.24" */
 	char *arch;	   /* as images call it: amd64, arm64, ... */
 	char *root_dir;	   /* where the engine keeps its data */
 	int64_t free_bytes; /* there; -1: not known */
@@ -49,9 +49,8 @@ struct facts {
 	size_t n_containers;
 	struct taken_port *ports;
 	size_t n_ports;
+	struct keeper_facts listens; /* and what else the keeper said */
 	struct strv foreign;  /* names of containers that are not this prefix's */
-	struct strv networks; /* names of all networks */
-	struct strv volumes;  /* names of all volumes */
 	struct strv images;   /* "REPOSITORY:TAG" of localhost/shipit/PREFIX.* */
 	struct strv image_ids; /* ids of the images above, same order */
 	struct ledger ledger;
@@ -61,10 +60,15 @@ struct facts {
 /* Read them over an open engine; from the keeper: architecture, disk, clock and listening ports. */
 int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,
     struct facts *ret, struct error *err);
+/* Look at the containers of this prefix again. */
+int facts_refresh(
+    struct engine *engine, const char *prefix, struct facts *facts, struct error *err);
 void facts_release(struct facts *facts);
 
-/* The container that is current for a service, as found.h decides; NULL: none. */
-const struct container *facts_container(const struct facts *facts, const char *service,
-    const char *release);
+/* The container of this release of a service, the running one if there are several; NULL: none. */
+const struct container *facts_container(
+    const struct facts *facts, const char *service, const char *release);
+/* Is there an image with this tag, "localhost/shipit/PREFIX.SERVICE:TAG"? Its id, or NULL. */
+const char *facts_image_id(const struct facts *facts, const char *reference);
 
 #endif

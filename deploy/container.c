@@ -1,0 +1,283 @@
+#include "deploy/container.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "deploy/names.h"
+#include "deploy/options.h"
+
+/* 10 MB x 3: a server's disk is not to be filled by a log (Compose keeps everything). */
+static const char log_size[] = "10m", log_files[] = "3";
+
+enum { NS_PER_MS = 1000000 };
+
+static json_t *labels_of(const struct identity *id, const json_t *options)
+{
+	const json_t *own = json_object_get(options, "labels");
+	json_t *labels = own != NULL ? json_copy((json_t *)(uintptr_t)own) : json_object();
+	const struct {
+		const char *key, *value;
+	} ours[] = {
+	    {LABEL_PREFIX "project", id->project},
+	    {LABEL_PREFIX "environment", id->environment},
+	    {LABEL_PREFIX "prefix", id->prefix},
+	    {LABEL_PREFIX "service", id->service},
+	    {LABEL_PREFIX "release", id->release},
+	    {LABEL_PREFIX "rollout", id->rollout},
+	    {LABEL_PREFIX "image", id->image},
+	    {LABEL_PREFIX "config", id->config},
+	    {LABEL_PREFIX "restart", options_restart(options)},
+	    {LABEL_PREFIX "by", id->by},
+	    {LABEL_PREFIX "at", id->at},
+	    {LABEL_PREFIX "source", id->source},
+	};
+
+	for (size_t i = 0; labels != NULL && i < ARRAY_SIZE(ours); i++)
+		if (ours[i].value != NULL &&
+		    json_object_set_new(labels, ours[i].key, json_string(ours[i].value)) < 0) {
+			json_decref(labels);
+			return NULL;
+		}
+	return labels;
+}
+
+json_t *container_owner_labels(const char *project, const char *environment, const char *prefix)
+{
+	return json_pack("{s:s, s:s, s:s}", LABEL_PREFIX "project", project,
+	    LABEL_PREFIX "environment", environment, LABEL_PREFIX "prefix", prefix);
+}
+
+/* ["KEY=VALUE", ...], sorted as the object's canonical text is, so that a body is reproducible. */
+static json_t *env_array(const json_t *options)
+{
+	json_t *object = json_object_get(options, "environment");
+	CLEANUP_STRV struct strv list = {0};
+	json_t *array = json_array(), *value;
+	const char *key;
+
+	json_object_foreach(object, key, value)
+	{
+		if (strv_addf(&list, "%s=%s", key, json_string_value(value)) < 0)
+			goto fail;
+	}
+	strv_sort(&list);
+	for (size_t i = 0; i < list.n; i++)
+		if (json_array_append_new(array, json_string(list.v[i])) < 0)
+			goto fail;
+	return array;
+fail:
+	json_decref(array);
+	return NULL;
+}
+
+static int put(json_t *object, const char *key, json_t *value)
+{
+	return value == NULL ? -1 : json_object_set_new(object, key, value);
+}
+
+static int add_port(json_t *exposed, json_t *bindings, const char *text)
+{
+	char ip[PORT_IP_SIZE], protocol[8], key[32], host[16] = "";
+	int host_port, container_port;
+	json_t *list;
+
+	if (options_port(text, ip, &host_port, &container_port, protocol) < 0)
+		return -1;
+	snprintf(key, sizeof(key), "%d/%s", container_port, protocol);
+	if (host_port > 0)
+		snprintf(host, sizeof(host), "%d", host_port);
+	if (put(exposed, key, json_object()) < 0)
+		return -1;
+	list = json_object_get(bindings, key);
+	if (list == NULL) {
+		if (put(bindings, key, json_array()) < 0)
+			return -1;
+		list = json_object_get(bindings, key);
+	}
+	return json_array_append_new(
+	    list, json_pack("{s:s, s:s}", "HostIp", ip, "HostPort", host));
+}
+
+static int put_ports(json_t *body, json_t *host, const json_t *options)
+{
+	CLEANUP_JSON json_t *exposed = json_object();
+	CLEANUP_JSON json_t *bindings = json_object();
+	json_t *ports = json_object_get(options, "ports"), *port;
+	size_t i;
+
+	if (json_array_size(ports) == 0)
+		return 0;
+	json_array_foreach(ports, i, port)
+	{
+		if (add_port(exposed, bindings, json_string_value(port)) < 0)
+			return -1;
+	}
+	if (json_object_set(body, "ExposedPorts", exposed) < 0)
+		return -1;
+	return json_object_set(host, "PortBindings", bindings);
+}
+
+/* "SOURCE:TARGET:rw": a bind or named volume goes to Binds as it is, an anonymous one to Volumes. */
+static int put_volumes(json_t *body, json_t *host, const json_t *options)
+{
+	CLEANUP_JSON json_t *binds = json_array();
+	CLEANUP_JSON json_t *anonymous = json_object();
+	json_t *volumes = json_object_get(options, "volumes"), *volume;
+	size_t i;
+
+	json_array_foreach(volumes, i, volume)
+	{
+		const char *text = json_string_value(volume);
+		int rc;
+
+		if (text[0] == ':') {
+			CLEANUP_FREE char *target = strndup(text + 1, strcspn(text + 1, ":"));
+
+			rc = target == NULL ? -1 : put(anonymous, target, json_object());
+		} else {
+			rc = json_array_append(binds, volume);
+		}
+		if (rc < 0)
+			return -1;
+	}
+	if (json_array_size(binds) > 0 && json_object_set(host, "Binds", binds) < 0)
+		return -1;
+	return json_object_size(anonymous) > 0 ? json_object_set(body, "Volumes", anonymous) : 0;
+}
+
+static int put_devices(json_t *host, const json_t *options)
+{
+	CLEANUP_JSON json_t *list = json_array();
+	json_t *devices = json_object_get(options, "devices"), *device;
+	size_t i;
+
+	json_array_foreach(devices, i, device)
+	{
+		CLEANUP_STRV struct strv parts = {0};
+
+		if (strv_split(&parts, json_string_value(device), ":") < 0 || parts.n != 3 ||
+		    json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s}", "PathOnHost", parts.v[0], "PathInContainer",
+			    parts.v[1], "CgroupPermissions", parts.v[2])) < 0)
+			return -1;
+	}
+	return json_array_size(list) > 0 ? json_object_set(host, "Devices", list) : 0;
+}
+
+static int put_healthcheck(json_t *body, const json_t *options)
+{
+	static const struct {
+		const char *from, *to;
+		json_int_t factor;
+	} numbers[] = {
+	    {"interval_ms", "Interval", NS_PER_MS},
+	    {"timeout_ms", "Timeout", NS_PER_MS},
+	    {"start_period_ms", "StartPeriod", NS_PER_MS},
+	    {"retries", "Retries", 1},
+	};
+	const json_t *check = json_object_get(options, "healthcheck");
+	CLEANUP_JSON json_t *all = json_object();
+
+	if (check == NULL)
+		return 0;
+	if (json_flag(check, "disable", false)) {
+		if (put(all, "Test", json_pack("[s]", "NONE")) < 0)
+			return -1;
+	} else if (json_object_get(check, "test") != NULL &&
+	    json_object_set(all, "Test", json_object_get(check, "test")) < 0) {
+		return -1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		json_int_t value = json_int(check, numbers[i].from, 0);
+
+		if (value > 0 &&
+		    put(all, numbers[i].to, json_integer(value * numbers[i].factor)) < 0)
+			return -1;
+	}
+	return json_object_set(body, "Healthcheck", all);
+}
+
+static int put_process(json_t *body, const json_t *options)
+{
+	static const struct {
+		const char *from, *to;
+	} members[] = {{"command", "Cmd"}, {"entrypoint", "Entrypoint"}, {"user", "User"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		json_t *value = json_object_get(options, members[i].from);
+
+		if (value != NULL && json_object_set(body, members[i].to, value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int container_networks(const struct identity *identity, const json_t *options, struct strv *ret,
+    struct error *err)
+{
+	json_t *networks = json_object_get(options, "networks"), *network;
+	CLEANUP_STRV struct strv list = {0};
+	size_t i;
+
+	json_array_foreach(networks, i, network)
+	{
+		if (strv_add(&list, json_string_value(network)) < 0)
+			return error_memory(err);
+	}
+	if (list.n == 0 && strv_take(&list, name_default_network(identity->prefix)) < 0)
+		return error_memory(err);
+	*ret = list;
+	list = (struct strv){0};
+	return 0;
+}
+
+json_t *container_endpoint(const struct identity *identity)
+{
+	return json_pack("{s:[s]}", "Aliases", identity->service);
+}
+
+static int put_network(
+    json_t *body, json_t *host, const struct identity *identity, const json_t *options)
+{
+	CLEANUP_STRV struct strv networks = {0};
+	json_t *endpoints = json_object();
+
+	if (container_networks(identity, options, &networks, NULL) < 0 ||
+	    put(endpoints, networks.v[0], container_endpoint(identity)) < 0) {
+		json_decref(endpoints);
+		return -1;
+	}
+	if (put(host, "NetworkMode", json_string(networks.v[0])) < 0) {
+		json_decref(endpoints);
+		return -1;
+	}
+	return put(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
+}
+
+int container_body(const struct identity *identity, const json_t *options, const char *image_id,
+    json_t **ret, struct error *err)
+{
+	CLEANUP_JSON json_t *body = json_object();
+	CLEANUP_JSON json_t *host = json_object();
+	int64_t grace_s = (options_stop_grace_ms(options) + 999) / 1000;
+
+	if (put(body, "Image", json_string(image_id)) < 0 ||
+	    put(body, "Labels", labels_of(identity, options)) < 0 ||
+	    put(body, "Env", env_array(options)) < 0 || put_process(body, options) < 0 ||
+	    put(body, "StopTimeout", json_integer(grace_s)) < 0 ||
+	    put_healthcheck(body, options) < 0 || put_ports(body, host, options) < 0 ||
+	    put_volumes(body, host, options) < 0 || put_devices(host, options) < 0 ||
+	    put(host, "RestartPolicy", json_pack("{s:s}", "Name", "no")) < 0 ||
+	    put(host, "LogConfig",
+		json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size",
+		    log_size, "max-file", log_files)) < 0 ||
+	    put_network(body, host, identity, options) < 0 ||
+	    json_object_set(body, "HostConfig", host) < 0)
+		return error_set(err, ERROR_MEMORY, "cannot put the options of %s together: out of "
+						    "memory, or a ledger entry that was altered",
+		    identity->service);
+	*ret = steal_ptr(body);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* From run options to what the engine's API takes, and to the `docker run` line that would make the
+ * same for a person to read. Pure. */
+#ifndef SHIPIT_DEPLOY_CONTAINER_H
+#define SHIPIT_DEPLOY_CONTAINER_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+/* Who and what a container is: its labels. `source` may be NULL. */
+struct identity {
+	const char *project, *environment, *prefix, *service;
+	const char *release, *rollout;
+	const char *image;  /* config digest */
+	const char *config; /* config hash */
+	const char *by, *at, *source;
+};
+
+/* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id` is
+ * what the host's engine calls the image. Only the first network is in it: engines before API 1.44
+ * take one; the others are connected afterwards (container_networks). */
+int container_body(const struct identity *identity, const json_t *options, const char *image_id,
+    json_t **ret, struct error *err);
+
+/* Names of the networks, the first one being in the body; never empty. */
+int container_networks(const struct identity *identity, const json_t *options, struct strv *ret,
+    struct error *err);
+/* What connects it to one of them: its alias there is the service's name. */
+json_t *container_endpoint(const struct identity *identity);
+
+/* "docker run --detach --name ... IMAGE COMMAND", quoted for sh, values of environment variables
+ * as they are. malloc'ed; NULL when out of memory. */
+char *container_run_line(const struct identity *identity, const json_t *options, const char *image);
+
+/* The labels of networks, volumes and the ledger's container. */
+json_t *container_owner_labels(const char *project, const char *environment, const char *prefix);
+
+#endif

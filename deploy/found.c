@@ -1,0 +1,202 @@
+#include "deploy/found.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy/names.h"
+
+static bool is_of(const struct container *container, const char *service)
+{
+	return strcmp(container->service, service) == 0;
+}
+
+/* How well a container qualifies as the current one: what runs decides; of several that run, the
+ * one with the name (commit gives the name before the policies, so it was committed), then the one
+ * that the ledger names; the same order where none runs. 0: not at all. */
+static int rank(
+    const struct container *container, const char *name, const struct ledger_entry *committed)
+{
+	int rank = 0;
+
+	if (container->running)
+		rank += 4;
+	if (strcmp(container->name, name) == 0)
+		rank += 2;
+	if (committed != NULL && strcmp(container->release, committed->release) == 0)
+		rank += 1;
+	return rank;
+}
+
+static const struct container *choose(const struct facts *facts, const char *service,
+    const char *name, const struct ledger_entry *committed)
+{
+	const struct container *best = NULL;
+	int best_rank = 0;
+
+	for (size_t i = 0; i < facts->n_containers; i++) {
+		const struct container *container = &facts->containers[i];
+		int r = is_of(container, service) ? rank(container, name, committed) : 0;
+
+		if (r > best_rank) {
+			best = container;
+			best_rank = r;
+		}
+	}
+	return best;
+}
+
+/* `value` is taken over. */
+static int add(struct found *found, enum repair_kind kind, const struct container *container,
+    char *value, bool value_needed)
+{
+	struct repair *v;
+
+	if (value == NULL && value_needed)
+		return -1;
+	v = reallocarray(found->repairs, found->n_repairs + 1, sizeof(*v));
+	if (v == NULL) {
+		free(value);
+		return -1;
+	}
+	v[found->n_repairs++] = (struct repair){.kind = kind, .container = container, .value = value};
+	found->repairs = v;
+	return 0;
+}
+
+static int repair_ledger(struct found *found, const struct facts *facts)
+{
+	const struct ledger_entry *committed = ledger_current(&facts->ledger, found->service);
+	const char *runs = found->current != NULL ? found->current->release : NULL;
+
+	if (found->pending != NULL) {
+		if (add(found, REPAIR_LEDGER, NULL, NULL, false) < 0)
+			return -1;
+		found->repairs[found->n_repairs - 1].seq = found->pending->seq;
+		found->repairs[found->n_repairs - 1].result = found->pending_result;
+		if (strv_addf(&found->words,
+			"%s: %s of %s by %s at %s was interrupted; it had been %s", found->service,
+			found->pending->kind == LEDGER_ROLLBACK ? "a rollback to" : "the deploy",
+			found->pending->release, found->pending->by, found->pending->at,
+			found->pending_result == LEDGER_COMMITTED ? "committed" : "reverted") < 0)
+			return -1;
+		if (found->pending_result == LEDGER_COMMITTED)
+			return 0;
+	}
+	if (runs == NULL || !found->current->running ||
+	    (committed != NULL && strcmp(committed->release, runs) == 0))
+		return 0;
+	if (add(found, REPAIR_LEDGER, found->current, NULL, false) < 0)
+		return -1;
+	found->repairs[found->n_repairs - 1].result = LEDGER_COMMITTED;
+	return strv_addf(&found->words, "%s: %s runs, of which the ledger does not know",
+	    found->service, runs);
+}
+
+static bool was_committed(const struct found *found, const struct facts *facts, const char *release)
+{
+	if (found->pending != NULL && found->pending_result == LEDGER_COMMITTED &&
+	    strcmp(found->pending->release, release) == 0)
+		return true;
+	return ledger_release_entry(&facts->ledger, found->service, release) != NULL;
+}
+
+/* A container that is not the current one: stopped, policy `no`, retained name; gone when nobody
+ * ever trusted it. */
+static int repair_other(struct found *found, const struct facts *facts, const char *prefix,
+    const struct container *container)
+{
+	CLEANUP_FREE char *name = name_retained(prefix, found->service, container->release);
+
+	if (name == NULL)
+		return -1;
+	if (container->running &&
+	    (add(found, REPAIR_STOP, container, NULL, false) < 0 ||
+		strv_addf(&found->words, "%s: %s ran beside the current release",
+		    found->service, container->release) < 0))
+		return -1;
+	if (!was_committed(found, facts, container->release)) {
+		if (strv_addf(&found->words, "%s: %s was created and never came into service",
+			found->service, container->release) < 0)
+			return -1;
+		return add(found, REPAIR_REMOVE, container, NULL, false);
+	}
+	if (strcmp(container->policy, "no") != 0 &&
+	    add(found, REPAIR_POLICY, container, strdup("no"), true) < 0)
+		return -1;
+	if (strcmp(container->name, name) != 0 &&
+	    add(found, REPAIR_RENAME, container, steal_ptr(name), true) < 0)
+		return -1;
+	return 0;
+}
+
+static int repair_current(struct found *found, const char *name)
+{
+	const struct container *current = found->current;
+
+	if (current == NULL)
+		return 0;
+	if (strcmp(current->name, name) != 0 &&
+	    (add(found, REPAIR_RENAME, current, strdup(name), true) < 0 ||
+		strv_addf(&found->words, "%s: the running container was called %s",
+		    found->service, current->name) < 0))
+		return -1;
+	if (strcmp(current->policy, current->restart) != 0 &&
+	    (add(found, REPAIR_POLICY, current, strdup(current->restart), true) < 0 ||
+		strv_addf(&found->words, "%s: its restart policy was %s instead of %s",
+		    found->service, current->policy, current->restart) < 0))
+		return -1;
+	if (!current->running && found->pending != NULL &&
+	    (add(found, REPAIR_START, current, NULL, false) < 0 ||
+		strv_addf(&found->words, "%s: %s had been left stopped", found->service,
+		    current->release) < 0))
+		return -1;
+	return 0;
+}
+
+static int make(struct found *found, const struct facts *facts, const char *prefix)
+{
+	CLEANUP_FREE char *name = name_container(prefix, found->service);
+
+	if (name == NULL)
+		return -1;
+	found->pending = ledger_pending(&facts->ledger, found->service);
+	found->current = choose(
+	    facts, found->service, name, ledger_current(&facts->ledger, found->service));
+	found->pending_result = found->pending != NULL && found->current != NULL &&
+		strcmp(found->current->release, found->pending->release) == 0 &&
+		found->current->running
+	    ? LEDGER_COMMITTED
+	    : LEDGER_REVERTED;
+	for (size_t i = 0; i < facts->n_containers; i++) {
+		const struct container *container = &facts->containers[i];
+
+		if (is_of(container, found->service) && container != found->current &&
+		    repair_other(found, facts, prefix, container) < 0)
+			return -1;
+	}
+	if (repair_current(found, name) < 0)
+		return -1;
+	return repair_ledger(found, facts);
+}
+
+int found_make(const struct facts *facts, const char *prefix, const char *service,
+    struct found *ret, struct error *err)
+{
+	struct found found = {.service = service};
+
+	if (make(&found, facts, prefix) < 0) {
+		found_release(&found);
+		return error_memory(err);
+	}
+	*ret = found;
+	return 0;
+}
+
+void found_release(struct found *found)
+{
+	for (size_t i = 0; i < found->n_repairs; i++)
+		free(found->repairs[i].value);
+	free(found->repairs);
+	strv_release(&found->words);
+	*found = (struct found){0};
+}

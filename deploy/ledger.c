@@ -1,0 +1,96 @@
+#include "deploy/ledger.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "deploy/ledger_json.h"
+
+/* The last of a service's entries for which `matches` says yes. */
+static const struct ledger_entry *last_of(const struct ledger *ledger, const char *service,
+    bool (*matches)(const struct ledger_entry *entry, const char *release), const char *release)
+{
+	for (size_t i = ledger->n; i > 0; i--) {
+		const struct ledger_entry *entry = &ledger->v[i - 1];
+
+		if (strcmp(entry->service, service) == 0 && matches(entry, release))
+			return entry;
+	}
+	return NULL;
+}
+
+static bool is_committed(const struct ledger_entry *entry, const char *release)
+{
+	return entry->result == LEDGER_COMMITTED &&
+	    (release == NULL || strcmp(entry->release, release) == 0);
+}
+
+static bool is_pending(const struct ledger_entry *entry, const char *release)
+{
+	(void)release;
+	return entry->result == LEDGER_PENDING;
+}
+
+const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service)
+{
+	return last_of(ledger, service, is_committed, NULL);
+}
+
+const struct ledger_entry *ledger_release_entry(
+    const struct ledger *ledger, const char *service, const char *release)
+{
+	return last_of(ledger, service, is_committed, release);
+}
+
+const struct ledger_entry *ledger_pending(const struct ledger *ledger, const char *service)
+{
+	return last_of(ledger, service, is_pending, NULL);
+}
+
+int64_t ledger_next_seq(const struct ledger *ledger)
+{
+	return ledger->n > 0 ? ledger->v[ledger->n - 1].seq + 1 : 1;
+}
+
+/* Put `entry` (taken over) where its number belongs. An outcome replaces what was pending, never
+ * the other way round. */
+int ledger_insert(struct ledger *ledger, struct ledger_entry *entry)
+{
+	size_t at = ledger->n;
+	struct ledger_entry *v;
+
+	while (at > 0 && ledger->v[at - 1].seq > entry->seq)
+		at--;
+	if (at > 0 && ledger->v[at - 1].seq == entry->seq) {
+		struct ledger_entry *there = &ledger->v[at - 1];
+
+		if (entry->result == LEDGER_PENDING) {
+			ledger_entry_release(entry);
+		} else {
+			ledger_entry_release(there);
+			*there = *entry;
+		}
+		return 0;
+	}
+	v = reallocarray(ledger->v, ledger->n + 1, sizeof(*v));
+	if (v == NULL) {
+		ledger_entry_release(entry);
+		return -1;
+	}
+	memmove(v + at + 1, v + at, (ledger->n - at) * sizeof(*v));
+	v[at] = *entry;
+	ledger->v = v;
+	ledger->n++;
+	return 0;
+}
+
+void ledger_release(struct ledger *ledger)
+{
+	for (size_t i = 0; i < ledger->n; i++)
+		ledger_entry_release(&ledger->v[i]);
+	free(ledger->v);
+	*ledger = (struct ledger){0};
+}

@@ -1,0 +1,142 @@
+/* One ledger entry as the JSON line of docs/formats.md, and back. */
+#include "deploy/ledger_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+static const char *const kinds[] = {"deploy", "rollback"};
+static const char *const results[] = {"pending", "committed", "reverted", "failed"};
+
+const char *ledger_kind_name(enum ledger_kind kind)
+{
+	return kinds[kind];
+}
+
+const char *ledger_result_name(enum ledger_result result)
+{
+	return results[result];
+}
+
+/* Index of `text` in `names`, -1 when it is not there. */
+static int find(const char *const *names, size_t n, const char *text)
+{
+	for (size_t i = 0; text != NULL && i < n; i++)
+		if (strcmp(names[i], text) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int put_text(json_t *object, const char *key, const char *value)
+{
+	return value == NULL ? 0 : json_object_set_new(object, key, json_string(value));
+}
+
+json_t *ledger_entry_json(const struct ledger_entry *entry)
+{
+	json_t *json = json_pack("{s:i, s:I, s:s, s:s}", "v", LEDGER_VERSION, "seq",
+	    (json_int_t)entry->seq, "kind", kinds[entry->kind], "result", results[entry->result]);
+	const struct {
+		const char *key, *value;
+	} texts[] = {
+	    {"service", entry->service},
+	    {"rollout", entry->rollout},
+	    {"release", entry->release},
+	    {"previous", entry->previous},
+	    {"image", entry->image},
+	    {"config", entry->config},
+	    {"by", entry->by},
+	    {"from", entry->from},
+	    {"at", entry->at},
+	    {"source", entry->source},
+	    {"error", entry->error},
+	};
+	int rc = json == NULL ? -1 : 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && rc == 0; i++)
+		rc = put_text(json, texts[i].key, texts[i].value);
+	if (rc == 0 && entry->found)
+		rc = json_object_set_new(json, "found", json_true());
+	if (rc == 0 && entry->options != NULL)
+		rc = json_object_set(json, "options", entry->options);
+	if (rc < 0) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+/* A copy of a member; a missing one is "" when it must be there, else NULL. -1: out of memory. */
+static int take_text(const json_t *json, const char *key, bool required, char **ret)
+{
+	const char *text = json_str(json, key, required ? "" : NULL);
+
+	*ret = text != NULL ? strdup(text) : NULL;
+	return text != NULL && *ret == NULL ? -1 : 0;
+}
+
+int ledger_entry_parse(const json_t *json, struct ledger_entry *ret)
+{
+	struct ledger_entry entry = {.seq = json_int(json, "seq", 0)};
+	int kind = find(kinds, 2, json_str(json, "kind", NULL));
+	int result = find(results, 4, json_str(json, "result", NULL));
+	const struct {
+		const char *key;
+		char **to;
+		bool required;
+	} texts[] = {
+	    {"service", &entry.service, true},
+	    {"rollout", &entry.rollout, true},
+	    {"release", &entry.release, true},
+	    {"previous", &entry.previous, false},
+	    {"image", &entry.image, true},
+	    {"config", &entry.config, true},
+	    {"by", &entry.by, true},
+	    {"from", &entry.from, true},
+	    {"at", &entry.at, true},
+	    {"source", &entry.source, false},
+	    {"error", &entry.error, false},
+	};
+	int rc = 0;
+
+	if (entry.seq <= 0 || kind < 0 || result < 0)
+		return -1;
+	entry.kind = (enum ledger_kind)kind;
+	entry.result = (enum ledger_result)result;
+	entry.found = json_flag(json, "found", false);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && rc == 0; i++)
+		rc = take_text(json, texts[i].key, texts[i].required, texts[i].to);
+	if (rc < 0 || entry.service[0] == '\0' || entry.release[0] == '\0') {
+		ledger_entry_release(&entry);
+		return -1;
+	}
+	if (json_is_object(json_object_get(json, "options")))
+		entry.options = json_incref(json_object_get(json, "options"));
+	*ret = entry;
+	return 0;
+}
+
+int ledger_entry_copy(struct ledger_entry *to, const struct ledger_entry *from)
+{
+	CLEANUP_JSON json_t *json = ledger_entry_json(from);
+
+	return json == NULL ? -1 : ledger_entry_parse(json, to);
+}
+
+void ledger_entry_release(struct ledger_entry *entry)
+{
+	free(entry->service);
+	free(entry->rollout);
+	free(entry->release);
+	free(entry->previous);
+	free(entry->image);
+	free(entry->config);
+	free(entry->by);
+	free(entry->from);
+	free(entry->at);
+	free(entry->source);
+	free(entry->error);
+	json_decref(entry->options);
+	*entry = (struct ledger_entry){0};
+}

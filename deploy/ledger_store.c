@@ -1,0 +1,212 @@
+/* The ledger in its volume: read and written as tar archives through a container that is created
+ * and never started, so nothing but the engine's API is needed and no file lies on the host. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "deploy/ledger_json.h"
+#include "deploy/names.h"
+#include "transport/engine.h"
+#include "transport/tar.h"
+
+static const char folder[] = "/ledger";
+
+enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024 };
+
+/* "ledger/000042.json": its number; 0 for anything else. */
+static int64_t number_of(const char *name, bool *ret_pending)
+{
+	const char *base = strrchr(name, '/');
+	char *end;
+	long long seq;
+
+	base = base != NULL ? base + 1 : name;
+	if (*base < '0' || *base > '9')
+		return 0;
+	seq = strtoll(base, &end, 10);
+	*ret_pending = strcmp(end, ".pending") == 0;
+	return *ret_pending || strcmp(end, ".json") == 0 ? seq : 0;
+}
+
+static int take_member(void *context, const struct tar_member *member, struct error *err)
+{
+	struct ledger *ledger = context;
+	CLEANUP_JSON json_t *json = NULL;
+	struct ledger_entry entry;
+	const char *data = member->data;
+	bool pending = false;
+	int64_t seq = number_of(member->name, &pending);
+	int version;
+
+	/* A line without its newline was cut short by a crash: as if it had never been written. */
+	if (member->type != TAR_FILE || seq == 0 || member->len == 0 ||
+	    data[member->len - 1] != '\n' ||
+	    json_parse(data, member->len, member->name, &json, NULL) < 0)
+		return 0;
+	version = (int)json_int(json, "v", 0);
+	if (version > ledger->newest_version)
+		ledger->newest_version = version;
+	if (ledger_entry_parse(json, &entry) < 0)
+		return 0;
+	if (entry.seq != seq || pending != (entry.result == LEDGER_PENDING)) {
+		ledger_entry_release(&entry);
+		return 0;
+	}
+	return ledger_insert(ledger, &entry) < 0 ? error_memory(err) : 0;
+}
+
+int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct error *err)
+{
+	struct ledger ledger = {0};
+
+	if (tar_walk(tar, len, ENTRY_MAX, take_member, &ledger, err) < 0) {
+		ledger_release(&ledger);
+		return error_wrap(err, "the ledger");
+	}
+	*ret = ledger;
+	return 0;
+}
+
+static int get(struct engine *engine, const char *name, struct buf *tar, struct error *err)
+{
+	buf_clear(tar);
+	return engine_archive_get(engine, name, folder, tar, err);
+}
+
+/* The container may have been pruned away while the volume is there: then it is made again. */
+static int get_or_revive(struct engine *engine, const char *name, const char *prefix,
+    struct buf *tar, bool *ret_present, struct error *err)
+{
+	CLEANUP_JSON json_t *volume = NULL;
+
+	*ret_present = true;
+	if (get(engine, name, tar, err) == 0)
+		return 0;
+	if (err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	if (engine_volume_inspect(engine, name, &volume, err) < 0) {
+		if (err->kind != ERROR_NOT_FOUND)
+			return -1;
+		error_release(err);
+		*ret_present = false;
+		return 0;
+	}
+	if (ledger_prepare(engine, prefix, json_object_get(volume, "Labels"), err) < 0)
+		return -1;
+	return get(engine, name, tar, err);
+}
+
+int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, bool *ret_present,
+    struct error *err)
+{
+	CLEANUP_BUF struct buf tar = BUF_INIT(ARCHIVE_MAX);
+	CLEANUP_FREE char *name = name_ledger(prefix);
+
+	if (name == NULL)
+		return error_memory(err);
+	if (get_or_revive(engine, name, prefix, &tar, ret_present, err) < 0)
+		return error_wrap(err, "cannot read the ledger %s", name);
+	if (!*ret_present) {
+		*ret = (struct ledger){0};
+		return 0;
+	}
+	return ledger_parse_tar(tar.data, tar.len, ret, err);
+}
+
+/* The container's image has nothing in it and its command is never run. */
+static int create_container(
+    struct engine *engine, const char *name, const json_t *labels, struct error *err)
+{
+	CLEANUP_FREE char *bind = string_printf("%s:%s", name, folder);
+	CLEANUP_FREE char *id = NULL;
+	CLEANUP_JSON json_t *body = NULL;
+
+	if (bind == NULL)
+		return error_memory(err);
+	body = json_pack("{s:s, s:[s], s:{s:[s], s:s}}", "Image",
+	    LEDGER_IMAGE_REPOSITORY ":" LEDGER_IMAGE_TAG, "Cmd", "-", "HostConfig", "Binds", bind,
+	    "NetworkMode", "none");
+	if (body == NULL ||
+	    (json_is_object(labels) &&
+		json_object_set(body, "Labels", (json_t *)(uintptr_t)labels) < 0))
+		return error_memory(err);
+	if (engine_container_create(engine, name, body, &id, err) == 0)
+		return 0;
+	if (err->kind == ERROR_CONFLICT) { /* somebody was faster */
+		error_release(err);
+		return 0;
+	}
+	return -1;
+}
+
+int ledger_prepare(
+    struct engine *engine, const char *prefix, const json_t *labels, struct error *err)
+{
+	CLEANUP_FREE char *name = name_ledger(prefix);
+	CLEANUP_JSON json_t *there = NULL;
+
+	if (name == NULL)
+		return error_memory(err);
+	if (engine_container_inspect(engine, name, &there, err) == 0)
+		return 0;
+	if (err->kind != ERROR_NOT_FOUND)
+		return -1;
+	error_release(err);
+	if (engine_volume_create(engine, name, labels, err) < 0 ||
+	    (create_container(engine, name, labels, err) < 0 && err->kind != ERROR_NOT_FOUND))
+		return error_wrap(err, "cannot make the ledger %s", name);
+	if (err->kind != ERROR_NOT_FOUND)
+		return 0;
+	error_release(err);
+	if (engine_image_import_empty(
+		engine, LEDGER_IMAGE_REPOSITORY, LEDGER_IMAGE_TAG, err) < 0 ||
+	    create_container(engine, name, labels, err) < 0)
+		return error_wrap(err, "cannot make the ledger %s", name);
+	return 0;
+}
+
+static int put_line(struct engine *engine, const char *name, const struct ledger_entry *entry,
+    struct error *err)
+{
+	CLEANUP_BUF struct buf tar = BUF_INIT(2 * ENTRY_MAX);
+	CLEANUP_BUF struct buf line = BUF_INIT(ENTRY_MAX);
+	CLEANUP_JSON json_t *json = ledger_entry_json(entry);
+	CLEANUP_FREE char *text = json != NULL ? json_canonical(json) : NULL;
+	char file[32];
+	struct tar_entry member = {.name = file};
+
+	snprintf(file, sizeof(file), "%06" PRId64 ".%s", entry->seq,
+	    entry->result == LEDGER_PENDING ? "pending" : "json");
+	if (text == NULL)
+		return error_memory(err);
+	if (buf_addf(&line, "%s\n", text) < 0)
+		return buf_error(&line, err, "the ledger's line");
+	member.data = line.data;
+	member.len = line.len;
+	if (tar_make(&member, 1, &tar, err) < 0)
+		return -1;
+	return engine_archive_put(engine, name, folder, tar.data, tar.len, err);
+}
+
+int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
+    const struct ledger_entry *entry, struct error *err)
+{
+	CLEANUP_FREE char *name = name_ledger(prefix);
+	struct ledger_entry copy;
+
+	if (name == NULL)
+		return error_memory(err);
+	if (ledger->newest_version > LEDGER_VERSION)
+		return error_set(err, ERROR_FAILED,
+		    "the ledger %s was written by a newer shipit (format %d, this one writes %d)",
+		    name, ledger->newest_version, LEDGER_VERSION);
+	if (put_line(engine, name, entry, err) < 0)
+		return error_wrap(err, "cannot write to the ledger %s", name);
+	if (ledger_entry_copy(&copy, entry) < 0 || ledger_insert(ledger, &copy) < 0)
+		return error_memory(err);
+	return 0;
+}

@@ -1,0 +1,336 @@
+#include "deploy/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "deploy/names.h"
+
+static const char config_version[] = "shipit-config-1";
+
+/* json_object_set_new that also fails when the value could not be made. */
+static int put(json_t *object, const char *key, json_t *value)
+{
+	return value == NULL ? -1 : json_object_set_new(object, key, value);
+}
+
+static int append_text(json_t *array, const char *text)
+{
+	json_t *value = text != NULL ? json_string(text) : NULL;
+
+	return value == NULL ? -1 : json_array_append_new(array, value);
+}
+
+static json_t *string_array(const struct strv *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < list->n; i++)
+		if (append_text(array, list->v[i]) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+static json_t *sorted_array(struct strv *list)
+{
+	strv_sort(list);
+	return string_array(list);
+}
+
+/* Strings must be UTF-8: JSON, and so the engine's API, can carry nothing else. */
+static int put_text(
+    json_t *object, const char *key, const char *value, const char *what, struct error *err)
+{
+	json_t *text = json_string(value);
+
+	if (text == NULL)
+		return error_set(err, ERROR_INVENTORY, "%s %s is not valid UTF-8", what, key);
+	return json_object_set_new(object, key, text) < 0 ? error_memory(err) : 0;
+}
+
+static int add_environment(json_t *to, const struct pairs *pairs, struct error *err)
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		const struct pair *pair = &pairs->v[i];
+		const char *value = pair->value != NULL ? pair->value : getenv(pair->key);
+
+		if (value != NULL &&
+		    put_text(to, pair->key, value, "the value of variable", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_environment(json_t *options, const struct environment *env,
+    const struct service *service, const struct host *host, struct error *err)
+{
+	CLEANUP_JSON json_t *all = json_object();
+
+	if (all == NULL)
+		return error_memory(err);
+	if (add_environment(all, &service->environment, err) < 0 ||
+	    add_environment(all, &env->environment, err) < 0 ||
+	    add_environment(all, &host->environment, err) < 0)
+		return -1;
+	if (json_object_size(all) == 0)
+		return 0;
+	return json_object_set(options, "environment", all) < 0 ? error_memory(err) : 0;
+}
+
+static int put_labels(json_t *options, const struct service *service, struct error *err)
+{
+	CLEANUP_JSON json_t *labels = json_object();
+
+	if (labels == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < service->labels.n; i++) {
+		const struct pair *pair = &service->labels.v[i];
+		const char *value = pair->value != NULL ? pair->value : "";
+
+		if (put_text(labels, pair->key, value, "the value of label", err) < 0)
+			return -1;
+	}
+	if (json_object_size(labels) == 0)
+		return 0;
+	return json_object_set(options, "labels", labels) < 0 ? error_memory(err) : 0;
+}
+
+static int put_ports(json_t *options, const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv ports = {0};
+
+	for (size_t i = 0; i < service->n_ports; i++) {
+		const struct port *port = &service->ports[i];
+		const char *ip = port->host_ip != NULL ? port->host_ip : "";
+		char host_port[16] = "";
+
+		if (port->host_port > 0)
+			snprintf(host_port, sizeof(host_port), "%d", port->host_port);
+		if (strv_addf(&ports, "%s:%s:%d/%s", ip, host_port, port->container_port,
+			port->protocol) < 0)
+			return error_memory(err);
+	}
+	if (ports.n > 0 && put(options, "ports", sorted_array(&ports)) < 0)
+		return error_memory(err);
+	return 0;
+}
+
+static const struct resource *find_resource(
+    const struct resource *resources, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(resources[i].key, key) == 0)
+			return &resources[i];
+	return NULL;
+}
+
+/* What a network or volume of the inventory is called on the host. */
+static char *resource_name(
+    const struct resource *resources, size_t n, const char *prefix, const char *key)
+{
+	const struct resource *resource = find_resource(resources, n, key);
+
+	if (resource != NULL && resource->name != NULL)
+		return strdup(resource->name);
+	if (resource != NULL && resource->external)
+		return strdup(key);
+	return string_printf("%s.%s", prefix, key);
+}
+
+static int put_volumes(json_t *options, const struct inventory *inv, const char *prefix,
+    const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv volumes = {0};
+
+	for (size_t i = 0; i < service->n_volumes; i++) {
+		const struct volume *volume = &service->volumes[i];
+		CLEANUP_FREE char *source = NULL;
+
+		if (volume->kind == VOLUME_NAMED)
+			source = resource_name(
+			    inv->volumes, inv->n_volumes, prefix, volume->source);
+		else
+			source = strdup(volume->kind == VOLUME_BIND ? volume->source : "");
+		if (source == NULL ||
+		    strv_addf(&volumes, "%s:%s:%s", source, volume->target,
+			volume->read_only ? "ro" : "rw") < 0)
+			return error_memory(err);
+	}
+	if (volumes.n > 0 && put(options, "volumes", sorted_array(&volumes)) < 0)
+		return error_memory(err);
+	return 0;
+}
+
+static int put_networks(json_t *options, const struct inventory *inv, const char *prefix,
+    const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_FREE char *standard = name_default_network(prefix);
+
+	if (standard == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < service->networks.n; i++)
+		if (strv_take(&networks,
+			resource_name(inv->networks, inv->n_networks, prefix,
+			    service->networks.v[i])) < 0)
+			return error_memory(err);
+	if (networks.n == 0 || (networks.n == 1 && strcmp(networks.v[0], standard) == 0))
+		return 0;
+	return put(options, "networks", sorted_array(&networks)) < 0 ? error_memory(err) : 0;
+}
+
+/* "/dev/a" means "/dev/a:/dev/a:rwm", as in Compose. */
+static int put_devices(json_t *options, const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv devices = {0};
+
+	for (size_t i = 0; i < service->devices.n; i++) {
+		CLEANUP_STRV struct strv parts = {0};
+
+		if (strv_split(&parts, service->devices.v[i], ":") < 0 || parts.n == 0 ||
+		    strv_addf(&devices, "%s:%s:%s", parts.v[0],
+			parts.n > 1 ? parts.v[1] : parts.v[0],
+			parts.n > 2 ? parts.v[2] : "rwm") < 0)
+			return error_memory(err);
+	}
+	if (devices.n > 0 && put(options, "devices", sorted_array(&devices)) < 0)
+		return error_memory(err);
+	return 0;
+}
+
+static int put_healthcheck(json_t *options, const struct healthcheck *check, struct error *err)
+{
+	const struct {
+		const char *key;
+		int64_t value;
+	} numbers[] = {
+	    {"interval_ms", check->interval_ms},
+	    {"timeout_ms", check->timeout_ms},
+	    {"start_period_ms", check->start_period_ms},
+	    {"retries", check->retries},
+	};
+	CLEANUP_JSON json_t *all = json_object();
+	int rc = 0;
+
+	if (!check->set)
+		return 0;
+	if (all == NULL)
+		return error_memory(err);
+	if (check->disable)
+		rc = put(all, "disable", json_true());
+	else if (check->test.n > 0)
+		rc = put(all, "test", string_array(&check->test));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && rc == 0 && !check->disable; i++)
+		if (numbers[i].value > 0)
+			rc = put(all, numbers[i].key, json_integer(numbers[i].value));
+	if (rc == 0 && json_object_size(all) > 0)
+		rc = json_object_set(options, "healthcheck", all);
+	return rc < 0 ? error_memory(err) : 0;
+}
+
+static int put_process(json_t *options, const struct service *service, struct error *err)
+{
+	int rc = 0;
+
+	if (service->has_command)
+		rc = put(options, "command", string_array(&service->command));
+	if (rc == 0 && service->has_entrypoint)
+		rc = put(options, "entrypoint", string_array(&service->entrypoint));
+	if (rc == 0 && service->user != NULL)
+		rc = put(options, "user", json_string(service->user));
+	if (rc == 0 && service->restart != NULL && strcmp(service->restart, RESTART_DEFAULT) != 0)
+		rc = put(options, "restart", json_string(service->restart));
+	if (rc == 0 && service->stop_grace_ms != STOP_GRACE_DEFAULT)
+		rc = put(options, "stop_grace_ms", json_integer(service->stop_grace_ms));
+	return rc < 0 ? error_set(err, ERROR_INVENTORY,
+			    "the command or user of service %s is not valid UTF-8", service->name)
+		      : 0;
+}
+
+int options_make(const struct inventory *inv, const struct environment *env,
+    const struct service *service, const struct host *host, json_t **ret, struct error *err)
+{
+	CLEANUP_FREE char *prefix = inventory_prefix(inv, env);
+	CLEANUP_JSON json_t *options = json_object();
+
+	if (options == NULL || prefix == NULL)
+		return error_memory(err);
+	if (put_process(options, service, err) < 0 ||
+	    put_environment(options, env, service, host, err) < 0 ||
+	    put_labels(options, service, err) < 0 || put_ports(options, service, err) < 0 ||
+	    put_volumes(options, inv, prefix, service, err) < 0 ||
+	    put_networks(options, inv, prefix, service, err) < 0 ||
+	    put_devices(options, service, err) < 0 ||
+	    put_healthcheck(options, &service->healthcheck, err) < 0)
+		return -1;
+	*ret = steal_ptr(options);
+	return 0;
+}
+
+int options_hash(
+    const json_t *options, const char *image_config, char out[CONFIG_HASH_SIZE], struct error *err)
+{
+	CLEANUP_FREE char *text = json_canonical(options);
+	CLEANUP_FREE char *all = NULL;
+	char hex[DIGEST_HEX_SIZE];
+
+	if (text != NULL)
+		all = string_printf("%s\n%s\n%s", config_version, image_config, text);
+	if (all == NULL)
+		return error_memory(err);
+	if (digest_sha256_hex(all, strlen(all), hex, err) < 0)
+		return -1;
+	snprintf(out, CONFIG_HASH_SIZE, "1:%s", hex);
+	return 0;
+}
+
+const char *options_restart(const json_t *options)
+{
+	return json_str(options, "restart", RESTART_DEFAULT);
+}
+
+int64_t options_stop_grace_ms(const json_t *options)
+{
+	return json_int(options, "stop_grace_ms", STOP_GRACE_DEFAULT);
+}
+
+static int parse_port(const char *text, size_t len)
+{
+	int port = 0;
+
+	if (len == 0 || len > 5)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		port = port * 10 + (text[i] - '0');
+	}
+	return port <= 65535 ? port : -1;
+}
+
+/* From the right: an IPv6 address has colons of its own. */
+int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port,
+    int *ret_container_port, char ret_protocol[8])
+{
+	const char *slash = strrchr(text, '/');
+	const char *inner, *outer;
+
+	if (slash == NULL || strlen(slash + 1) == 0 || strlen(slash + 1) > 7)
+		return -1;
+	inner = memrchr(text, ':', (size_t)(slash - text));
+	outer = inner != NULL ? memrchr(text, ':', (size_t)(inner - text)) : NULL;
+	if (outer == NULL || outer - text >= PORT_IP_SIZE)
+		return -1;
+	*ret_container_port = parse_port(inner + 1, (size_t)(slash - inner - 1));
+	*ret_host_port = outer + 1 == inner ? 0 : parse_port(outer + 1, (size_t)(inner - outer - 1));
+	if (*ret_container_port < 0 || *ret_host_port < 0)
+		return -1;
+	memcpy(ret_ip, text, (size_t)(outer - text));
+	ret_ip[outer - text] = '\0';
+	memcpy(ret_protocol, slash + 1, strlen(slash + 1) + 1);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* The run options of a release: docs/formats.md, "Run options and the config hash". One JSON
+ * object, in which what has its default is left out. It is what the ledger keeps, what the config
+ * hash is made of, and what a container is created from, so the three cannot drift apart. */
+#ifndef SHIPIT_DEPLOY_OPTIONS_H
+#define SHIPIT_DEPLOY_OPTIONS_H
+
+#include <jansson.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "inventory/inventory.h"
+
+#define RESTART_DEFAULT    "always"
+#define STOP_GRACE_DEFAULT 10000
+
+/* "1:" and 64 hex digits */
+enum { CONFIG_HASH_SIZE = 2 + DIGEST_HEX_SIZE };
+
+/* What `service` is to run with on `host`. Environment: the service's, over it the environment's,
+ * over it the host's; a variable without a value is taken from this process's environment, and left
+ * out when it is not there. */
+int options_make(const struct inventory *inv, const struct environment *env,
+    const struct service *service, const struct host *host, json_t **ret, struct error *err);
+
+int options_hash(
+    const json_t *options, const char *image_config, char out[CONFIG_HASH_SIZE], struct error *err);
+
+/* Members with their defaults; never NULL. */
+const char *options_restart(const json_t *options);
+int64_t options_stop_grace_ms(const json_t *options);
+
+/* One entry of `ports` taken apart: "127.0.0.1:8080:80/tcp". -1 when it is not of that form.
+ * `ret_ip` must hold 64 bytes; host port 0: any. */
+enum { PORT_IP_SIZE = 64 };
+int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port,
+    int *ret_container_port, char ret_protocol[8]);
+
+#endif

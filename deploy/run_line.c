@@ -1,0 +1,174 @@
+/* The `docker run` line of a container, for people: container_run_line. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "deploy/container.h"
+#include "deploy/names.h"
+#include "deploy/options.h"
+
+enum { RUN_LINE_MAX = 1024 * 1024 };
+
+/* Quoted for sh where it needs to be; a single quote as '\''. */
+static int add_word(struct buf *line, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_@%+=:,./-";
+	int rc = buf_addc(line, ' ');
+
+	if (*word != '\0' && word[strspn(word, plain)] == '\0')
+		return rc < 0 ? rc : buf_adds(line, word);
+	rc = rc < 0 ? rc : buf_addc(line, '\'');
+	for (; *word != '\0' && rc == 0; word++)
+		rc = *word == '\'' ? buf_adds(line, "'\\''") : buf_addc(line, *word);
+	return rc < 0 ? rc : buf_addc(line, '\'');
+}
+
+static int add_option(struct buf *line, const char *option, const char *value)
+{
+	return buf_addf(line, " %s", option) < 0 ? -1 : add_word(line, value);
+}
+
+static int add_pairs(struct buf *line, const char *option, const json_t *object)
+{
+	CLEANUP_STRV struct strv list = {0};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		if (strv_addf(&list, "%s=%s", key, json_string_value(value)) < 0)
+			return -1;
+	}
+	strv_sort(&list);
+	for (size_t i = 0; i < list.n; i++)
+		if (add_option(line, option, list.v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int add_list(struct buf *line, const char *option, const json_t *array)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(array, i, value)
+	{
+		const char *text = json_string_value(value);
+
+		if ((option != NULL ? add_option(line, option, text) : add_word(line, text)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_ports(struct buf *line, const json_t *ports)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(ports, i, value)
+	{
+		const char *text = json_string_value(value);
+
+		/* ":8080:80/tcp" is written "8080:80/tcp", and "::80/tcp" "80/tcp". */
+		while (*text == ':')
+			text++;
+		if (add_option(line, "--publish", text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_volumes(struct buf *line, const json_t *volumes)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(volumes, i, value)
+	{
+		const char *text = json_string_value(value);
+
+		if (add_option(line, "--volume", *text == ':' ? text + 1 : text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_healthcheck(struct buf *line, const json_t *check)
+{
+	static const struct {
+		const char *key, *option;
+	} numbers[] = {{"interval_ms", "--health-interval"}, {"timeout_ms", "--health-timeout"},
+	    {"start_period_ms", "--health-start-period"}};
+	CLEANUP_FREE char *test = NULL;
+
+	if (check == NULL)
+		return 0;
+	if (json_flag(check, "disable", false))
+		return buf_adds(line, " --no-healthcheck");
+	if (json_object_get(check, "test") != NULL) {
+		/* The command line has no form for a list: it is shown as the API takes it. */
+		test = json_canonical(json_object_get(check, "test"));
+		if (test == NULL || add_option(line, "--health-cmd", test) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (json_int(check, numbers[i].key, 0) > 0 &&
+		    buf_addf(line, " %s %lldms", numbers[i].option,
+			(long long)json_int(check, numbers[i].key, 0)) < 0)
+			return -1;
+	return json_int(check, "retries", 0) == 0
+	    ? 0
+	    : buf_addf(line, " --health-retries %d", (int)json_int(check, "retries", 0));
+}
+
+static int add_entrypoint(struct buf *line, const json_t *entrypoint)
+{
+	if (entrypoint == NULL)
+		return 0;
+	return add_option(line, "--entrypoint",
+	    json_array_size(entrypoint) > 0 ? json_string_value(json_array_get(entrypoint, 0))
+					    : "");
+}
+
+static int add_command(struct buf *line, const json_t *options)
+{
+	const json_t *entrypoint = json_object_get(options, "entrypoint");
+
+	for (size_t i = 1; i < json_array_size(entrypoint); i++)
+		if (add_word(line, json_string_value(json_array_get(entrypoint, i))) < 0)
+			return -1;
+	return add_list(line, NULL, json_object_get(options, "command"));
+}
+
+char *container_run_line(const struct identity *identity, const json_t *options, const char *image)
+{
+	struct buf line = BUF_INIT(RUN_LINE_MAX);
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_FREE char *name = name_container(identity->prefix, identity->service);
+	const char *user = json_str(options, "user", NULL);
+	char *text = NULL;
+
+	if (name == NULL || container_networks(identity, options, &networks, NULL) < 0)
+		return NULL;
+	if (buf_adds(&line, "docker run --detach") == 0 &&
+	    add_option(&line, "--name", name) == 0 &&
+	    add_option(&line, "--restart", options_restart(options)) == 0 &&
+	    add_option(&line, "--network", networks.v[0]) == 0 &&
+	    add_option(&line, "--network-alias", identity->service) == 0 &&
+	    (user == NULL || add_option(&line, "--user", user) == 0) &&
+	    add_ports(&line, json_object_get(options, "ports")) == 0 &&
+	    add_volumes(&line, json_object_get(options, "volumes")) == 0 &&
+	    add_list(&line, "--device", json_object_get(options, "devices")) == 0 &&
+	    add_pairs(&line, "--env", json_object_get(options, "environment")) == 0 &&
+	    add_pairs(&line, "--label", json_object_get(options, "labels")) == 0 &&
+	    add_healthcheck(&line, json_object_get(options, "healthcheck")) == 0 &&
+	    buf_addf(&line, " --stop-timeout %lld --log-opt max-size=10m --log-opt max-file=3",
+		(long long)(options_stop_grace_ms(options) + 999) / 1000) == 0 &&
+	    add_entrypoint(&line, json_object_get(options, "entrypoint")) == 0 &&
+	    add_word(&line, image) == 0 && add_command(&line, options) == 0)
+		text = buf_steal(&line);
+	buf_release(&line);
+	return text;
+}
