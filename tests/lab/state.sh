@@ -54,12 +54,14 @@ slay() {
 	rm -f "$1"
 }
 
-# await WHAT COMMAND...: until the command succeeds, $timeout seconds at most.
+# await WHAT COMMAND...: until the command succeeds, $timeout seconds at most; not
+# after the file $while went away, when there is one to look at.
 await() {
 	what=$1
 	shift
 	read -r begun _ </proc/uptime
 	until "$@"; do
+		[ -e "${while:-/}" ] || return 1
 		read -r now _ </proc/uptime
 		if [ $((${now%.*} - ${begun%.*})) -gt "${timeout:-60}" ]; then
 			echo "lab: waited ${timeout:-60} s for $what" >&2
@@ -139,7 +141,7 @@ open_lab() {
 	: "${dir:=${SHIPIT_LAB:-$(only_lab)}}"
 	[ -n "$dir" ] || die "no lab is up"
 	alive "$dir/pid" || die "no lab is up in $dir"
-	router=$pid
+	router=$pid while=$dir/pid
 	id=$(cat "$dir/id")
 	net=10.$(echo "$id" | tr - .)
 	hosts=$(cat "$dir/hosts")
@@ -177,6 +179,7 @@ remove_lab() {
 }
 
 leave_lab() {
+	while=
 	slay "$1/pid"
 	if [ -e "$1/id" ]; then
 		unclaim_network "$(cat "$1/id")"
