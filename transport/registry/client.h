@@ -13,7 +13,8 @@ struct registry_image {
 	int layers;
 };
 
-/* GET /v2/ answers? ERROR_UNREACHABLE with a hint how to start one. `host_port` is "localhost:5000" */
+/* GET /v2/ answers? ERROR_UNREACHABLE with a hint how to start one. `host_port` is "localhost:5000"
+ */
 int registry_ping(const char *host_port, int cancel_fd, struct error *err);
 /* Look `repository:reference` up (an index is followed to `os`/`arch`, verified against its digest
  * where it is asked for by digest). ERROR_NOT_FOUND when there is no such manifest. */
