@@ -121,7 +121,8 @@ static bool starts(const char *text, const char *with)
 /* "sha256:" and 64 hex digits at `text`, whatever follows. */
 static bool is_digest(const char *text)
 {
-	return starts(text, "sha256:") && strspn(text + 7, "0123456789abcdef") == 64;
+	return text != NULL && starts(text, "sha256:") &&
+	       strspn(text + 7, "0123456789abcdef") == 64;
 }
 
 static int keep_digest(struct transfer_state *state, const char *text, struct error *err)
@@ -136,18 +137,18 @@ static int keep_digest(struct transfer_state *state, const char *text, struct er
 static int take_outcome(struct transfer_state *state, const json_t *message, struct error *err)
 {
 	const char *status = json_str(message, "status", "");
-	const char *text = "";
+	const char *text = NULL;
 
 	switch (state->kind) {
 	case TRANSFER_PULL:
 		state->outcome = state->outcome || starts(status, "Status: ");
-		text = starts(status, "Digest: ") ? status + strlen("Digest: ") : "";
+		text = starts(status, "Digest: ") ? status + strlen("Digest: ") : NULL;
 		break;
 	case TRANSFER_PUSH:
 		text = strstr(status, ": digest: ");
 		text = json_str(
-		    message, "aux.Digest", text != NULL ? text + strlen(": digest: ") : "");
-		state->outcome = state->outcome || text[0] != '\0';
+		    message, "aux.Digest", text != NULL ? text + strlen(": digest: ") : NULL);
+		state->outcome = state->outcome || text != NULL;
 		break;
 	case TRANSFER_LOAD:
 		state->outcome =
@@ -182,6 +183,7 @@ static int find_layer(
 	*ret = &state->layers[state->n++];
 	**ret = (struct layer){.state = LAYER_WAITING};
 	memcpy((*ret)->id, id, strlen(id) + 1);
+	state->moved = true;
 	return 0;
 }
 
