@@ -1,0 +1,296 @@
+#include "deploy/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+static int set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = text != NULL ? strdup(text) : NULL;
+	return text != NULL && *to == NULL ? -1 : 0;
+}
+
+static int plan_new(size_t n, struct plan *plan, struct error *err)
+{
+	plan->services = calloc(n > 0 ? n : 1, sizeof(*plan->services));
+	plan->n = plan->services != NULL ? n : 0;
+	return plan->services == NULL ? error_memory(err) : 0;
+}
+
+void plan_release(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct planned *planned = &plan->services[i];
+
+		free(planned->why);
+		free(planned->previous);
+		free(planned->image);
+		free(planned->image_id);
+		json_decref(planned->options);
+	}
+	free(plan->services);
+	*plan = (struct plan){0};
+}
+
+bool plan_changes(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->services[i].action >= PLAN_CREATE)
+			return true;
+	return false;
+}
+
+/* --- deploy */
+
+static bool is_running_so(const struct container *current, const char *image, const char *config)
+{
+	return current != NULL && current->running && strcmp(current->image, image) == 0 &&
+	    strcmp(current->config, config) == 0 &&
+	    (current->health == NULL || strcmp(current->health, "unhealthy") != 0);
+}
+
+/* An image of this service that is there already under another release's tag. */
+static const char *image_there(const struct facts *facts, const struct image *image)
+{
+	for (size_t i = 0; i < facts->image_ids.n; i++) {
+		const char *id = facts->image_ids.v[i];
+
+		if (strcmp(id, image->config) == 0 ||
+		    (image->manifest != NULL && strcmp(id, image->manifest) == 0))
+			return id;
+	}
+	return NULL;
+}
+
+static int deploy_one(const struct plan_input *input, size_t i, const struct image *image,
+    const char *release, bool force, struct planned *planned, struct error *err)
+{
+	const struct service *service = input->services[i];
+	const struct container *current = input->found[i].current;
+
+	planned->service = service;
+	if (!inventory_runs_on(input->inventory, input->environment, service, input->host))
+		return 0;
+	if (options_make(input->inventory, input->environment, service, input->host,
+		&planned->options, err) < 0 ||
+	    options_hash(planned->options, image->config, planned->config, err) < 0)
+		return -1;
+	planned->old = current;
+	memcpy(planned->release, release, RELEASE_SIZE);
+	planned->healthy = service->ready.healthy;
+	if (set_text(&planned->image, image->config) < 0 ||
+	    set_text(&planned->image_id, image_there(input->facts, image)) < 0 ||
+	    (current != NULL && set_text(&planned->previous, current->release) < 0))
+		return error_memory(err);
+	if (!force && is_running_so(current, image->config, planned->config)) {
+		planned->action = PLAN_KEEP;
+		return set_text(&planned->why, "unchanged") < 0 ? error_memory(err) : 0;
+	}
+	planned->action = PLAN_CREATE;
+	return 0;
+}
+
+int plan_deploy(const struct plan_input *input, const struct image *images,
+    char (*releases)[RELEASE_SIZE], bool force, struct plan *ret, struct error *err)
+{
+	struct plan plan;
+
+	if (plan_new(input->n_services, &plan, err) < 0)
+		return -1;
+	for (size_t i = 0; i < plan.n; i++)
+		if (deploy_one(input, i, &images[i], releases[i], force, &plan.services[i], err) <
+		    0) {
+			plan_release(&plan);
+			return -1;
+		}
+	*ret = plan;
+	return 0;
+}
+
+/* --- rollback */
+
+static int keep(struct planned *planned, char *why, struct error *err)
+{
+	planned->action = PLAN_KEEP;
+	planned->why = why;
+	return why == NULL ? error_memory(err) : 0;
+}
+
+/* Which releases of a service can be returned to: those of retained containers, and those whose
+ * image and ledger entry are there. */
+static int list_there(
+    const struct plan_input *input, const char *service, struct strv *ret, struct error *err)
+{
+	const struct facts *facts = input->facts;
+
+	for (size_t i = 0; i < facts->ledger.n; i++) {
+		const struct ledger_entry *entry = &facts->ledger.v[i];
+		CLEANUP_FREE char *tag =
+		    name_image_tag(input->prefix, service, entry->release);
+
+		if (tag == NULL)
+			return error_memory(err);
+		if (strcmp(entry->service, service) != 0 || entry->result != LEDGER_COMMITTED ||
+		    strv_has(ret, entry->release) ||
+		    (facts_container(facts, service, entry->release) == NULL &&
+			(facts_image_id(facts, tag) == NULL || entry->options == NULL)))
+			continue;
+		if (strv_add(ret, entry->release) < 0)
+			return error_memory(err);
+	}
+	return 0;
+}
+
+static int gone(const struct plan_input *input, const char *service, const char *release,
+    struct error *err)
+{
+	CLEANUP_STRV struct strv there = {0};
+	CLEANUP_BUF struct buf text = BUF_INIT(64 * 1024);
+
+	if (list_there(input, service, &there, err) < 0)
+		return -1;
+	for (size_t i = 0; i < there.n; i++)
+		buf_addf(&text, "%s%s", i > 0 ? ", " : "", there.v[i]);
+	return error_set(err, ERROR_NOT_FOUND, "release %s of %s is not on this host; there %s %s",
+	    release, service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
+}
+
+/* Return to `release`: by its retained container, else by its image and the ledger's options. */
+static int return_to(const struct plan_input *input, const char *release, struct planned *planned,
+    struct error *err)
+{
+	const char *service = planned->service->name;
+	const struct ledger_entry *entry =
+	    ledger_release_entry(&input->facts->ledger, service, release);
+	CLEANUP_FREE char *tag = name_image_tag(input->prefix, service, release);
+	const char *image_id;
+
+	if (tag == NULL)
+		return error_memory(err);
+	if (!name_is_release(release))
+		return gone(input, service, release, err);
+	memcpy(planned->release, release, RELEASE_SIZE);
+	planned->target = facts_container(input->facts, service, release);
+	planned->action = planned->target != NULL ? PLAN_RETURN : PLAN_CREATE;
+	if (entry != NULL && entry->options != NULL)
+		planned->options = json_incref(entry->options);
+	image_id = facts_image_id(input->facts, tag);
+	if (planned->target == NULL && (planned->options == NULL || image_id == NULL))
+		return gone(input, service, release, err);
+	if (planned->options == NULL)
+		planned->options = json_object();
+	if (set_text(&planned->image,
+		entry != NULL ? entry->image : planned->target->image) < 0 ||
+	    set_text(&planned->image_id, image_id) < 0 || planned->options == NULL)
+		return error_memory(err);
+	memcpy(planned->config, "", 1);
+	strncat(planned->config, entry != NULL ? entry->config : planned->target->config,
+	    CONFIG_HASH_SIZE - 1);
+	return 0;
+}
+
+static int rollback_one(const struct plan_input *input, size_t i, const char *to, const char *undo,
+    struct planned *planned, struct error *err)
+{
+	const struct service *service = input->services[i];
+	const struct container *current = input->found[i].current;
+	const struct ledger_entry *entry =
+	    ledger_current(&input->facts->ledger, service->name);
+
+	planned->service = service;
+	planned->old = current;
+	planned->healthy = service->ready.healthy;
+	if (entry == NULL && current == NULL)
+		return 0;
+	if (current != NULL && set_text(&planned->previous, current->release) < 0)
+		return error_memory(err);
+	if (to != NULL) {
+		if (current != NULL && strcmp(current->release, to) == 0)
+			return keep(planned, string_printf("runs %s already", to), err);
+		return return_to(input, to, planned, err);
+	}
+	if (entry == NULL || undo == NULL || strcmp(entry->rollout, undo) != 0)
+		return keep(planned,
+		    string_printf("left alone on %s: it took no part in that rollout",
+			current != NULL ? current->release : entry->release),
+		    err);
+	if (entry->previous == NULL)
+		return error_set(err, ERROR_NOT_FOUND,
+		    "there is no release of %s before %s to go back to", service->name,
+		    entry->release);
+	return return_to(input, entry->previous, planned, err);
+}
+
+/* A release belongs to one service: with --to, services that never had it are left alone, as long
+ * as one of this host did. */
+static int only_those_with(
+    const struct plan_input *input, const char *to, struct plan *plan, struct error *err)
+{
+	size_t had = 0, first = plan->n;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const char *service = input->services[i]->name;
+
+		if (ledger_release_entry(&input->facts->ledger, service, to) != NULL ||
+		    facts_container(input->facts, service, to) != NULL)
+			had++;
+		else if (first == plan->n)
+			first = i;
+	}
+	if (had > 0 || first == plan->n)
+		return 0;
+	return gone(input, input->services[first]->name, to, err);
+}
+
+int plan_rollback(const struct plan_input *input, const char *to, const char *undo,
+    struct plan *ret, struct error *err)
+{
+	struct plan plan;
+	int rc;
+
+	if (plan_new(input->n_services, &plan, err) < 0)
+		return -1;
+	rc = to != NULL ? only_those_with(input, to, &plan, err) : 0;
+	for (size_t i = 0; i < plan.n && rc == 0; i++) {
+		const char *service = input->services[i]->name;
+
+		if (to != NULL &&
+		    ledger_release_entry(&input->facts->ledger, service, to) == NULL &&
+		    facts_container(input->facts, service, to) == NULL)
+			plan.services[i].service = input->services[i];
+		else
+			rc = rollback_one(input, i, to, undo, &plan.services[i], err);
+	}
+	if (rc < 0) {
+		plan_release(&plan);
+		return -1;
+	}
+	*ret = plan;
+	return 0;
+}
+
+int plan_words(const struct plan *plan, struct strv *ret, struct error *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct planned *planned = &plan->services[i];
+		const char *name = planned->service != NULL ? planned->service->name : "?";
+		const char *old = planned->previous;
+		int rc = 0;
+
+		if (planned->action == PLAN_KEEP)
+			rc = strv_addf(ret, "%s: %s", name, planned->why);
+		else if (planned->action == PLAN_CREATE)
+			rc = strv_addf(ret, "%s: %s%s%s %s%s", name,
+			    old != NULL ? "replace " : "create", old != NULL ? old : "",
+			    old != NULL ? " by" : "", planned->release,
+			    planned->image_id != NULL ? "" : ", after delivering its image");
+		else if (planned->action == PLAN_RETURN)
+			rc = strv_addf(ret, "%s: return from %s to %s, whose container is there",
+			    name, old != NULL ? old : "nothing", planned->release);
+		if (rc < 0)
+			return error_memory(err);
+	}
+	return 0;
+}

@@ -1,0 +1,123 @@
+/* What can be known before anything is stopped: plan_preflight. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "deploy/plan.h"
+
+/* Beyond what the image needs: layers lie there twice for a moment, and logs want to go on. */
+enum { DISK_SPARE = 64 * 1024 * 1024 };
+
+static bool overlap(const char *a, const char *b)
+{
+	return *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
+}
+
+/* The container that publishes it, other than our own old one; NULL: none. */
+static const struct taken_port *holder_of(const struct facts *facts, const struct planned *planned,
+    const char *ip, int port, const char *protocol, bool *ret_own)
+{
+	for (size_t i = 0; i < facts->n_ports; i++) {
+		const struct taken_port *taken = &facts->ports[i];
+
+		if (taken->port != port || strcmp(taken->protocol, protocol) != 0 ||
+		    !overlap(taken->ip, ip))
+			continue;
+		if (planned->old == NULL || strcmp(taken->holder, planned->old->name) != 0)
+			return taken;
+		*ret_own = true;
+	}
+	return NULL;
+}
+
+static int check_port(const struct facts *facts, const struct planned *planned, const char *text,
+    struct error *err)
+{
+	const struct taken_port *taken;
+	char ip[PORT_IP_SIZE], protocol[8];
+	int port, inner;
+	bool own = false;
+
+	if (options_port(text, ip, &port, &inner, protocol) < 0 || port == 0)
+		return 0;
+	taken = holder_of(facts, planned, ip, port, protocol, &own);
+	if (taken != NULL) {
+		error_set(err, ERROR_CONFLICT, "port %d, which %s wants, is taken by the container %s",
+		    port, planned->service->name, taken->holder);
+		return error_hint(err, "stop that container, or publish %s on another port",
+		    planned->service->name);
+	}
+	/* A program may listen on another address than ours: that is for the engine to say. */
+	if (!own && *ip == '\0' && strcmp(protocol, "tcp") == 0 &&
+	    keeper_facts_listens(&facts->listens, port)) {
+		error_set(err, ERROR_CONFLICT,
+		    "port %d, which %s wants, is taken by a program on the host", port,
+		    planned->service->name);
+		return error_hint(err, "find it on the host with: ss -ltnp 'sport = :%d'", port);
+	}
+	return 0;
+}
+
+static int check_ports(const struct facts *facts, const struct planned *planned, struct error *err)
+{
+	json_t *port;
+	size_t i;
+
+	json_array_foreach(json_object_get(planned->options, "ports"), i, port)
+	{
+		if (check_port(facts, planned, json_string_value(port), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_name(
+    const struct plan_input *input, const struct planned *planned, struct error *err)
+{
+	CLEANUP_FREE char *name = name_container(input->prefix, planned->service->name);
+
+	if (name == NULL)
+		return error_memory(err);
+	if (!strv_has(&input->facts->foreign, name))
+		return 0;
+	error_set(err, ERROR_CONFLICT,
+	    "a container called %s is there that shipit did not create", name);
+	return error_hint(err, "rename or remove it: docker rename %s %s.old", name, name);
+}
+
+static int check_image(const struct facts *facts, const struct planned *planned,
+    const struct image *image, struct error *err)
+{
+	char need[TEXT_BYTES_SIZE], have[TEXT_BYTES_SIZE];
+
+	if (strcmp(image->arch, facts->arch) != 0) {
+		error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is %s",
+		    planned->service->name, image->arch, facts->arch);
+		return error_hint(err, "build it for linux/%s", facts->arch);
+	}
+	if (planned->image_id != NULL || facts->free_bytes < 0 ||
+	    (uint64_t)facts->free_bytes >= image->size + DISK_SPARE)
+		return 0;
+	text_bytes(image->size + DISK_SPARE, need);
+	text_bytes((uint64_t)facts->free_bytes, have);
+	error_set(err, ERROR_FAILED, "too little disk for the image of %s: it needs %s, %s has %s",
+	    planned->service->name, need, facts->root_dir, have);
+	return error_hint(err, "free some on the host, for instance with: docker image prune");
+}
+
+int plan_preflight(const struct plan_input *input, const struct plan *plan,
+    const struct image *images, struct error *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct planned *planned = &plan->services[i];
+
+		if (planned->action < PLAN_CREATE)
+			continue;
+		if (check_name(input, planned, err) < 0 ||
+		    check_ports(input->facts, planned, err) < 0 ||
+		    (images != NULL && check_image(input->facts, planned, &images[i], err) < 0))
+			return -1;
+	}
+	return 0;
+}

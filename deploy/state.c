@@ -1,0 +1,132 @@
+#include "deploy/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/proc.h"
+
+enum { STATE_MAX = 16 * 1024 };
+
+/* $XDG_STATE_HOME/shipit, else ~/.local/state/shipit. */
+static char *state_folder(void)
+{
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (xdg != NULL && *xdg == '/')
+		return string_printf("%s/shipit", xdg);
+	return string_printf("%s/.local/state/shipit", home != NULL ? home : "");
+}
+
+/* One file for each inventory, named by the hash of its path. */
+static char *state_path(const char *inventory_path, struct error *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	CLEANUP_FREE char *folder = state_folder();
+	char *path = NULL;
+
+	if (digest_sha256_hex(inventory_path, strlen(inventory_path), hex, err) < 0)
+		return NULL;
+	if (folder != NULL)
+		path = string_printf("%s/last-%.16s.json", folder, hex);
+	if (path == NULL)
+		error_memory(err);
+	return path;
+}
+
+static int read_file(const char *path, struct buf *out, struct error *err)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char chunk[1024];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_errno(err, errno, "cannot read %s", path);
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+		if (buf_add(out, chunk, (size_t)n) < 0)
+			return buf_error(out, err, path);
+	return n < 0 ? error_errno(err, errno, "cannot read %s", path) : 0;
+}
+
+int state_read(const char *inventory_path, struct last_rollout *ret, struct error *err)
+{
+	CLEANUP_FREE char *path = state_path(inventory_path, err);
+	CLEANUP_BUF struct buf text = BUF_INIT(STATE_MAX);
+	CLEANUP_JSON json_t *json = NULL;
+	struct last_rollout last = {0};
+
+	if (path == NULL)
+		return -1;
+	if (read_file(path, &text, err) < 0 || json_parse(text.data, text.len, path, &json, err) < 0)
+		return error_set(
+		    err, ERROR_NOT_FOUND, "no rollout from this inventory is remembered here");
+	last.environment = strdup(json_str(json, "environment", ""));
+	last.rollout = strdup(json_str(json, "rollout", ""));
+	last.at = strdup(json_str(json, "at", ""));
+	if (last.environment == NULL || last.rollout == NULL || last.at == NULL) {
+		last_rollout_release(&last);
+		return error_memory(err);
+	}
+	if (*last.environment == '\0' || *last.rollout == '\0') {
+		last_rollout_release(&last);
+		return error_set(err, ERROR_NOT_FOUND, "%s says nothing", path);
+	}
+	*ret = last;
+	return 0;
+}
+
+/* Like `mkdir -p`, for this user alone. */
+static int make_folders(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+			*slash = '/';
+			return -1;
+		}
+		*slash = '/';
+	}
+	return 0;
+}
+
+int state_write(const char *inventory_path, const struct last_rollout *last, struct error *err)
+{
+	CLEANUP_FREE char *path = state_path(inventory_path, err);
+	CLEANUP_FREE char *new_path = path != NULL ? string_printf("%s.%d", path, getpid()) : NULL;
+	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s}", "v", 1, "environment",
+	    last->environment, "rollout", last->rollout, "at", last->at, "inventory",
+	    inventory_path);
+
+	if (path == NULL)
+		return -1;
+	if (json != NULL)
+		text = json_canonical(json);
+	if (text == NULL || new_path == NULL)
+		return error_memory(err);
+	if (make_folders(path) < 0)
+		return error_errno(err, errno, "cannot make the folder of %s", path);
+	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || fd_write_all(fd, text, strlen(text)) < 0 || rename(new_path, path) < 0) {
+		error_errno(err, errno, "cannot write %s", path);
+		unlink(new_path);
+		return -1;
+	}
+	return 0;
+}
+
+void last_rollout_release(struct last_rollout *last)
+{
+	free(last->environment);
+	free(last->rollout);
+	free(last->at);
+	*last = (struct last_rollout){0};
+}
