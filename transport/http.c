@@ -39,6 +39,7 @@ struct call {
 	int64_t deadline_ms;
 	int64_t moved_ms; /* when something moved last */
 	uint64_t sent;
+	bool headed; /* the answer's head came whole */
 	bool done;   /* the sink has seen enough */
 	bool paused; /* the source has nothing to send yet */
 	char curl_words[CURL_ERROR_SIZE];
@@ -144,6 +145,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	struct http_response *response = call->response;
 	size_t len = size * count;
 
+	/* An empty line ends the head; trailers may follow the body. */
+	if (line[0] == '\r' || line[0] == '\n')
+		call->headed = true;
 	take_header(
 	    line, len, "Content-Type", response->content_type, sizeof(response->content_type));
 	for (char *c = response->content_type; *c != '\0'; c++)
@@ -384,7 +388,10 @@ static int judge(struct call *call, CURLcode code, struct error *err)
 	}
 	switch (code) {
 	case CURLE_OK:
-		return 0;
+		/* libcurl takes a head that was cut short for a whole one. */
+		if (call->headed)
+			return 0;
+		return error_set(err, ERROR_UNREACHABLE, "the connection broke: half an answer");
 	case CURLE_OUT_OF_MEMORY:
 		return error_memory(err);
 	case CURLE_COULDNT_CONNECT:
