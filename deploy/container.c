@@ -96,8 +96,7 @@ static int add_port(json_t *exposed, json_t *bindings, const char *text)
 			return -1;
 		list = json_object_get(bindings, key);
 	}
-	return json_array_append_new(
-	    list, json_pack("{s:s, s:s}", "HostIp", ip, "HostPort", host));
+	return json_array_append_new(list, json_pack("{s:s, s:s}", "HostIp", ip, "HostPort", host));
 }
 
 static int put_ports(json_t *body, json_t *host, const json_t *options)
@@ -119,7 +118,8 @@ static int put_ports(json_t *body, json_t *host, const json_t *options)
 	return json_object_set(host, "PortBindings", bindings);
 }
 
-/* "SOURCE:TARGET:rw": a bind or named volume goes to Binds as it is, an anonymous one to Volumes. */
+/* "SOURCE:TARGET:rw": a bind or named volume goes to Binds as it is, an anonymous one to Volumes.
+ */
 static int put_volumes(json_t *body, json_t *host, const json_t *options)
 {
 	CLEANUP_JSON json_t *binds = json_array();
@@ -186,7 +186,7 @@ static int put_healthcheck(json_t *body, const json_t *options)
 		if (put(all, "Test", json_pack("[s]", "NONE")) < 0)
 			return -1;
 	} else if (json_object_get(check, "test") != NULL &&
-	    json_object_set(all, "Test", json_object_get(check, "test")) < 0) {
+		   json_object_set(all, "Test", json_object_get(check, "test")) < 0) {
 		return -1;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -214,8 +214,8 @@ static int put_process(json_t *body, const json_t *options)
 	return 0;
 }
 
-int container_networks(const struct identity *identity, const json_t *options, struct strv *ret,
-    struct error *err)
+int container_networks(
+    const struct identity *identity, const json_t *options, struct strv *ret, struct error *err)
 {
 	json_t *networks = json_object_get(options, "networks"), *network;
 	CLEANUP_STRV struct strv list = {0};
@@ -275,8 +275,9 @@ int container_body(const struct identity *identity, const json_t *options, const
 		    log_size, "max-file", log_files)) < 0 ||
 	    put_network(body, host, identity, options) < 0 ||
 	    json_object_set(body, "HostConfig", host) < 0)
-		return error_set(err, ERROR_MEMORY, "cannot put the options of %s together: out of "
-						    "memory, or a ledger entry that was altered",
+		return error_set(err, ERROR_MEMORY,
+		    "cannot put the options of %s together: out of "
+		    "memory, or a ledger entry that was altered",
 		    identity->service);
 	*ret = steal_ptr(body);
 	return 0;

@@ -17,15 +17,15 @@ struct identity {
 	const char *by, *at, *source;
 };
 
-/* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id` is
- * what the host's engine calls the image. Only the first network is in it: engines before API 1.44
- * take one; the others are connected afterwards (container_networks). */
+/* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id`
+ * is what the host's engine calls the image. Only the first network is in it: engines before
+ * API 1.44 take one; the others are connected afterwards (container_networks). */
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
     json_t **ret, struct error *err);
 
 /* Names of the networks, the first one being in the body; never empty. */
-int container_networks(const struct identity *identity, const json_t *options, struct strv *ret,
-    struct error *err);
+int container_networks(
+    const struct identity *identity, const json_t *options, struct strv *ret, struct error *err);
 /* What connects it to one of them: its alias there is the service's name. */
 json_t *container_endpoint(const struct identity *identity);
 

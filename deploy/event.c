@@ -206,8 +206,8 @@ void emit_step(const struct event_source *source, enum step step, enum state sta
 	events_emit(source->events, &event);
 }
 
-void emit_progress(const struct event_source *source, enum step step, uint64_t bytes, uint64_t total,
-    const char *text)
+void emit_progress(const struct event_source *source, enum step step, uint64_t bytes,
+    uint64_t total, const char *text)
 {
 	struct event event = event_of(source, EVENT_STEP);
 

@@ -40,25 +40,25 @@ enum event_kind {
 	EVENT_ROLLOUT, /* begins: `rollout`, `release` of each service in `text` */
 	EVENT_STEP,    /* a step of a host or of the laptop changes state */
 	EVENT_NOTE,    /* something worth knowing, found or done: `text` */
-	EVENT_LOG,     /* a line of a build, a container, a remote call (level 1: -v, 2: -vv): `text` */
+	EVENT_LOG, /* a line of a build, a container, a remote call (level 1: -v, 2: -vv): `text` */
 	EVENT_HOST,    /* a host is finished: its `state`, and `error` */
 	EVENT_SUMMARY, /* the end; made by cmd/ */
 };
 
 struct event {
 	enum event_kind kind;
-	int64_t at_ms; /* clock_now_ms() when it was made */
-	const char *host;    /* the inventory's name; NULL: the laptop. Borrowed from the inventory */
+	int64_t at_ms;	  /* clock_now_ms() when it was made */
+	const char *host; /* the inventory's name; NULL: the laptop. Borrowed from the inventory */
 	const char *service; /* borrowed; NULL: all of the host */
 	enum step step;
 	enum state state;
-	int level;	     /* EVENT_LOG */
-	int64_t ms;	     /* how long the step took; -1 unknown */
+	int level;	       /* EVENT_LOG */
+	int64_t ms;	       /* how long the step took; -1 unknown */
 	uint64_t bytes, total; /* of the step; total 0: not known */
-	char *release;	     /* owned; may be NULL */
-	char *text;	     /* owned; may be NULL; as it came, not cleaned of control characters */
-	char *error;	     /* owned; may be NULL */
-	char *hint;	     /* owned; may be NULL */
+	char *release;	       /* owned; may be NULL */
+	char *text;  /* owned; may be NULL; as it came, not cleaned of control characters */
+	char *error; /* owned; may be NULL */
+	char *hint;  /* owned; may be NULL */
 };
 
 void event_release(struct event *event);
@@ -90,10 +90,10 @@ struct event_source {
 };
 void emit_step(const struct event_source *source, enum step step, enum state state, int64_t ms,
     const char *fmt, ...) __attribute__((__format__(printf, 5, 6)));
-void emit_progress(const struct event_source *source, enum step step, uint64_t bytes, uint64_t total,
-    const char *text);
-void emit_failed(const struct event_source *source, enum step step, int64_t ms,
-    const struct error *why);
+void emit_progress(const struct event_source *source, enum step step, uint64_t bytes,
+    uint64_t total, const char *text);
+void emit_failed(
+    const struct event_source *source, enum step step, int64_t ms, const struct error *why);
 void emit_note(const struct event_source *source, const char *fmt, ...)
     __attribute__((__format__(printf, 2, 3)));
 void emit_log(const struct event_source *source, int level, const char *text);

@@ -27,10 +27,10 @@ static const char *image_arch(const char *machine)
 
 static void container_release(struct container *container)
 {
-	char *const all[] = {container->id, container->name, container->service,
-	    container->release, container->rollout, container->image, container->config,
-	    container->restart, container->policy, container->by, container->at,
-	    container->source, container->status, container->health};
+	char *const all[] = {container->id, container->name, container->service, container->release,
+	    container->rollout, container->image, container->config, container->restart,
+	    container->policy, container->by, container->at, container->source, container->status,
+	    container->health};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		free(all[i]);
@@ -118,8 +118,7 @@ static int container_from(const json_t *inspect, struct container *ret)
 
 static int add_container(struct facts *facts, const json_t *inspect, struct error *err)
 {
-	struct container *v =
-	    reallocarray(facts->containers, facts->n_containers + 1, sizeof(*v));
+	struct container *v = reallocarray(facts->containers, facts->n_containers + 1, sizeof(*v));
 
 	if (v == NULL)
 		return error_memory(err);
@@ -161,8 +160,7 @@ static int look_at(struct engine *engine, const char *prefix, const json_t *summ
 {
 	const json_t *labels = json_object_get(summary, "Labels");
 	const char *of = json_string_value(json_object_get(labels, LABEL_PREFIX "prefix"));
-	const char *name =
-	    json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
+	const char *name = json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
 	CLEANUP_JSON json_t *inspect = NULL;
 	json_t *port;
 	size_t i;
@@ -202,8 +200,7 @@ static void forget_containers(struct facts *facts)
 	facts->n_containers = facts->n_ports = 0;
 }
 
-int facts_refresh(
-    struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
+int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
 {
 	CLEANUP_JSON json_t *list = NULL;
 	json_t *summary;

@@ -23,8 +23,8 @@ struct container {
 	char *restart; /* the policy the user wants, from our label */
 	char *policy;  /* the policy it has now */
 	char *by, *at, *source;
-	char *status;  /* the engine's: "running", "exited", "created", ... */
-	char *health;  /* "healthy", "unhealthy", "starting", or NULL: no healthcheck */
+	char *status; /* the engine's: "running", "exited", "created", ... */
+	char *health; /* "healthy", "unhealthy", "starting", or NULL: no healthcheck */
 	int exit_code;
 	bool running;
 	int64_t started_at; /* unix seconds; 0: never */
@@ -41,18 +41,18 @@ struct taken_port {
 
 struct facts {
 	char *engine_version; /* "20.10.24" */
-	char *arch;	   /* as images call it: amd64, arm64, ... */
-	char *root_dir;	   /* where the engine keeps its data */
-	int64_t free_bytes; /* there; -1: not known */
+	char *arch;	      /* as images call it: amd64, arm64, ... */
+	char *root_dir;	      /* where the engine keeps its data */
+	int64_t free_bytes;   /* there; -1: not known */
 	int64_t clock_skew_s; /* host minus laptop */
 	struct container *containers;
 	size_t n_containers;
 	struct taken_port *ports;
 	size_t n_ports;
 	struct keeper_facts listens; /* and what else the keeper said */
-	struct strv foreign;  /* names of containers that are not this prefix's */
-	struct strv images;   /* "REPOSITORY:TAG" of localhost/shipit/PREFIX.* */
-	struct strv image_ids; /* ids of the images above, same order */
+	struct strv foreign;	     /* names of containers that are not this prefix's */
+	struct strv images;	     /* "REPOSITORY:TAG" of localhost/shipit/PREFIX.* */
+	struct strv image_ids;	     /* ids of the images above, same order */
 	struct ledger ledger;
 	bool has_ledger; /* the ledger's volume is there */
 };

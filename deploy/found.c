@@ -58,7 +58,8 @@ static int add(struct found *found, enum repair_kind kind, const struct containe
 		free(value);
 		return -1;
 	}
-	v[found->n_repairs++] = (struct repair){.kind = kind, .container = container, .value = value};
+	v[found->n_repairs++] =
+	    (struct repair){.kind = kind, .container = container, .value = value};
 	found->repairs = v;
 	return 0;
 }
@@ -88,8 +89,8 @@ static int repair_ledger(struct found *found, const struct facts *facts)
 	if (add(found, REPAIR_LEDGER, found->current, NULL, false) < 0)
 		return -1;
 	found->repairs[found->n_repairs - 1].result = LEDGER_COMMITTED;
-	return strv_addf(&found->words, "%s: %s runs, of which the ledger does not know",
-	    found->service, runs);
+	return strv_addf(
+	    &found->words, "%s: %s runs, of which the ledger does not know", found->service, runs);
 }
 
 static bool was_committed(const struct found *found, const struct facts *facts, const char *release)
@@ -111,8 +112,8 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 		return -1;
 	if (container->running &&
 	    (add(found, REPAIR_STOP, container, NULL, false) < 0 ||
-		strv_addf(&found->words, "%s: %s ran beside the current release",
-		    found->service, container->release) < 0))
+		strv_addf(&found->words, "%s: %s ran beside the current release", found->service,
+		    container->release) < 0))
 		return -1;
 	if (!was_committed(found, facts, container->release)) {
 		if (strv_addf(&found->words, "%s: %s was created and never came into service",
@@ -137,8 +138,8 @@ static int repair_current(struct found *found, const char *name)
 		return 0;
 	if (strcmp(current->name, name) != 0 &&
 	    (add(found, REPAIR_RENAME, current, strdup(name), true) < 0 ||
-		strv_addf(&found->words, "%s: the running container was called %s",
-		    found->service, current->name) < 0))
+		strv_addf(&found->words, "%s: the running container was called %s", found->service,
+		    current->name) < 0))
 		return -1;
 	if (strcmp(current->policy, current->restart) != 0 &&
 	    (add(found, REPAIR_POLICY, current, strdup(current->restart), true) < 0 ||
@@ -160,13 +161,14 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	if (name == NULL)
 		return -1;
 	found->pending = ledger_pending(&facts->ledger, found->service);
-	found->current = choose(
-	    facts, found->service, name, ledger_current(&facts->ledger, found->service));
-	found->pending_result = found->pending != NULL && found->current != NULL &&
-		strcmp(found->current->release, found->pending->release) == 0 &&
-		found->current->running
-	    ? LEDGER_COMMITTED
-	    : LEDGER_REVERTED;
+	found->current =
+	    choose(facts, found->service, name, ledger_current(&facts->ledger, found->service));
+	found->pending_result =
+	    found->pending != NULL && found->current != NULL &&
+		    strcmp(found->current->release, found->pending->release) == 0 &&
+		    found->current->running
+		? LEDGER_COMMITTED
+		: LEDGER_REVERTED;
 	for (size_t i = 0; i < facts->n_containers; i++) {
 		const struct container *container = &facts->containers[i];
 

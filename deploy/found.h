@@ -17,7 +17,8 @@ enum repair_kind {
 	REPAIR_RENAME, /* `value`: the name it ought to have */
 	REPAIR_START,  /* the current one was left stopped by an interrupted swap */
 	REPAIR_REMOVE, /* a container whose release was never committed */
-	REPAIR_LEDGER, /* write `result` (and `error`) as the outcome of entry `seq`, or a line anew */
+	REPAIR_LEDGER, /* write `result` (and `error`) as the outcome of entry `seq`, or a line anew
+			*/
 };
 
 struct repair {

@@ -20,8 +20,8 @@ struct gates {
 	void *context;
 };
 
-int gates_new(size_t parties, size_t n, gate_fn *decide, void *context, struct gates **ret,
-    struct error *err)
+int gates_new(
+    size_t parties, size_t n, gate_fn *decide, void *context, struct gates **ret, struct error *err)
 {
 	struct gates *gates = calloc(1, sizeof(*gates));
 
@@ -59,8 +59,8 @@ static void open_full(struct gates *gates)
 
 		if (gate->open || gate->votes < gates->parties)
 			continue;
-		gate->go = !gates->refused &&
-		    (gates->decide == NULL || gates->decide(gates->context, i));
+		gate->go =
+		    !gates->refused && (gates->decide == NULL || gates->decide(gates->context, i));
 		if (!gate->go)
 			gates->refused = true;
 		gate->open = true;

@@ -19,7 +19,8 @@ void gates_free(struct gates *gates);
 
 /* Vote; a no makes this gate and all later ones say no. */
 void gates_vote(struct gates *gates, size_t gate, bool yes);
-/* Wait at most `wait_ms` (-1: for ever) for it to open; true when it has, `ret_go`: all said yes. */
+/* Wait at most `wait_ms` (-1: for ever) for it to open; true when it has, `ret_go`: all said yes.
+ */
 bool gates_wait(struct gates *gates, size_t gate, int wait_ms, bool *ret_go);
 /* Vote and wait. */
 bool gates_pass(struct gates *gates, size_t gate, bool yes);

@@ -123,8 +123,7 @@ int image_build(const struct inventory *inv, const struct service *service,
 	if (rc < 0)
 		emit_failed(&tail.source, STEP_BUILD, clock_now_ms() - start_ms, err);
 	else
-		emit_step(
-		    &tail.source, STEP_BUILD, STATE_OK, clock_now_ms() - start_ms, NULL);
+		emit_step(&tail.source, STEP_BUILD, STATE_OK, clock_now_ms() - start_ms, NULL);
 	for (size_t i = 0; i < TAIL_LINES; i++)
 		free(tail.lines[i]);
 	return rc;
@@ -133,8 +132,8 @@ int image_build(const struct inventory *inv, const struct service *service,
 /* The commit of a folder, with "-dirty"; NULL where git knows none. A comfort: no error. */
 static char *git_source(const char *dir, int cancel_fd)
 {
-	const char *const argv[] = {
-	    "git", "-C", dir, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", NULL};
+	const char *const argv[] = {"git", "-C", dir, "describe", "--always", "--dirty",
+	    "--abbrev=12", "--exclude=*", NULL};
 	struct proc_result result;
 	char *source = NULL;
 
@@ -202,7 +201,8 @@ static int look_up(struct engine *engine, struct image *image, struct error *err
 		if (err->kind == ERROR_NOT_FOUND) {
 			error_set(err, ERROR_NOT_FOUND, "there is no image %s on this machine",
 			    image->local);
-			error_hint(err, "build it (`build:` in shipit.yml, or docker build -t %s .)",
+			error_hint(err,
+			    "build it (`build:` in shipit.yml, or docker build -t %s .)",
 			    image->local);
 		}
 		return -1;
@@ -213,9 +213,8 @@ static int look_up(struct engine *engine, struct image *image, struct error *err
 	image->arch = strdup(json_str(inspect, "Architecture", "amd64"));
 	image->os = strdup(json_str(inspect, "Os", "linux"));
 	image->size = (uint64_t)json_int(inspect, "Size", 0);
-	return image->config == NULL || image->arch == NULL || image->os == NULL
-	    ? error_memory(err)
-	    : 0;
+	return image->config == NULL || image->arch == NULL || image->os == NULL ? error_memory(err)
+										 : 0;
 }
 
 static int resolve(const struct inventory *inv, const char *prefix, const struct service *service,
@@ -245,8 +244,7 @@ static int resolve(const struct inventory *inv, const char *prefix, const struct
 }
 
 int image_resolve(const struct inventory *inv, const char *prefix, const struct service *service,
-    const char *rollout, int cancel_fd, struct events *events, struct image *ret,
-    struct error *err)
+    const char *rollout, int cancel_fd, struct events *events, struct image *ret, struct error *err)
 {
 	struct event_source source = {.events = events, .service = service->name};
 	int64_t start_ms = clock_now_ms();

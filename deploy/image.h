@@ -14,9 +14,9 @@ struct engine;
 
 /* One service's image, ready to be pulled by hosts. All strings owned. */
 struct image {
-	char *local;	/* what it is called in the laptop's engine */
-	char *config;	/* config digest: its identity */
-	char *manifest; /* NULL in a dry run: nothing was pushed */
+	char *local;		/* what it is called in the laptop's engine */
+	char *config;		/* config digest: its identity */
+	char *manifest;		/* NULL in a dry run: nothing was pushed */
 	char *repository, *tag; /* in the local registry */
 	char *arch, *os;
 	char *source;	/* git commit of the build's context, "-dirty" appended; NULL: no git */

@@ -46,8 +46,8 @@ static int lost(struct keeper *keeper, struct error *err)
 		return -1;
 	error_set(err, ERROR_UNREACHABLE, "the keeper on the host ended");
 	if (keeper->noise.len > 0)
-		error_set(err, ERROR_UNREACHABLE, "the keeper on the host ended: %s",
-		    keeper->noise.data);
+		error_set(
+		    err, ERROR_UNREACHABLE, "the keeper on the host ended: %s", keeper->noise.data);
 	return -1;
 }
 
@@ -71,7 +71,8 @@ static int write_line(struct keeper *keeper, const char *line, struct error *err
 	return rc < 0 ? lost(keeper, err) : 0;
 }
 
-/* Read what is there, waiting until the deadline. 1: something came; 0: nothing did; -1: the end. */
+/* Read what is there, waiting until the deadline. 1: something came; 0: nothing did; -1: the end.
+ */
 static int fill(struct keeper *keeper, int64_t deadline_ms, struct error *err)
 {
 	char chunk[4096];
@@ -155,7 +156,7 @@ static int next_answer(
 
 			/* Too much text is cut, not refused. */
 			(void)(buf_adds(&keeper->text, keeper->text.len > 0 ? "\n" : "") == 0 &&
-			    buf_adds(&keeper->text, text) == 0);
+			       buf_adds(&keeper->text, text) == 0);
 			continue;
 		}
 		strv_release(ret);
@@ -178,9 +179,9 @@ static int unexpected(const struct strv *answer, const char *command, struct err
 static int keeper_error(struct keeper *keeper, const struct strv *answer, struct error *err)
 {
 	return error_set(err, ERROR_FAILED, "%s",
-	    keeper->text.len > 0     ? keeper->text.data
-		: answer->n > 1 ? answer->v[1]
-				     : "the keeper reports an error");
+	    keeper->text.len > 0 ? keeper->text.data
+	    : answer->n > 1	 ? answer->v[1]
+				 : "the keeper reports an error");
 }
 
 /* The answer to a command that was sent; `error` answers become errors. */
@@ -192,8 +193,8 @@ static int answer_to(struct keeper *keeper, const char *command, int64_t deadlin
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
-		return error_set(err, ERROR_TIMEOUT,
-		    "no answer to \"%s\" from the keeper on the host", command);
+		return error_set(
+		    err, ERROR_TIMEOUT, "no answer to \"%s\" from the keeper on the host", command);
 	return word_is(ret, 0, "error") ? keeper_error(keeper, ret, err) : 0;
 }
 
@@ -237,8 +238,9 @@ static int say_hello(struct keeper *keeper, struct error *err)
 		    "the host's shell did not answer within %d s after the login%s%s",
 		    HELLO_MS / 1000, keeper->noise.len > 0 ? "; it said: " : "",
 		    keeper->noise.data);
-		return error_hint(err, "try: ssh HOST sh -c true. Its login shell must run commands, "
-				       "and `sh` and `dd` must be in its PATH");
+		return error_hint(err,
+		    "try: ssh HOST sh -c true. Its login shell must run commands, "
+		    "and `sh` and `dd` must be in its PATH");
 	}
 	if (word_is(&answer, 0, "error"))
 		return keeper_error(keeper, &answer, err);
@@ -287,7 +289,7 @@ void keeper_end(struct keeper *keeper)
 	keeper->cancel_fd = keeper->stop_fd = -1;
 	if (session_lost(keeper->session, NULL) == 0 && send_line(keeper, "end\n", NULL) == 0)
 		while (next_answer(keeper, deadline_ms, &answer, NULL) > 0 &&
-		    !word_is(&answer, 0, "bye"))
+		       !word_is(&answer, 0, "bye"))
 			continue;
 	keeper_free(keeper);
 }
@@ -340,8 +342,8 @@ int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, c
 	known = !word_is(&answer, 1, "-");
 	error_set(err, ERROR_LOCKED, "%s is being rolled out by %s%s%s", prefix,
 	    known ? answer.v[1] : "somebody", known ? " since " : "", known ? answer.v[2] : "");
-	return error_hint(
-	    err, "wait until it is finished; if that laptop is gone, the lock frees itself in 30 s");
+	return error_hint(err,
+	    "wait until it is finished; if that laptop is gone, the lock frees itself in 30 s");
 }
 
 static void take_fact(const struct strv *answer, struct keeper_facts *facts)
@@ -443,10 +445,10 @@ static bool swap_answer(struct keeper *keeper, const struct strv *answer,
 	else if (word_is(answer, 1, "ready"))
 		*ret = SWAP_READY;
 	else {
-		CLEANUP_FREE char *state = string_printf("%s%s%s%s%s",
-		    answer->n > 1 ? answer->v[1] : "", answer->n > 2 ? " " : "",
-		    answer->n > 2 ? answer->v[2] : "", answer->n > 3 ? " " : "",
-		    answer->n > 3 ? answer->v[3] : "");
+		CLEANUP_FREE char *state =
+		    string_printf("%s%s%s%s%s", answer->n > 1 ? answer->v[1] : "",
+			answer->n > 2 ? " " : "", answer->n > 2 ? answer->v[2] : "",
+			answer->n > 3 ? " " : "", answer->n > 3 ? answer->v[3] : "");
 
 		if (progress != NULL && state != NULL)
 			progress(context, state);

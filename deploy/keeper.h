@@ -26,9 +26,9 @@ int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, c
     struct error *err);
 
 struct keeper_facts {
-	char arch[32];	    /* as uname -m has it */
-	int64_t free_bytes; /* -1: not known */
-	int64_t clock;	    /* the host's, unix seconds; 0: not known */
+	char arch[32];			  /* as uname -m has it */
+	int64_t free_bytes;		  /* -1: not known */
+	int64_t clock;			  /* the host's, unix seconds; 0: not known */
 	unsigned char listens[65536 / 8]; /* a bit for each TCP port that something listens on */
 };
 int keeper_facts(
@@ -50,11 +50,11 @@ struct keeper_swap {
 };
 
 enum swap_end {
-	SWAP_READY,	/* it waits for keeper_commit or keeper_revert */
+	SWAP_READY, /* it waits for keeper_commit or keeper_revert */
 	SWAP_COMMITTED,
-	SWAP_REVERTED,	/* the old one serves again */
-	SWAP_DOWN,	/* it could not be brought back */
-	SWAP_LOST,	/* the session ended first: what became of it is not known */
+	SWAP_REVERTED, /* the old one serves again */
+	SWAP_DOWN,     /* it could not be brought back */
+	SWAP_LOST,     /* the session ended first: what became of it is not known */
 };
 
 /* Called for "stopping", "starting", "started", "waiting running starting", "ready". */

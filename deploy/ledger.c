@@ -25,7 +25,7 @@ static const struct ledger_entry *last_of(const struct ledger *ledger, const cha
 static bool is_committed(const struct ledger_entry *entry, const char *release)
 {
 	return entry->result == LEDGER_COMMITTED &&
-	    (release == NULL || strcmp(entry->release, release) == 0);
+	       (release == NULL || strcmp(entry->release, release) == 0);
 }
 
 static bool is_pending(const struct ledger_entry *entry, const char *release)

@@ -21,8 +21,8 @@ struct ledger_entry {
 	char *previous; /* NULL on the first deploy */
 	char *image, *config;
 	char *by, *from, *at;
-	char *source;  /* NULL: not known */
-	char *error;   /* NULL: none */
+	char *source; /* NULL: not known */
+	char *error;  /* NULL: none */
 	bool found;
 	json_t *options; /* owned reference */
 };
@@ -39,8 +39,8 @@ int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, b
 /* The same from a tar of the folder, for tests and fuzzing. Torn and foreign files are skipped. */
 int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct error *err);
 /* Make volume, image and container where they are missing. */
-int ledger_prepare(struct engine *engine, const char *prefix, const json_t *labels,
-    struct error *err);
+int ledger_prepare(
+    struct engine *engine, const char *prefix, const json_t *labels, struct error *err);
 /* Write one entry (its seq decides the name: .pending or .json) and put it into `ledger`. */
 int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
     const struct ledger_entry *entry, struct error *err);
@@ -49,8 +49,8 @@ int64_t ledger_next_seq(const struct ledger *ledger);
 /* The last committed entry of a service; NULL: none. */
 const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service);
 /* The last committed entry of this release of a service; NULL: none. */
-const struct ledger_entry *ledger_release_entry(const struct ledger *ledger, const char *service,
-    const char *release);
+const struct ledger_entry *ledger_release_entry(
+    const struct ledger *ledger, const char *service, const char *release);
 /* The last entry with this number's outcome missing, for a service; NULL: none. */
 const struct ledger_entry *ledger_pending(const struct ledger *ledger, const char *service);
 

@@ -130,9 +130,8 @@ static int create_container(
 	body = json_pack("{s:s, s:[s], s:{s:[s], s:s}}", "Image",
 	    LEDGER_IMAGE_REPOSITORY ":" LEDGER_IMAGE_TAG, "Cmd", "-", "HostConfig", "Binds", bind,
 	    "NetworkMode", "none");
-	if (body == NULL ||
-	    (json_is_object(labels) &&
-		json_object_set(body, "Labels", (json_t *)(uintptr_t)labels) < 0))
+	if (body == NULL || (json_is_object(labels) &&
+				json_object_set(body, "Labels", (json_t *)(uintptr_t)labels) < 0))
 		return error_memory(err);
 	if (engine_container_create(engine, name, body, &id, err) == 0)
 		return 0;
@@ -162,15 +161,14 @@ int ledger_prepare(
 	if (err->kind != ERROR_NOT_FOUND)
 		return 0;
 	error_release(err);
-	if (engine_image_import_empty(
-		engine, LEDGER_IMAGE_REPOSITORY, LEDGER_IMAGE_TAG, err) < 0 ||
+	if (engine_image_import_empty(engine, LEDGER_IMAGE_REPOSITORY, LEDGER_IMAGE_TAG, err) < 0 ||
 	    create_container(engine, name, labels, err) < 0)
 		return error_wrap(err, "cannot make the ledger %s", name);
 	return 0;
 }
 
-static int put_line(struct engine *engine, const char *name, const struct ledger_entry *entry,
-    struct error *err)
+static int put_line(
+    struct engine *engine, const char *name, const struct ledger_entry *entry, struct error *err)
 {
 	CLEANUP_BUF struct buf tar = BUF_INIT(2 * ENTRY_MAX);
 	CLEANUP_BUF struct buf line = BUF_INIT(ENTRY_MAX);

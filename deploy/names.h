@@ -26,7 +26,7 @@ char *name_default_network(const char *prefix);
 char *name_ledger(const char *prefix);
 
 #define LEDGER_IMAGE_REPOSITORY "localhost/shipit/ledger"
-#define LEDGER_IMAGE_TAG        "1"
-#define LEDGER_SERVICE          "shipit" /* no service may be called so */
+#define LEDGER_IMAGE_TAG	"1"
+#define LEDGER_SERVICE		"shipit" /* no service may be called so */
 
 #endif

@@ -151,13 +151,12 @@ static int put_volumes(json_t *options, const struct inventory *inv, const char 
 		CLEANUP_FREE char *source = NULL;
 
 		if (volume->kind == VOLUME_NAMED)
-			source = resource_name(
-			    inv->volumes, inv->n_volumes, prefix, volume->source);
+			source =
+			    resource_name(inv->volumes, inv->n_volumes, prefix, volume->source);
 		else
 			source = strdup(volume->kind == VOLUME_BIND ? volume->source : "");
-		if (source == NULL ||
-		    strv_addf(&volumes, "%s:%s:%s", source, volume->target,
-			volume->read_only ? "ro" : "rw") < 0)
+		if (source == NULL || strv_addf(&volumes, "%s:%s:%s", source, volume->target,
+					  volume->read_only ? "ro" : "rw") < 0)
 			return error_memory(err);
 	}
 	if (volumes.n > 0 && put(options, "volumes", sorted_array(&volumes)) < 0)
@@ -174,9 +173,8 @@ static int put_networks(json_t *options, const struct inventory *inv, const char
 	if (standard == NULL)
 		return error_memory(err);
 	for (size_t i = 0; i < service->networks.n; i++)
-		if (strv_take(&networks,
-			resource_name(inv->networks, inv->n_networks, prefix,
-			    service->networks.v[i])) < 0)
+		if (strv_take(&networks, resource_name(inv->networks, inv->n_networks, prefix,
+					     service->networks.v[i])) < 0)
 			return error_memory(err);
 	if (networks.n == 0 || (networks.n == 1 && strcmp(networks.v[0], standard) == 0))
 		return 0;
@@ -326,7 +324,8 @@ int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port
 	if (outer == NULL || outer - text >= PORT_IP_SIZE)
 		return -1;
 	*ret_container_port = parse_port(inner + 1, (size_t)(slash - inner - 1));
-	*ret_host_port = outer + 1 == inner ? 0 : parse_port(outer + 1, (size_t)(inner - outer - 1));
+	*ret_host_port =
+	    outer + 1 == inner ? 0 : parse_port(outer + 1, (size_t)(inner - outer - 1));
 	if (*ret_container_port < 0 || *ret_host_port < 0)
 		return -1;
 	memcpy(ret_ip, text, (size_t)(outer - text));

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "inventory/inventory.h"
 
-#define RESTART_DEFAULT    "always"
+#define RESTART_DEFAULT	   "always"
 #define STOP_GRACE_DEFAULT 10000
 
 /* "1:" and 64 hex digits */

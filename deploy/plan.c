@@ -47,8 +47,8 @@ bool plan_changes(const struct plan *plan)
 static bool is_running_so(const struct container *current, const char *image, const char *config)
 {
 	return current != NULL && current->running && strcmp(current->image, image) == 0 &&
-	    strcmp(current->config, config) == 0 &&
-	    (current->health == NULL || strcmp(current->health, "unhealthy") != 0);
+	       strcmp(current->config, config) == 0 &&
+	       (current->health == NULL || strcmp(current->health, "unhealthy") != 0);
 }
 
 /* An image of this service that is there already under another release's tag. */
@@ -127,8 +127,7 @@ static int list_there(
 
 	for (size_t i = 0; i < facts->ledger.n; i++) {
 		const struct ledger_entry *entry = &facts->ledger.v[i];
-		CLEANUP_FREE char *tag =
-		    name_image_tag(input->prefix, service, entry->release);
+		CLEANUP_FREE char *tag = name_image_tag(input->prefix, service, entry->release);
 
 		if (tag == NULL)
 			return error_memory(err);
@@ -143,8 +142,8 @@ static int list_there(
 	return 0;
 }
 
-static int gone(const struct plan_input *input, const char *service, const char *release,
-    struct error *err)
+static int gone(
+    const struct plan_input *input, const char *service, const char *release, struct error *err)
 {
 	CLEANUP_STRV struct strv there = {0};
 	CLEANUP_BUF struct buf text = BUF_INIT(64 * 1024);
@@ -158,8 +157,8 @@ static int gone(const struct plan_input *input, const char *service, const char 
 }
 
 /* Return to `release`: by its retained container, else by its image and the ledger's options. */
-static int return_to(const struct plan_input *input, const char *release, struct planned *planned,
-    struct error *err)
+static int return_to(
+    const struct plan_input *input, const char *release, struct planned *planned, struct error *err)
 {
 	const char *service = planned->service->name;
 	const struct ledger_entry *entry =
@@ -181,8 +180,7 @@ static int return_to(const struct plan_input *input, const char *release, struct
 		return gone(input, service, release, err);
 	if (planned->options == NULL)
 		planned->options = json_object();
-	if (set_text(&planned->image,
-		entry != NULL ? entry->image : planned->target->image) < 0 ||
+	if (set_text(&planned->image, entry != NULL ? entry->image : planned->target->image) < 0 ||
 	    set_text(&planned->image_id, image_id) < 0 || planned->options == NULL)
 		return error_memory(err);
 	memcpy(planned->config, "", 1);
@@ -196,8 +194,7 @@ static int rollback_one(const struct plan_input *input, size_t i, const char *to
 {
 	const struct service *service = input->services[i];
 	const struct container *current = input->found[i].current;
-	const struct ledger_entry *entry =
-	    ledger_current(&input->facts->ledger, service->name);
+	const struct ledger_entry *entry = ledger_current(&input->facts->ledger, service->name);
 
 	planned->service = service;
 	planned->old = current;

@@ -25,7 +25,7 @@ enum plan_action {
 struct planned {
 	const struct service *service; /* borrowed */
 	enum plan_action action;
-	char *why; /* of KEEP, for people */
+	char *why;			/* of KEEP, for people */
 	const struct container *old;	/* borrowed from the facts; NULL: none */
 	const struct container *target; /* RETURN: the retained one; borrowed */
 	char release[RELEASE_SIZE];
@@ -34,7 +34,7 @@ struct planned {
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
 	char config[CONFIG_HASH_SIZE];
 	json_t *options;
-	bool healthy;	/* readiness waits for a healthcheck: the service's own */
+	bool healthy; /* readiness waits for a healthcheck: the service's own */
 };
 
 struct plan {
@@ -49,7 +49,7 @@ struct plan_input {
 	const struct host *host;
 	const char *prefix;
 	const struct facts *facts;
-	const struct found *found;		/* one for each of `services` */
+	const struct found *found;	       /* one for each of `services` */
 	const struct service *const *services; /* the ones chosen */
 	size_t n_services;
 };

@@ -31,8 +31,8 @@ static const struct taken_port *holder_of(const struct facts *facts, const struc
 	return NULL;
 }
 
-static int check_port(const struct facts *facts, const struct planned *planned, const char *text,
-    struct error *err)
+static int check_port(
+    const struct facts *facts, const struct planned *planned, const char *text, struct error *err)
 {
 	const struct taken_port *taken;
 	char ip[PORT_IP_SIZE], protocol[8];
@@ -43,8 +43,9 @@ static int check_port(const struct facts *facts, const struct planned *planned, 
 		return 0;
 	taken = holder_of(facts, planned, ip, port, protocol, &own);
 	if (taken != NULL) {
-		error_set(err, ERROR_CONFLICT, "port %d, which %s wants, is taken by the container %s",
-		    port, planned->service->name, taken->holder);
+		error_set(err, ERROR_CONFLICT,
+		    "port %d, which %s wants, is taken by the container %s", port,
+		    planned->service->name, taken->holder);
 		return error_hint(err, "stop that container, or publish %s on another port",
 		    planned->service->name);
 	}
@@ -81,8 +82,8 @@ static int check_name(
 		return error_memory(err);
 	if (!strv_has(&input->facts->foreign, name))
 		return 0;
-	error_set(err, ERROR_CONFLICT,
-	    "a container called %s is there that shipit did not create", name);
+	error_set(
+	    err, ERROR_CONFLICT, "a container called %s is there that shipit did not create", name);
 	return error_hint(err, "rename or remove it: docker rename %s %s.old", name, name);
 }
 

@@ -24,15 +24,16 @@ struct rollout_options {
 	const struct strv *services; /* names; empty: all of the environment's */
 	const char *limit;	     /* a glob or tag:NAME over hosts; NULL: all */
 	enum rollout_kind kind;
-	const char *to;	      /* rollback: the release; NULL: the previous one */
-	const char *undo;     /* rollback: the rollout to take back; NULL: the last one by the ledgers */
-	bool force;	      /* replace what is unchanged, too */
+	const char *to; /* rollback: the release; NULL: the previous one */
+	const char
+	    *undo;  /* rollback: the rollout to take back; NULL: the last one by the ledgers */
+	bool force; /* replace what is unchanged, too */
 	bool no_build;
-	bool pull, no_cache;  /* of builds */
-	bool dry_run;	      /* plan only: connects and reads, takes no lock, changes nothing */
+	bool pull, no_cache;   /* of builds */
+	bool dry_run;	       /* plan only: connects and reads, takes no lock, changes nothing */
 	bool fail_unreachable; /* an unreachable host ends the rollout before the first swap */
-	int parallel;	      /* hosts at work at once; 0: 16 */
-	const char *by;	      /* "ann@laptop" */
+	int parallel;	       /* hosts at work at once; 0: 16 */
+	const char *by;	       /* "ann@laptop" */
 	session_prompt_fn *prompt;
 	void *prompt_context;
 	struct events *events;
@@ -40,12 +41,12 @@ struct rollout_options {
 
 /* What became of one host. */
 enum host_outcome {
-	HOST_UNTOUCHED,	  /* nothing was changed: it ended before, or there was nothing to do here */
-	HOST_UNCHANGED,	  /* it runs what was wanted already, or was left alone by a rollback */
-	HOST_DONE,	  /* committed */
-	HOST_REVERTED,	  /* changed and put back */
-	HOST_PARTIAL,	  /* some services committed, some not */
-	HOST_DOWN,	  /* a service is down and could not be brought back */
+	HOST_UNTOUCHED, /* nothing was changed: it ended before, or there was nothing to do here */
+	HOST_UNCHANGED, /* it runs what was wanted already, or was left alone by a rollback */
+	HOST_DONE,	/* committed */
+	HOST_REVERTED,	/* changed and put back */
+	HOST_PARTIAL,	/* some services committed, some not */
+	HOST_DOWN,	/* a service is down and could not be brought back */
 	HOST_UNREACHABLE, /* never reached */
 	HOST_UNKNOWN,	  /* the link was lost and what became of it could not be learned */
 };
@@ -53,10 +54,11 @@ enum host_outcome {
 struct host_result {
 	const char *host; /* borrowed from the inventory */
 	enum host_outcome outcome;
-	struct error error; /* kind ERROR_NONE when there is none */
+	struct error error;	  /* kind ERROR_NONE when there is none */
 	int64_t step_ms[N_STEPS]; /* how long each step took in all; -1: not done */
-	uint64_t bytes;	  /* moved to it */
-	struct strv plan; /* the plan in words, a line each; with dry_run: and the docker run lines */
+	uint64_t bytes;		  /* moved to it */
+	struct strv
+	    plan; /* the plan in words, a line each; with dry_run: and the docker run lines */
 };
 
 struct rollout_result {

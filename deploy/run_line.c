@@ -119,8 +119,8 @@ static int add_healthcheck(struct buf *line, const json_t *check)
 			(long long)json_int(check, numbers[i].key, 0)) < 0)
 			return -1;
 	return json_int(check, "retries", 0) == 0
-	    ? 0
-	    : buf_addf(line, " --health-retries %d", (int)json_int(check, "retries", 0));
+		   ? 0
+		   : buf_addf(line, " --health-retries %d", (int)json_int(check, "retries", 0));
 }
 
 static int add_entrypoint(struct buf *line, const json_t *entrypoint)
@@ -152,8 +152,7 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 
 	if (name == NULL || container_networks(identity, options, &networks, NULL) < 0)
 		return NULL;
-	if (buf_adds(&line, "docker run --detach") == 0 &&
-	    add_option(&line, "--name", name) == 0 &&
+	if (buf_adds(&line, "docker run --detach") == 0 && add_option(&line, "--name", name) == 0 &&
 	    add_option(&line, "--restart", options_restart(options)) == 0 &&
 	    add_option(&line, "--network", networks.v[0]) == 0 &&
 	    add_option(&line, "--network-alias", identity->service) == 0 &&

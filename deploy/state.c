@@ -64,7 +64,8 @@ int state_read(const char *inventory_path, struct last_rollout *ret, struct erro
 
 	if (path == NULL)
 		return -1;
-	if (read_file(path, &text, err) < 0 || json_parse(text.data, text.len, path, &json, err) < 0)
+	if (read_file(path, &text, err) < 0 ||
+	    json_parse(text.data, text.len, path, &json, err) < 0)
 		return error_set(
 		    err, ERROR_NOT_FOUND, "no rollout from this inventory is remembered here");
 	last.environment = strdup(json_str(json, "environment", ""));
@@ -102,9 +103,9 @@ int state_write(const char *inventory_path, const struct last_rollout *last, str
 	CLEANUP_FREE char *new_path = path != NULL ? string_printf("%s.%d", path, getpid()) : NULL;
 	CLEANUP_CLOSE int fd = -1;
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:s}", "v", 1, "environment",
-	    last->environment, "rollout", last->rollout, "at", last->at, "inventory",
-	    inventory_path);
+	CLEANUP_JSON json_t *json =
+	    json_pack("{s:i, s:s, s:s, s:s, s:s}", "v", 1, "environment", last->environment,
+		"rollout", last->rollout, "at", last->at, "inventory", inventory_path);
 
 	if (path == NULL)
 		return -1;

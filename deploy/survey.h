@@ -14,10 +14,10 @@
 
 struct survey_host {
 	const struct host *host;
-	struct error error;   /* why it could not be looked at; facts is empty then */
-	enum step step;	      /* where that was: STEP_CONNECT, STEP_FACTS */
+	struct error error; /* why it could not be looked at; facts is empty then */
+	enum step step;	    /* where that was: STEP_CONNECT, STEP_FACTS */
 	struct facts facts;
-	bool forwarding;      /* with `probe`: a remote forward was opened and closed again */
+	bool forwarding; /* with `probe`: a remote forward was opened and closed again */
 	struct error forwarding_error;
 	int64_t connect_ms;
 };
@@ -39,7 +39,8 @@ struct survey_options {
 	int cancel_fd;
 };
 
-/* All hosts, side by side. Fails only where nothing could be begun; what a host answers is in it. */
+/* All hosts, side by side. Fails only where nothing could be begun; what a host answers is in it.
+ */
 int survey_run(const struct survey_options *options, struct survey *ret, struct error *err);
 void survey_release(struct survey *survey);
 

@@ -10,7 +10,8 @@
 #include "deploy/ledger.h"
 
 /* `services`: names; only their entries count. `ret` is malloc'ed. ERROR_NOT_FOUND when nothing was
- * ever committed; ERROR_CONFLICT when two rollouts are last, on hosts that have nothing in common. */
+ * ever committed; ERROR_CONFLICT when two rollouts are last, on hosts that have nothing in common.
+ */
 int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
     size_t n_services, char **ret, struct error *err);
 

@@ -1,0 +1,280 @@
+/* One host's way through a rollout. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "deploy/run.h"
+
+/* --- steps and their events */
+
+struct event_source host_source(const struct host_run *run, const char *service)
+{
+	struct event_source source = run->source;
+
+	source.service = service;
+	return source;
+}
+
+struct identity host_identity(const struct host_run *run, const struct planned *planned)
+{
+	const struct rollout *rollout = run->rollout;
+	const struct image *image =
+	    rollout->images == NULL ? NULL : &rollout->images[planned - run->plan.services];
+
+	return (struct identity){
+	    .project = rollout->options.inventory->project,
+	    .environment = rollout->options.environment->name,
+	    .prefix = rollout->prefix,
+	    .service = planned->service->name,
+	    .release = planned->release,
+	    .rollout = rollout->id,
+	    .image = planned->image,
+	    .config = planned->config,
+	    .by = rollout->options.by,
+	    .at = rollout->at,
+	    .source = image != NULL ? image->source : NULL,
+	};
+}
+
+void step_begin(struct host_run *run, enum step step, const char *service)
+{
+	struct event_source source = host_source(run, service);
+
+	run->step_start_ms = clock_now_ms();
+	emit_step(&source, step, STATE_START, -1, NULL);
+}
+
+int step_end(
+    struct host_run *run, enum step step, const char *service, int rc, const struct error *why)
+{
+	struct event_source source = host_source(run, service);
+	int64_t ms = clock_now_ms() - run->step_start_ms;
+	int64_t *sum = &run->result->step_ms[step];
+
+	*sum = (*sum < 0 ? 0 : *sum) + ms;
+	if (rc < 0)
+		emit_failed(&source, step, ms, why);
+	else
+		emit_step(&source, step, STATE_OK, ms, NULL);
+	return rc;
+}
+
+/* --- being one of at most `parallel` at work; waiting at a gate is no work */
+
+static void work_begin(struct host_run *run)
+{
+	struct rollout *rollout = run->rollout;
+	int most = rollout->options.parallel > 0 ? rollout->options.parallel : 16;
+
+	pthread_mutex_lock(&rollout->work_lock);
+	while (rollout->at_work >= most)
+		pthread_cond_wait(&rollout->work_free, &rollout->work_lock);
+	rollout->at_work++;
+	run->working = true;
+	pthread_mutex_unlock(&rollout->work_lock);
+}
+
+static void work_end(struct host_run *run)
+{
+	struct rollout *rollout = run->rollout;
+
+	if (!run->working)
+		return;
+	pthread_mutex_lock(&rollout->work_lock);
+	rollout->at_work--;
+	run->working = false;
+	pthread_cond_signal(&rollout->work_free);
+	pthread_mutex_unlock(&rollout->work_lock);
+}
+
+/* Vote yes and wait for the others, without counting as at work. */
+static bool pass(struct host_run *run, size_t gate)
+{
+	bool go;
+
+	work_end(run);
+	run->voted = gate + 1;
+	go = gates_pass(run->rollout->gates, gate, true);
+	if (go)
+		work_begin(run);
+	return go;
+}
+
+/* --- the way */
+
+enum way { WAY_ON, WAY_REFUSED, WAY_FAILED };
+
+typedef int phase_fn(struct host_run *run, struct error *err);
+
+static enum way phase(struct host_run *run, enum step step, phase_fn *work, size_t gate)
+{
+	struct error *err = &run->result->error;
+
+	step_begin(run, step, NULL);
+	if (step_end(run, step, NULL, work(run, err), err) < 0)
+		return WAY_FAILED;
+	return pass(run, gate) ? WAY_ON : WAY_REFUSED;
+}
+
+/* The leader first: of two rollouts that start at once on the same hosts, exactly one goes on. */
+static enum way lock_in_turn(struct host_run *run)
+{
+	const struct rollout *rollout = run->rollout;
+	bool leads = run == &rollout->runs[rollout->leader];
+	struct error *err = &run->result->error;
+
+	if (rollout->options.dry_run)
+		return pass(run, GATE_LEADER) && pass(run, GATE_LOCKED) ? WAY_ON : WAY_REFUSED;
+	if (leads) {
+		step_begin(run, STEP_LOCK, NULL);
+		if (step_end(run, STEP_LOCK, NULL, host_lock(run, err), err) < 0)
+			return WAY_FAILED;
+	}
+	if (!pass(run, GATE_LEADER))
+		return WAY_REFUSED;
+	if (leads)
+		return pass(run, GATE_LOCKED) ? WAY_ON : WAY_REFUSED;
+	return phase(run, STEP_LOCK, host_lock, GATE_LOCKED);
+}
+
+static int read_facts(struct host_run *run, struct error *err)
+{
+	if (host_facts(run, err) < 0)
+		return -1;
+	return run->rollout->options.dry_run ? 0 : host_repair(run, err);
+}
+
+static enum way prepare(struct host_run *run)
+{
+	enum way way;
+
+	step_begin(run, STEP_CONNECT, NULL);
+	run->connected = host_connect(run, &run->result->error) == 0;
+	if (step_end(run, STEP_CONNECT, NULL, run->connected ? 0 : -1, &run->result->error) < 0)
+		return WAY_FAILED;
+	if (!pass(run, GATE_CONNECTED))
+		return WAY_REFUSED;
+	way = lock_in_turn(run);
+	if (way == WAY_ON)
+		way = phase(run, STEP_FACTS, read_facts, GATE_FACTS);
+	if (way != WAY_ON)
+		return way;
+	if (host_plan(run, &run->result->error) < 0) {
+		emit_failed(&run->source, STEP_FACTS, -1, &run->result->error);
+		return WAY_FAILED;
+	}
+	return pass(run, GATE_PLANNED) ? WAY_ON : WAY_REFUSED;
+}
+
+static enum way create(struct host_run *run)
+{
+	struct error *err = &run->result->error;
+
+	if (!plan_changes(&run->plan))
+		return pass(run, GATE_CREATED) ? WAY_ON : WAY_REFUSED;
+	if (host_deliver(run, err) < 0)
+		return WAY_FAILED;
+	step_begin(run, STEP_CREATE, NULL);
+	if (step_end(run, STEP_CREATE, NULL, host_create(run, err), err) < 0)
+		return WAY_FAILED;
+	return pass(run, GATE_CREATED) ? WAY_ON : WAY_REFUSED;
+}
+
+static void finish(struct host_run *run)
+{
+	struct error prune_error = {0};
+	struct event_source source = run->source;
+
+	step_begin(run, STEP_PRUNE, NULL);
+	/* What serves, serves: left-over releases are worth a word, not a failure. */
+	if (step_end(run, STEP_PRUNE, NULL, host_prune(run, &prune_error), &prune_error) < 0)
+		emit_note(
+		    &source, "old releases could not all be removed: %s", error_text(&prune_error));
+	error_release(&prune_error);
+}
+
+/* Was anything swapped and committed, or put back? Called when the way is at its end. */
+static enum host_outcome outcome_of(const struct host_run *run)
+{
+	size_t done = 0, reverted = 0, lost = 0, down = 0;
+
+	for (size_t i = 0; i < run->plan.n && run->works != NULL; i++) {
+		const struct work *work = &run->works[i];
+
+		if (!work->swapped)
+			continue;
+		done += work->end == SWAP_COMMITTED;
+		reverted += work->end == SWAP_REVERTED;
+		lost += work->end == SWAP_LOST;
+		down += work->end == SWAP_DOWN;
+	}
+	if (down > 0)
+		return HOST_DOWN;
+	if (lost > 0)
+		return HOST_UNKNOWN;
+	if (done > 0 && reverted > 0)
+		return HOST_PARTIAL;
+	if (done > 0)
+		return HOST_DONE;
+	return reverted > 0 ? HOST_REVERTED : HOST_UNTOUCHED;
+}
+
+static void say_outcome(const struct host_run *run)
+{
+	static const enum state states[] = {STATE_SKIPPED, STATE_OK, STATE_OK, STATE_REVERTED,
+	    STATE_FAILED, STATE_FAILED, STATE_FAILED, STATE_UNKNOWN};
+	const struct host_result *result = run->result;
+	struct event event = {.kind = EVENT_HOST, .host = run->host->name, .ms = -1};
+
+	event.state = states[result->outcome];
+	event.bytes = result->bytes;
+	if (result->error.kind != ERROR_NONE) {
+		event.error = strdup(error_text(&result->error));
+		event.hint = result->error.hint != NULL ? strdup(result->error.hint) : NULL;
+	}
+	events_emit(run->source.events, &event);
+}
+
+static enum way go(struct host_run *run)
+{
+	enum way way = prepare(run);
+
+	if (way != WAY_ON || run->rollout->options.dry_run)
+		return way;
+	way = create(run);
+	if (way == WAY_ON && host_swap_all(run, &run->result->error) < 0)
+		way = WAY_FAILED;
+	return way;
+}
+
+void *host_thread(void *context)
+{
+	struct host_run *run = context;
+	struct host_result *result = run->result;
+	enum way way;
+	bool yes;
+
+	work_begin(run);
+	way = go(run);
+	if (!run->connected) {
+		result->outcome =
+		    link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;
+		yes =
+		    result->outcome == HOST_UNREACHABLE && !run->rollout->options.fail_unreachable;
+	} else {
+		result->outcome = outcome_of(run);
+		yes = way == WAY_ON;
+		if (yes && result->outcome == HOST_UNTOUCHED)
+			result->outcome = HOST_UNCHANGED;
+		if (!run->rollout->options.dry_run)
+			host_discard(run);
+	}
+	gates_leave(run->rollout->gates, run->voted, yes);
+	if (result->outcome == HOST_DONE)
+		finish(run);
+	link_close(&run->link);
+	work_end(run);
+	say_outcome(run);
+	return NULL;
+}

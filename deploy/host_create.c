@@ -1,0 +1,263 @@
+/* Deliver the images to a host and make the new containers, without touching what serves. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "deploy/run.h"
+
+static const struct image *image_of(const struct host_run *run, const struct planned *planned)
+{
+	return &run->rollout->images[planned - run->plan.services];
+}
+
+/* --- deliver */
+
+struct pull {
+	struct host_run *run;
+	struct event_source source;
+	int port;
+};
+
+static void on_pull(void *context, const struct engine_progress *progress)
+{
+	const struct pull *pull = context;
+	uint64_t sent = 0, received = 0;
+
+	session_forward_stats(pull->run->link.session, pull->port, &sent, &received);
+	(void)received;
+	emit_progress(
+	    &pull->source, STEP_DELIVER, progress->done, progress->total, progress->phase);
+}
+
+/* The engine verified the layers against the manifest; what is left is whether the manifest is the
+ * one that we pushed: an id is the config's digest in the classic store, the manifest's in the
+ * other. */
+static int verify(struct engine *engine, const char *reference, const struct image *image,
+    char **ret_id, struct error *err)
+{
+	CLEANUP_JSON json_t *inspect = NULL;
+	const char *id;
+
+	if (engine_image_inspect(engine, reference, &inspect, err) < 0)
+		return -1;
+	id = json_str(inspect, "Id", "");
+	if (strcmp(id, image->config) != 0 && strcmp(id, image->manifest) != 0)
+		return error_set(err, ERROR_PROTOCOL,
+		    "%s is %s on the host, and %s here: the registry gave another image", reference,
+		    id, image->config);
+	*ret_id = strdup(id);
+	return *ret_id == NULL ? error_memory(err) : 0;
+}
+
+static int pull_through(struct host_run *run, struct planned *planned, int port, struct error *err)
+{
+	struct engine *engine = run->link.engine;
+	const struct image *image = image_of(run, planned);
+	struct pull pull = {
+	    .run = run, .source = host_source(run, planned->service->name), .port = port};
+	const struct engine_transfer transfer = {.progress = on_pull, .context = &pull};
+	CLEANUP_FREE char *reference =
+	    string_printf("127.0.0.1:%d/%s:%s", port, image->repository, image->tag);
+	CLEANUP_FREE char *repository = name_image(run->rollout->prefix, planned->service->name);
+	int rc;
+
+	if (reference == NULL || repository == NULL)
+		return error_memory(err);
+	rc = engine_image_pull(engine, reference, &transfer, err);
+	if (rc == 0)
+		rc = verify(engine, reference, image, &planned->image_id, err);
+	if (rc == 0)
+		rc = engine_image_tag(engine, planned->image_id, repository, planned->release, err);
+	/* The name with the port means nothing once the tunnel is closed. */
+	engine_image_remove(run->link.care, reference, false, NULL);
+	return rc;
+}
+
+static int deliver_one(struct host_run *run, struct planned *planned, struct error *err)
+{
+	uint64_t sent = 0, received = 0;
+	int port, rc;
+
+	if (session_forward_remote(
+		run->link.session, run->rollout->options.inventory->registry, &port, err) < 0)
+		return error_wrap(err, "cannot open the tunnel to the local registry");
+	rc = pull_through(run, planned, port, err);
+	session_forward_stats(run->link.session, port, &sent, &received);
+	run->result->bytes += sent;
+	session_forward_cancel(run->link.session, port, NULL);
+	return rc < 0 ? error_wrap(err, "pulling the image of %s", planned->service->name) : 0;
+}
+
+static int retag(struct host_run *run, const struct planned *planned, struct error *err)
+{
+	CLEANUP_FREE char *repository = name_image(run->rollout->prefix, planned->service->name);
+
+	if (repository == NULL)
+		return error_memory(err);
+	return engine_image_tag(
+	    run->link.engine, planned->image_id, repository, planned->release, err);
+}
+
+int host_deliver(struct host_run *run, struct error *err)
+{
+	for (size_t i = 0; i < run->plan.n; i++) {
+		struct planned *planned = &run->plan.services[i];
+		const char *service = planned->service->name;
+		int rc;
+
+		if (planned->action != PLAN_CREATE)
+			continue;
+		step_begin(run, STEP_DELIVER, service);
+		rc = planned->image_id != NULL ? retag(run, planned, err)
+					       : deliver_one(run, planned, err);
+		if (step_end(run, STEP_DELIVER, service, rc, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- create */
+
+/* Networks and named volumes of ours are made with our labels, so that they can be told from
+ * those of others. The engine would make a volume by itself, but without them. */
+static int make_resources(struct host_run *run, const struct planned *planned,
+    const struct strv *networks, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	CLEANUP_JSON json_t *labels = container_owner_labels(rollout->options.inventory->project,
+	    rollout->options.environment->name, rollout->prefix);
+	size_t len = strlen(rollout->prefix), i;
+	json_t *volume;
+
+	if (labels == NULL)
+		return error_memory(err);
+	for (size_t n = 0; n < networks->n; n++)
+		if (strncmp(networks->v[n], rollout->prefix, len) == 0 &&
+		    networks->v[n][len] == '.' &&
+		    engine_network_create(run->link.engine, networks->v[n], labels, err) < 0)
+			return -1;
+	json_array_foreach(json_object_get(planned->options, "volumes"), i, volume)
+	{
+		const char *text = json_string_value(volume);
+		CLEANUP_FREE char *name = strndup(text, strcspn(text, ":"));
+
+		if (name == NULL)
+			return error_memory(err);
+		if (strncmp(name, rollout->prefix, len) == 0 && name[len] == '.' &&
+		    engine_volume_create(run->link.engine, name, labels, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int connect_networks(struct host_run *run, const struct identity *identity, const char *id,
+    const struct strv *networks, struct error *err)
+{
+	CLEANUP_JSON json_t *endpoint = container_endpoint(identity);
+
+	if (endpoint == NULL)
+		return error_memory(err);
+	for (size_t i = 1; i < networks->n; i++)
+		if (engine_network_connect(run->link.engine, networks->v[i], id, endpoint, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int create_container(struct host_run *run, struct work *work, struct error *err)
+{
+	const struct planned *planned = work->planned;
+	const struct identity identity = host_identity(run, planned);
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_JSON json_t *body = NULL;
+
+	work->new_name =
+	    name_retained(run->rollout->prefix, planned->service->name, planned->release);
+	if (work->new_name == NULL)
+		return error_memory(err);
+	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
+	    make_resources(run, planned, &networks, err) < 0 ||
+	    container_body(&identity, planned->options, planned->image_id, &body, err) < 0 ||
+	    engine_container_create(run->link.engine, work->new_name, body, &work->new_id, err) < 0)
+		return error_wrap(err, "creating the container of %s", planned->service->name);
+	work->created = true;
+	return connect_networks(run, &identity, work->new_id, &networks, err);
+}
+
+static int take_retained(struct work *work, struct error *err)
+{
+	work->new_id = strdup(work->planned->target->id);
+	work->new_name = strdup(work->planned->target->name);
+	return work->new_id == NULL || work->new_name == NULL ? error_memory(err) : 0;
+}
+
+/* The image may bring a healthcheck of its own: the created container knows. */
+static int learn_healthcheck(struct host_run *run, struct work *work, struct error *err)
+{
+	const struct ready *ready = &work->planned->service->ready;
+	CLEANUP_JSON json_t *inspect = NULL;
+	const char *kind;
+
+	if (engine_container_inspect(run->link.engine, work->new_id, &inspect, err) < 0)
+		return -1;
+	kind = json_string_value(json_array_get(json_at(inspect, "Config.Healthcheck.Test"), 0));
+	work->healthy = kind != NULL && strcmp(kind, "NONE") != 0;
+	if (!work->healthy && ready->healthy_set && ready->healthy) {
+		error_set(err, ERROR_INVENTORY,
+		    "%s is to be `ready: healthy`, but neither it nor its image has a healthcheck",
+		    work->planned->service->name);
+		return error_hint(err, "give it a `healthcheck:`, or say `ready: running`");
+	}
+	if (ready->healthy_set && !ready->healthy)
+		work->healthy = false;
+	return 0;
+}
+
+int host_create(struct host_run *run, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	CLEANUP_JSON json_t *labels = container_owner_labels(rollout->options.inventory->project,
+	    rollout->options.environment->name, rollout->prefix);
+
+	if (labels == NULL)
+		return error_memory(err);
+	if (ledger_prepare(run->link.engine, rollout->prefix, labels, err) < 0)
+		return -1;
+	for (size_t i = 0; i < run->plan.n; i++) {
+		struct work *work = &run->works[i];
+		int rc;
+
+		work->planned = &run->plan.services[i];
+		if (work->planned->action < PLAN_CREATE)
+			continue;
+		rc = work->planned->action == PLAN_RETURN ? take_retained(work, err)
+							  : create_container(run, work, err);
+		if (rc < 0 || learn_healthcheck(run, work, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- and away again */
+
+void host_discard(struct host_run *run)
+{
+	for (size_t i = 0; i < run->plan.n; i++) {
+		const struct work *work = &run->works[i];
+		const struct planned *planned = &run->plan.services[i];
+		CLEANUP_FREE char *tag = NULL;
+
+		if (planned->action != PLAN_CREATE || run->link.care == NULL ||
+		    (work->swapped && work->end != SWAP_REVERTED))
+			continue;
+		/* Best effort: what is left is found and removed by the next rollout. */
+		if (work->created)
+			engine_container_remove(run->link.care, work->new_id, true, NULL);
+		tag =
+		    name_image_tag(run->rollout->prefix, planned->service->name, planned->release);
+		if (tag != NULL && run->rollout->options.kind == ROLLOUT_DEPLOY)
+			engine_image_remove(run->link.care, tag, false, NULL);
+	}
+}

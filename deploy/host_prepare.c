@@ -1,0 +1,255 @@
+/* Connect, lock, facts, repair, plan: what comes before anything new is made on a host. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "deploy/run.h"
+
+int host_connect(struct host_run *run, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	CLEANUP_FREE char *run_dir =
+	    string_printf("%s/%zu", rollout->run_dir, (size_t)(run - rollout->runs));
+	const struct link_options options = {
+	    .inventory = rollout->options.inventory,
+	    .host = run->host,
+	    .run_dir = run_dir,
+	    .heart = rollout->heart,
+	    .stop_fd = rollout->stop.fd,
+	    .kill_fd = rollout->kill.fd,
+	    .prompt = rollout->options.prompt,
+	    .prompt_context = rollout->options.prompt_context,
+	    .events = rollout->options.events,
+	};
+
+	if (run_dir == NULL)
+		return error_memory(err);
+	return link_open(&options, &run->link, err);
+}
+
+/* The keeper takes words of few characters. */
+static void plain_word(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 1 < size; text++) {
+		bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+			     (*text >= '0' && *text <= '9') || strchr("._@-", *text) != NULL;
+
+		out[n++] = plain ? *text : '_';
+	}
+	if (n == 0 || out[0] == '-')
+		out[0] = '_';
+	out[n > 0 ? n : 1] = '\0';
+}
+
+int host_lock(struct host_run *run, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	char holder[64];
+
+	plain_word(rollout->options.by, holder, sizeof(holder));
+	return keeper_lock(run->link.keeper, rollout->prefix, holder, rollout->at, err);
+}
+
+int host_facts(struct host_run *run, struct error *err)
+{
+	struct rollout *rollout = run->rollout;
+
+	if (facts_gather(run->link.engine, run->link.keeper, rollout->prefix, &run->facts, err) < 0)
+		return -1;
+	for (size_t i = 0; i < rollout->n_services; i++)
+		if (found_make(&run->facts, rollout->prefix, rollout->services[i]->name,
+			&run->found[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- repair */
+
+static int repair_one(
+    struct host_run *run, const struct found *found, const struct repair *repair, struct error *err)
+{
+	struct engine *engine = run->link.engine;
+	const char *id = repair->container != NULL ? repair->container->id : NULL;
+
+	switch (repair->kind) {
+	case REPAIR_STOP:
+		return engine_container_stop(engine, id, repair->container->stop_grace_s, err);
+	case REPAIR_POLICY:
+		return engine_container_restart_policy(engine, id, repair->value, err);
+	case REPAIR_RENAME:
+		return engine_container_rename(engine, id, repair->value, err);
+	case REPAIR_START:
+		return engine_container_start(engine, id, err);
+	case REPAIR_REMOVE:
+		return engine_container_remove(engine, id, true, err);
+	case REPAIR_LEDGER:
+		return record_repair(run, found, repair, err);
+	}
+	return 0;
+}
+
+static int repair_service(struct host_run *run, const struct found *found, struct error *err)
+{
+	for (size_t i = 0; i < found->words.n; i++)
+		emit_note(&run->source, "%s", found->words.v[i]);
+	for (size_t i = 0; i < found->n_repairs; i++)
+		if (repair_one(run, found, &found->repairs[i], err) < 0)
+			return error_wrap(err,
+			    "setting right what an interrupted rollout left of %s", found->service);
+	return 0;
+}
+
+int host_repair(struct host_run *run, struct error *err)
+{
+	struct rollout *rollout = run->rollout;
+	size_t done = 0;
+
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		done += run->found[i].n_repairs;
+		if (repair_service(run, &run->found[i], err) < 0)
+			return -1;
+	}
+	if (done == 0)
+		return 0;
+	/* What was found is no longer so: look again, and judge again. */
+	if (facts_refresh(run->link.engine, rollout->prefix, &run->facts, err) < 0)
+		return -1;
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		found_release(&run->found[i]);
+		if (found_make(&run->facts, rollout->prefix, rollout->services[i]->name,
+			&run->found[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- plan */
+
+static int check_external(struct host_run *run, bool network, const struct resource *resource,
+    const struct service *service, struct error *err)
+{
+	const char *name = resource->name != NULL ? resource->name : resource->key;
+	CLEANUP_JSON json_t *there = NULL;
+	int rc = network ? engine_network_inspect(run->link.engine, name, &there, err)
+			 : engine_volume_inspect(run->link.engine, name, &there, err);
+
+	if (rc == 0 || err->kind != ERROR_NOT_FOUND)
+		return rc;
+	error_set(err, ERROR_NOT_FOUND, "the %s %s, which %s wants, does not exist on the host",
+	    network ? "network" : "volume", name, service->name);
+	return error_hint(err, "make it there (docker %s create %s), or take `external: true` away",
+	    network ? "network" : "volume", name);
+}
+
+static int check_resources(struct host_run *run, const struct service *service, struct error *err)
+{
+	const struct inventory *inv = run->rollout->options.inventory;
+
+	for (size_t i = 0; i < inv->n_networks; i++)
+		if (inv->networks[i].external &&
+		    strv_has(&service->networks, inv->networks[i].key) &&
+		    check_external(run, true, &inv->networks[i], service, err) < 0)
+			return -1;
+	for (size_t i = 0; i < inv->n_volumes; i++)
+		for (size_t j = 0; j < service->n_volumes && inv->volumes[i].external; j++)
+			if (service->volumes[j].kind == VOLUME_NAMED &&
+			    strcmp(service->volumes[j].source, inv->volumes[i].key) == 0 &&
+			    check_external(run, false, &inv->volumes[i], service, err) < 0)
+				return -1;
+	return 0;
+}
+
+static int check_devices(struct host_run *run, const struct planned *planned, struct error *err)
+{
+	json_t *device;
+	size_t i;
+
+	json_array_foreach(json_object_get(planned->options, "devices"), i, device)
+	{
+		const char *text = json_string_value(device);
+		CLEANUP_FREE char *path = strndup(text, strcspn(text, ":"));
+		int there;
+
+		if (path == NULL)
+			return error_memory(err);
+		there = keeper_path(run->link.keeper, path, err);
+		if (there == 0)
+			return error_set(err, ERROR_NOT_FOUND,
+			    "the device %s, which %s wants, does not exist on the host", path,
+			    planned->service->name);
+		if (there < 0 && err->kind != ERROR_FAILED)
+			return -1;
+		error_release(err); /* this user may not look: the engine will say */
+	}
+	return 0;
+}
+
+static int make_plan(struct host_run *run, const struct plan_input *input, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+
+	if (rollout->options.kind == ROLLOUT_DEPLOY)
+		return plan_deploy(input, rollout->images, rollout->releases,
+		    rollout->options.force, &run->plan, err);
+	return plan_rollback(input, rollout->options.to, rollout->undo, &run->plan, err);
+}
+
+/* For --dry-run: the plan in words, and for each new container the line that would make it. */
+static int describe(struct host_run *run, struct error *err)
+{
+	if (plan_words(&run->plan, &run->result->plan, err) < 0)
+		return -1;
+	for (size_t i = 0; i < run->plan.n; i++) {
+		const struct planned *planned = &run->plan.services[i];
+		struct identity identity;
+		CLEANUP_FREE char *tag = NULL;
+
+		if (planned->action != PLAN_CREATE)
+			continue;
+		identity = host_identity(run, planned);
+		tag = name_image_tag(identity.prefix, identity.service, identity.release);
+		if (tag == NULL || strv_take(&run->result->plan,
+				       container_run_line(&identity, planned->options, tag)) < 0)
+			return error_memory(err);
+	}
+	return 0;
+}
+
+int host_plan(struct host_run *run, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	const struct plan_input input = {
+	    .inventory = rollout->options.inventory,
+	    .environment = rollout->options.environment,
+	    .host = run->host,
+	    .prefix = rollout->prefix,
+	    .facts = &run->facts,
+	    .found = run->found,
+	    .services = rollout->services,
+	    .n_services = rollout->n_services,
+	};
+
+	if (make_plan(run, &input, err) < 0 ||
+	    plan_preflight(&input, &run->plan, rollout->images, err) < 0)
+		return -1;
+	for (size_t i = 0; i < run->plan.n; i++) {
+		const struct planned *planned = &run->plan.services[i];
+
+		if (planned->action == PLAN_KEEP) {
+			struct event_source source = host_source(run, planned->service->name);
+
+			emit_step(&source, STEP_SWAP, STATE_SKIPPED, -1, "%s", planned->why);
+		}
+		if (planned->action == PLAN_CREATE &&
+		    (check_resources(run, planned->service, err) < 0 ||
+			check_devices(run, planned, err) < 0))
+			return -1;
+	}
+	return describe(run, err);
+}

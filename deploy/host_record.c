@@ -1,0 +1,139 @@
+/* What a rollout writes into a host's ledger. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "deploy/run.h"
+
+static struct ledger *ledger_of(struct host_run *run)
+{
+	return &run->facts.ledger;
+}
+
+/* An entry that borrows everything: for ledger_write, which copies. */
+static struct ledger_entry entry_of(const struct host_run *run, const struct work *work)
+{
+	const struct rollout *rollout = run->rollout;
+	const struct planned *planned = work->planned;
+	const struct identity identity = host_identity(run, planned);
+
+	return (struct ledger_entry){
+	    .seq = work->seq,
+	    .kind = rollout->options.kind == ROLLOUT_ROLLBACK ? LEDGER_ROLLBACK : LEDGER_DEPLOY,
+	    .service = (char *)(uintptr_t)planned->service->name,
+	    .rollout = (char *)(uintptr_t)rollout->id,
+	    .release = (char *)(uintptr_t)planned->release,
+	    .previous = planned->previous,
+	    .image = planned->image,
+	    .config = (char *)(uintptr_t)planned->config,
+	    .by = rollout->user,
+	    .from = rollout->machine,
+	    .at = (char *)(uintptr_t)rollout->at,
+	    .source = (char *)(uintptr_t)identity.source,
+	    .options = planned->options,
+	};
+}
+
+static int write_entry(struct host_run *run, const struct ledger_entry *entry, struct error *err)
+{
+	return ledger_write(run->link.care, run->rollout->prefix, ledger_of(run), entry, err);
+}
+
+int record_pending(struct host_run *run, struct work *work, struct error *err)
+{
+	struct ledger_entry entry;
+
+	work->seq = ledger_next_seq(ledger_of(run));
+	entry = entry_of(run, work);
+	entry.result = LEDGER_PENDING;
+	return write_entry(run, &entry, err);
+}
+
+int record_outcome(struct host_run *run, const struct work *work, enum ledger_result result,
+    const char *why, struct error *err)
+{
+	struct ledger_entry entry = entry_of(run, work);
+	char now[CLOCK_UTC_SIZE];
+
+	clock_format_utc(time(NULL), now);
+	entry.at = now;
+	entry.result = result;
+	entry.error = (char *)(uintptr_t)why;
+	return write_entry(run, &entry, err);
+}
+
+int record_undone(struct host_run *run, const struct work *work, struct error *err)
+{
+	struct ledger_entry entry = entry_of(run, work);
+	const struct ledger_entry *before =
+	    entry.previous == NULL
+		? NULL
+		: ledger_release_entry(ledger_of(run), entry.service, entry.previous);
+
+	if (before == NULL) /* a first deploy: it is as if it had not come into service */
+		return record_outcome(
+		    run, work, LEDGER_REVERTED, "another service of the rollout failed", err);
+	entry.seq = ledger_next_seq(ledger_of(run));
+	entry.kind = LEDGER_ROLLBACK;
+	entry.result = LEDGER_COMMITTED;
+	entry.previous = entry.release;
+	entry.release = before->release;
+	entry.image = before->image;
+	entry.config = before->config;
+	entry.source = before->source;
+	entry.options = before->options;
+	return write_entry(run, &entry, err);
+}
+
+static const struct ledger_entry *entry_number(const struct ledger *ledger, int64_t seq)
+{
+	for (size_t i = 0; i < ledger->n; i++)
+		if (ledger->v[i].seq == seq)
+			return &ledger->v[i];
+	return NULL;
+}
+
+/* A line about a container that runs and of which the ledger says nothing. */
+static int record_unknown(struct host_run *run, const struct container *container,
+    enum ledger_result result, struct error *err)
+{
+	const struct ledger_entry *current = ledger_current(ledger_of(run), container->service);
+	const struct ledger_entry entry = {
+	    .seq = ledger_next_seq(ledger_of(run)),
+	    .kind = LEDGER_DEPLOY,
+	    .result = result,
+	    .service = container->service,
+	    .rollout = container->rollout,
+	    .release = container->release,
+	    .previous = current != NULL ? current->release : NULL,
+	    .image = container->image,
+	    .config = container->config,
+	    .by = container->by,
+	    .from = (char *)(uintptr_t) "",
+	    .at = container->at,
+	    .source = container->source,
+	    .found = true,
+	};
+
+	return write_entry(run, &entry, err);
+}
+
+int record_repair(
+    struct host_run *run, const struct found *found, const struct repair *repair, struct error *err)
+{
+	const struct ledger_entry *pending = entry_number(ledger_of(run), repair->seq);
+	struct ledger_entry entry;
+	int rc;
+
+	(void)found;
+	if (pending == NULL)
+		return repair->container == NULL
+			   ? 0
+			   : record_unknown(run, repair->container, repair->result, err);
+	if (ledger_entry_copy(&entry, pending) < 0)
+		return error_memory(err);
+	entry.result = repair->result;
+	entry.found = true;
+	rc = write_entry(run, &entry, err);
+	ledger_entry_release(&entry);
+	return rc;
+}

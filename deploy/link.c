@@ -1,0 +1,106 @@
+#include "deploy/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+
+static char *ask(void *context, const char *host, const char *text, bool echo)
+{
+	const struct link_options *options = context;
+
+	return options->prompt != NULL ? options->prompt(options->prompt_context, host, text, echo)
+				       : NULL;
+}
+
+static int open_session(const struct link_options *options, struct link *link, struct error *err)
+{
+	const struct host *host = options->host;
+	const struct ssh_settings *ssh = &options->inventory->ssh;
+	const struct session_target target = {
+	    .name = host->name,
+	    .address = host->address,
+	    .user = host->user != NULL ? host->user : ssh->user,
+	    .port = host->port,
+	    .host_key = host->host_key,
+	    .config = ssh->config,
+	    .accept_new = ssh->host_keys == HOST_KEYS_ACCEPT_NEW,
+	    .run_dir = options->run_dir,
+	    .cancel_fd = options->kill_fd,
+	    .prompt = ask,
+	    .context = (void *)(uintptr_t)options,
+	};
+
+	if (ssh->transport == TRANSPORT_OPENSSH)
+		return error_set(err, ERROR_INVENTORY,
+		    "`transport: openssh` is not there yet; use auto or libssh2");
+	if (mkdir(options->run_dir, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, errno, "cannot make the folder %s", options->run_dir);
+	return session_open(&target, &link->session, err);
+}
+
+/* A socket that this user may connect to, else the engine's own command as a bridge. */
+static int open_engine(const struct link_options *options, struct link *link, struct error *err)
+{
+	const struct engine_settings *settings = &options->host->engine;
+	CLEANUP_FREE char *socket = NULL;
+	CLEANUP_FREE char *bridge = NULL;
+
+	if (keeper_engine(link->keeper, settings->command, settings->sudo, &socket,
+		&link->engine_path, err) < 0)
+		return -1;
+	bridge = string_printf(
+	    "%s%s system dial-stdio", settings->sudo ? "sudo -n " : "", link->engine_path);
+	link->describe = string_printf("the engine on %s", options->host->name);
+	if (bridge == NULL || link->describe == NULL)
+		return error_memory(err);
+	if (socket != NULL &&
+	    (session_forward_local(link->session, socket, false, &link->api, err) < 0 ||
+		engine_open(link->api, link->describe, options->stop_fd, &link->engine, err) < 0)) {
+		/* The server may forbid forwards to sockets (AllowStreamLocalForwarding no). */
+		if (session_lost(link->session, err) < 0 || err->kind == ERROR_CANCELLED)
+			return -1;
+		error_release(err);
+		free(steal_ptr(link->api));
+	}
+	if (link->engine == NULL &&
+	    (session_forward_local(link->session, bridge, true, &link->api, err) < 0 ||
+		engine_open(link->api, link->describe, options->stop_fd, &link->engine, err) < 0))
+		return -1;
+	return engine_open(link->api, link->describe, options->kill_fd, &link->care, err);
+}
+
+int link_open(const struct link_options *options, struct link *ret, struct error *err)
+{
+	struct link link = {0};
+
+	if (open_session(options, &link, err) < 0)
+		return -1;
+	if (keeper_start(link.session, options->heart, options->kill_fd, &link.keeper, err) < 0 ||
+	    open_engine(options, &link, err) < 0) {
+		link_close(&link);
+		return -1;
+	}
+	*ret = link;
+	return 0;
+}
+
+void link_close(struct link *link)
+{
+	engine_close(link->engine);
+	engine_close(link->care);
+	keeper_end(link->keeper);
+	session_close(link->session);
+	free(link->engine_path);
+	free(link->api);
+	free(link->describe);
+	*link = (struct link){0};
+}
+
+bool link_is_unreachable(const struct error *err)
+{
+	return err->kind == ERROR_UNREACHABLE || err->kind == ERROR_HOST_KEY ||
+	       err->kind == ERROR_AUTH || err->kind == ERROR_TIMEOUT;
+}

@@ -1,0 +1,383 @@
+#include "deploy/rollout.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "deploy/hosts.h"
+#include "deploy/run.h"
+#include "deploy/undo.h"
+
+/* --- making one */
+
+static bool service_chosen(const struct rollout_options *options, const struct service *service)
+{
+	const struct environment *env = options->environment;
+
+	if (env->services.n > 0 && !strv_has(&env->services, service->name))
+		return false;
+	return options->services == NULL || options->services->n == 0 ||
+	       strv_has(options->services, service->name);
+}
+
+static int choose_services(struct rollout *rollout, struct error *err)
+{
+	const struct rollout_options *options = &rollout->options;
+	const struct inventory *inv = options->inventory;
+
+	for (size_t i = 0; options->services != NULL && i < options->services->n; i++) {
+		const char *name = options->services->v[i];
+		const struct service *service = inventory_service(inv, name);
+
+		if (service == NULL || !service_chosen(options, service))
+			return error_set(err, ERROR_USAGE, "there is no service %s in %s", name,
+			    options->environment->name);
+	}
+	rollout->services = calloc(inv->n_services + 1, sizeof(*rollout->services));
+	if (rollout->services == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < inv->n_services; i++)
+		if (service_chosen(options, &inv->services[i]))
+			rollout->services[rollout->n_services++] = &inv->services[i];
+	if (rollout->n_services == 0)
+		return error_set(err, ERROR_USAGE, "the environment %s has no services",
+		    options->environment->name);
+	return 0;
+}
+
+static int make_runs(struct rollout *rollout, struct error *err)
+{
+	const struct host **hosts = NULL;
+	size_t n = 0;
+
+	if (hosts_choose(rollout->options.inventory, rollout->options.environment,
+		rollout->options.limit, &hosts, &n, err) < 0)
+		return -1;
+	rollout->runs = calloc(n, sizeof(*rollout->runs));
+	rollout->result.hosts = calloc(n, sizeof(*rollout->result.hosts));
+	for (size_t i = 0; i < n && rollout->runs != NULL && rollout->result.hosts != NULL; i++) {
+		struct host_run *run = &rollout->runs[i];
+
+		run->rollout = rollout;
+		run->host = hosts[i];
+		run->result = &rollout->result.hosts[i];
+		run->result->host = hosts[i]->name;
+		for (size_t step = 0; step < N_STEPS; step++)
+			run->result->step_ms[step] = -1;
+		run->source.events = rollout->options.events;
+		run->source.host = hosts[i]->name;
+		run->found = calloc(rollout->n_services, sizeof(*run->found));
+		run->works = calloc(rollout->n_services, sizeof(*run->works));
+		if (run->found == NULL || run->works == NULL)
+			break;
+		rollout->n_runs = rollout->result.n_hosts = i + 1;
+	}
+	free(hosts);
+	return rollout->n_runs == n ? 0 : error_memory(err);
+}
+
+/* "ann@laptop" -> ann, laptop */
+static int split_by(struct rollout *rollout)
+{
+	const char *by = rollout->options.by != NULL ? rollout->options.by : "";
+	size_t len = strcspn(by, "@");
+
+	rollout->user = strndup(by, len);
+	rollout->machine = strdup(by[len] == '@' ? by + len + 1 : "");
+	return rollout->user == NULL || rollout->machine == NULL ? -1 : 0;
+}
+
+static bool decide(void *context, size_t gate);
+
+int rollout_new(const struct rollout_options *options, struct rollout **ret, struct error *err)
+{
+	struct rollout *rollout = calloc(1, sizeof(*rollout));
+
+	if (rollout == NULL)
+		return error_memory(err);
+	rollout->options = *options;
+	rollout->stop = rollout->kill = (struct cancel)CANCEL_INIT;
+	pthread_mutex_init(&rollout->work_lock, NULL);
+	pthread_cond_init(&rollout->work_free, NULL);
+	rollout->when = time(NULL);
+	clock_format_utc(rollout->when, rollout->at);
+	rollout->prefix = inventory_prefix(options->inventory, options->environment);
+	if (rollout->prefix == NULL || split_by(rollout) < 0) {
+		error_memory(err);
+		rollout_free(rollout);
+		return -1;
+	}
+	if (name_rollout(rollout->when, rollout->id, err) < 0 ||
+	    choose_services(rollout, err) < 0 || make_runs(rollout, err) < 0 ||
+	    cancel_init(&rollout->stop, err) < 0 || cancel_init(&rollout->kill, err) < 0 ||
+	    gates_new(rollout->n_runs, GATE_SERVICE + rollout->n_services, decide, rollout,
+		&rollout->gates, err) < 0) {
+		rollout_free(rollout);
+		return -1;
+	}
+	rollout->result.rollout = strdup(rollout->id);
+	*ret = rollout;
+	return 0;
+}
+
+static void run_release(struct host_run *run, size_t n_services)
+{
+	plan_release(&run->plan);
+	for (size_t i = 0; i < n_services; i++) {
+		if (run->found != NULL)
+			found_release(&run->found[i]);
+		if (run->works != NULL) {
+			free(run->works[i].new_id);
+			free(run->works[i].new_name);
+		}
+	}
+	free(run->found);
+	free(run->works);
+	facts_release(&run->facts);
+	facts_release(&run->before);
+}
+
+void rollout_free(struct rollout *rollout)
+{
+	if (rollout == NULL)
+		return;
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		run_release(&rollout->runs[i], rollout->n_services);
+	for (size_t i = 0; i < rollout->result.n_hosts; i++) {
+		error_release(&rollout->result.hosts[i].error);
+		strv_release(&rollout->result.hosts[i].plan);
+	}
+	for (size_t i = 0; i < rollout->n_services && rollout->images != NULL; i++)
+		image_release(&rollout->images[i]);
+	gates_free(rollout->gates);
+	cancel_release(&rollout->stop);
+	cancel_release(&rollout->kill);
+	pthread_mutex_destroy(&rollout->work_lock);
+	pthread_cond_destroy(&rollout->work_free);
+	error_release(&rollout->result.error);
+	free(rollout->result.hosts);
+	free(rollout->result.rollout);
+	free(rollout->runs);
+	free(rollout->images);
+	free(rollout->releases);
+	free(rollout->services);
+	free(rollout->prefix);
+	free(rollout->user);
+	free(rollout->machine);
+	free(rollout->undo);
+	free(rollout);
+}
+
+const struct rollout_result *rollout_result(const struct rollout *rollout)
+{
+	return &rollout->result;
+}
+
+/* --- what all hosts decide together */
+
+static bool choose_leader(struct rollout *rollout)
+{
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		if (rollout->runs[i].connected) {
+			rollout->leader = i;
+			return true;
+		}
+	return false;
+}
+
+/* What a rollback takes back: the rollout made last on the hosts that could be asked. */
+static bool choose_undo(struct rollout *rollout)
+{
+	const struct rollout_options *options = &rollout->options;
+	const struct ledger **ledgers;
+	const char **names;
+	size_t n = 0;
+	int rc = -1;
+
+	if (options->kind != ROLLOUT_ROLLBACK || options->to != NULL)
+		return true;
+	if (options->undo != NULL) {
+		rollout->undo = strdup(options->undo);
+		return rollout->undo != NULL;
+	}
+	ledgers = calloc(rollout->n_runs, sizeof(*ledgers));
+	names = calloc(rollout->n_services, sizeof(*names));
+	if (ledgers != NULL && names != NULL) {
+		for (size_t i = 0; i < rollout->n_runs; i++)
+			if (rollout->runs[i].connected)
+				ledgers[n++] = &rollout->runs[i].facts.ledger;
+		for (size_t i = 0; i < rollout->n_services; i++)
+			names[i] = rollout->services[i]->name;
+		rc = undo_choose(
+		    ledgers, n, names, rollout->n_services, &rollout->undo, &rollout->result.error);
+	} else {
+		error_memory(&rollout->result.error);
+	}
+	free(ledgers);
+	free(names);
+	return rc == 0;
+}
+
+static bool decide(void *context, size_t gate)
+{
+	struct rollout *rollout = context;
+
+	if (gate == GATE_CONNECTED)
+		return choose_leader(rollout);
+	return gate == GATE_FACTS ? choose_undo(rollout) : true;
+}
+
+/* --- images */
+
+static int resolve_image(struct rollout *rollout, size_t i, struct error *err)
+{
+	const struct rollout_options *options = &rollout->options;
+	const struct service *service = rollout->services[i];
+	const struct image_options build = {
+	    .pull = options->pull, .no_cache = options->no_cache, .cancel_fd = rollout->stop.fd};
+
+	if (service->build.set && !options->no_build && !options->dry_run &&
+	    image_build(options->inventory, service, &build, options->events, err) < 0)
+		return -1;
+	if (image_resolve(options->inventory, rollout->prefix, service,
+		options->dry_run ? NULL : rollout->id, rollout->stop.fd, options->events,
+		&rollout->images[i], err) < 0)
+		return -1;
+	return name_release(rollout->when, rollout->images[i].config, rollout->releases[i], err);
+}
+
+static int resolve_images(struct rollout *rollout, struct error *err)
+{
+	rollout->images = calloc(rollout->n_services, sizeof(*rollout->images));
+	rollout->releases = calloc(rollout->n_services, sizeof(*rollout->releases));
+	if (rollout->images == NULL || rollout->releases == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < rollout->n_services; i++)
+		if (resolve_image(rollout, i, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- running it */
+
+static void tell_begin(const struct rollout *rollout)
+{
+	struct event event = {.kind = EVENT_ROLLOUT, .ms = -1, .release = strdup(rollout->id)};
+
+	event.text = string_printf("%s %s on %zu host%s",
+	    rollout->options.kind == ROLLOUT_DEPLOY ? "deploy" : "rollback", rollout->prefix,
+	    rollout->n_runs, rollout->n_runs == 1 ? "" : "s");
+	events_emit(rollout->options.events, &event);
+}
+
+/* Refuses the gates when the user wants to stop: a signal handler cannot. */
+static void *watch_stop(void *context)
+{
+	struct rollout *rollout = context;
+	struct pollfd slots[] = {
+	    {.fd = rollout->stop.fd, .events = POLLIN}, {.fd = rollout->kill.fd, .events = POLLIN}};
+
+	while (poll(slots, 2, -1) < 0 && errno == EINTR)
+		continue;
+	gates_refuse(rollout->gates);
+	return NULL;
+}
+
+static int start_thread(pthread_t *thread, void *(*work)(void *), void *context, struct error *err)
+{
+	int rc = pthread_create(thread, NULL, work, context);
+
+	return rc == 0 ? 0 : error_errno(err, rc, "cannot start a thread");
+}
+
+static void run_hosts(struct rollout *rollout)
+{
+	for (size_t i = 0; i < rollout->n_runs; i++) {
+		struct host_run *run = &rollout->runs[i];
+
+		run->started =
+		    start_thread(&run->thread, host_thread, run, &run->result->error) == 0;
+		if (!run->started)
+			gates_leave(rollout->gates, 0, false);
+	}
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		if (rollout->runs[i].started)
+			pthread_join(rollout->runs[i].thread, NULL);
+}
+
+static int run_all(struct rollout *rollout, struct error *err)
+{
+	pthread_t watcher;
+
+	if (rollout->options.kind == ROLLOUT_DEPLOY && resolve_images(rollout, err) < 0)
+		return -1;
+	if (run_dir_make(rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
+		return -1;
+	if (start_thread(&watcher, watch_stop, rollout, err) < 0)
+		return -1;
+	run_hosts(rollout);
+	cancel_fire(&rollout->stop); /* ends the watcher; nobody else looks any more */
+	pthread_join(watcher, NULL);
+	return 0;
+}
+
+void rollout_run(struct rollout *rollout)
+{
+	tell_begin(rollout);
+	if (run_all(rollout, &rollout->result.error) < 0 && atomic_load(&rollout->interrupts) > 0)
+		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
+	heart_stop(steal_ptr(rollout->heart));
+	if (rollout->run_dir[0] != '\0')
+		run_dir_remove(rollout->run_dir);
+	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
+	events_close(rollout->options.events);
+}
+
+void rollout_interrupt(struct rollout *rollout)
+{
+	bool again = atomic_fetch_add(&rollout->interrupts, 1) > 0;
+
+	cancel_fire(&rollout->stop);
+	/* Where nothing was swapped there is nothing to be taken back in order. */
+	if (again || !atomic_load(&rollout->swapping))
+		cancel_fire(&rollout->kill);
+}
+
+/* --- exit code */
+
+int rollout_exit_code(const struct rollout_result *result)
+{
+	size_t counts[HOST_UNKNOWN + 1] = {0};
+	bool locked = false, failed = result->error.kind != ERROR_NONE;
+	size_t good;
+
+	for (size_t i = 0; i < result->n_hosts; i++) {
+		const struct host_result *host = &result->hosts[i];
+
+		counts[host->outcome]++;
+		locked = locked || host->error.kind == ERROR_LOCKED;
+		failed =
+		    failed || (host->outcome != HOST_UNREACHABLE && host->error.kind != ERROR_NONE);
+	}
+	good = counts[HOST_DONE] + counts[HOST_UNCHANGED];
+	if (result->interrupted)
+		return 130;
+	if (result->error.kind == ERROR_USAGE || result->error.kind == ERROR_INVENTORY)
+		return 2;
+	if (locked && counts[HOST_DONE] == 0)
+		return 5;
+	if (counts[HOST_DOWN] > 0)
+		return 6;
+	if (counts[HOST_UNKNOWN] > 0 || counts[HOST_PARTIAL] > 0 ||
+	    (counts[HOST_DONE] > 0 && (counts[HOST_REVERTED] > 0 || counts[HOST_UNTOUCHED] > 0)))
+		return 3;
+	if (failed || counts[HOST_REVERTED] > 0 || good == 0)
+		return 1;
+	return counts[HOST_UNREACHABLE] > 0 ? 4 : 0;
+}

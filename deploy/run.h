@@ -1,0 +1,140 @@
+/* Inside of a rollout: what its files share. rollout.c holds the whole together, host.c leads one
+ * host through the steps, host_*.c are the steps. */
+#ifndef SHIPIT_DEPLOY_RUN_H
+#define SHIPIT_DEPLOY_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "deploy/container.h"
+#include "deploy/facts.h"
+#include "deploy/found.h"
+#include "deploy/gate.h"
+#include "deploy/heart.h"
+#include "deploy/image.h"
+#include "deploy/keeper.h"
+#include "deploy/link.h"
+#include "deploy/names.h"
+#include "deploy/plan.h"
+#include "deploy/rollout.h"
+
+/* Where hosts wait for each other. Nothing is changed before GATE_LOCKED, nothing in service is
+ * touched before GATE_CREATED; each service has a gate of its own between ready and commit. */
+enum {
+	GATE_CONNECTED, /* chooses the leader: the first host that could be reached */
+	GATE_LEADER,	/* the leader has the lock: of two rollouts started at once, one goes on */
+	GATE_LOCKED,
+	GATE_FACTS, /* chooses what a rollback takes back */
+	GATE_PLANNED,
+	GATE_CREATED,
+	GATE_SERVICE, /* + the service's index */
+};
+
+/* One service on one host, from create to commit. */
+struct work {
+	struct planned *planned; /* borrowed from the plan */
+	char *new_id;		 /* the container to be swapped in */
+	char *new_name;		 /* what it is called until it is committed */
+	bool created;		 /* it was made by this rollout: removed when it does not make it */
+	bool healthy;		 /* readiness waits for its healthcheck */
+	int64_t seq;		 /* its number in the ledger; 0: none yet */
+	enum swap_end end;
+	bool swapped; /* the keeper was told to swap it */
+};
+
+struct host_run {
+	struct rollout *rollout;
+	const struct host *host;
+	struct host_result *result;
+	struct event_source source;
+	pthread_t thread;
+	bool started;
+	struct link link;
+	bool connected, working;
+	size_t voted; /* gates */
+	struct facts facts;
+	struct facts before; /* what the plan points into, when facts were read anew */
+	struct found *found; /* one for each service chosen */
+	struct plan plan;
+	struct work *works; /* one for each service chosen */
+	int64_t step_start_ms;
+	const char *swapping_service; /* while the keeper swaps: which, and how far it is */
+	enum step swapping_step;
+};
+
+struct rollout {
+	struct rollout_options options;
+	struct rollout_result result;
+	char *prefix;
+	char id[RELEASE_SIZE];
+	char at[CLOCK_UTC_SIZE];
+	time_t when;
+	char *user, *machine;		 /* of options.by */
+	const struct service **services; /* the ones chosen */
+	size_t n_services;
+	struct image *images; /* deploy: one for each service chosen */
+	char (*releases)[RELEASE_SIZE];
+	struct host_run *runs;
+	size_t n_runs;
+	size_t leader;
+	char *undo; /* rollback: the rollout taken back */
+	struct gates *gates;
+	struct heart *heart;
+	struct cancel stop; /* start nothing new */
+	struct cancel kill; /* let go */
+	atomic_int interrupts;
+	atomic_bool swapping; /* some host may have been told to swap */
+	char run_dir[64];
+	pthread_mutex_t work_lock;
+	pthread_cond_t work_free;
+	int at_work;
+};
+
+/* --- host.c */
+
+/* The thread of one host. */
+void *host_thread(void *context);
+
+/* Steps tell their beginning and end; `service` may be NULL. step_end returns `rc`. */
+void step_begin(struct host_run *run, enum step step, const char *service);
+int step_end(
+    struct host_run *run, enum step step, const char *service, int rc, const struct error *why);
+struct event_source host_source(const struct host_run *run, const char *service);
+struct identity host_identity(const struct host_run *run, const struct planned *planned);
+
+/* --- host_prepare.c */
+int host_connect(struct host_run *run, struct error *err);
+int host_lock(struct host_run *run, struct error *err);
+int host_facts(struct host_run *run, struct error *err);
+/* Set right what an interrupted rollout left, saying so. */
+int host_repair(struct host_run *run, struct error *err);
+int host_plan(struct host_run *run, struct error *err);
+
+/* --- host_create.c */
+int host_deliver(struct host_run *run, struct error *err);
+int host_create(struct host_run *run, struct error *err);
+/* Remove what was created and did not come into service. */
+void host_discard(struct host_run *run);
+
+/* --- host_swap.c */
+/* Swap, wait for the others, commit; all services in their order. */
+int host_swap_all(struct host_run *run, struct error *err);
+
+/* --- host_record.c */
+/* Write what is about to be tried, and what became of it, into the host's ledger. */
+int record_pending(struct host_run *run, struct work *work, struct error *err);
+int record_outcome(struct host_run *run, const struct work *work, enum ledger_result result,
+    const char *why, struct error *err);
+/* The same for a swap taken back after it was committed. */
+int record_undone(struct host_run *run, const struct work *work, struct error *err);
+int record_repair(struct host_run *run, const struct found *found, const struct repair *repair,
+    struct error *err);
+
+/* --- host_prune.c */
+/* Keep the last `retain` releases of each service that was changed; set :current and :previous. */
+int host_prune(struct host_run *run, struct error *err);
+
+#endif
