@@ -259,7 +259,7 @@ void *host_thread(void *context)
 	way = go(run);
 	if (!run->connected) {
 		result->outcome =
-		    link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;
+		    host_link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;
 		yes =
 		    result->outcome == HOST_UNREACHABLE && !run->rollout->options.fail_unreachable;
 	} else {
@@ -273,7 +273,7 @@ void *host_thread(void *context)
 	gates_leave(run->rollout->gates, run->voted, yes);
 	if (result->outcome == HOST_DONE)
 		finish(run);
-	link_close(&run->link);
+	host_link_close(&run->link);
 	work_end(run);
 	say_outcome(run);
 	return NULL;

@@ -21,7 +21,7 @@ static int connect_and_lock(struct host_run *run, struct error *err)
 	if (host_lock(run, err) == 0)
 		return 0;
 	if (err->kind != ERROR_LOCKED)
-		link_close(&run->link);
+		host_link_close(&run->link);
 	return -1;
 }
 
@@ -77,7 +77,7 @@ enum swap_end host_learn(struct host_run *run, struct work *work, struct error *
 		return SWAP_LOST;
 	}
 	emit_note(&run->source, "the link was lost (%s); asking the host again", error_text(err));
-	link_close(&run->link);
+	host_link_close(&run->link);
 	while (connect_and_lock(run, &now) < 0)
 		if (clock_now_ms() > deadline_ms || pause_or_killed(run)) {
 			error_wrap(err, "the host cannot be asked what became of it (%s)",
@@ -85,7 +85,7 @@ enum swap_end host_learn(struct host_run *run, struct work *work, struct error *
 			error_hint(err,
 			    "look at it with `shipit status`: without a confirmation it "
 			    "takes the swap back by itself");
-			link_close(&run->link);
+			host_link_close(&run->link);
 			return SWAP_LOST;
 		}
 	end = look(run, work, &now);

@@ -14,7 +14,7 @@ int host_connect(struct host_run *run, struct error *err)
 	const struct rollout *rollout = run->rollout;
 	CLEANUP_FREE char *run_dir =
 	    string_printf("%s/%zu", rollout->run_dir, (size_t)(run - rollout->runs));
-	const struct link_options options = {
+	const struct host_link_options options = {
 	    .inventory = rollout->options.inventory,
 	    .host = run->host,
 	    .run_dir = run_dir,
@@ -28,7 +28,7 @@ int host_connect(struct host_run *run, struct error *err)
 
 	if (run_dir == NULL)
 		return error_memory(err);
-	return link_open(&options, &run->link, err);
+	return host_link_open(&options, &run->link, err);
 }
 
 /* The keeper takes words of few characters. */

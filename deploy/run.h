@@ -16,7 +16,7 @@
 #include "deploy/heart.h"
 #include "deploy/image.h"
 #include "deploy/keeper.h"
-#include "deploy/link.h"
+#include "deploy/host_link.h"
 #include "deploy/names.h"
 #include "deploy/plan.h"
 #include "deploy/rollout.h"
@@ -52,7 +52,7 @@ struct host_run {
 	struct event_source source;
 	pthread_t thread;
 	bool started;
-	struct link link;
+	struct host_link link;
 	bool connected, working;
 	size_t voted; /* gates */
 	struct facts facts;

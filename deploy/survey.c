@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "deploy/hosts.h"
-#include "deploy/link.h"
+#include "deploy/host_link.h"
 
 struct survey_run {
 	const struct survey_options *options;
@@ -21,7 +21,7 @@ struct survey_run {
 };
 
 /* Where the registry would be does not matter: whether the server lets us listen does. */
-static void probe(struct link *link, struct survey_host *at)
+static void probe(struct host_link *link, struct survey_host *at)
 {
 	int port;
 
@@ -36,7 +36,7 @@ static void look_at(struct survey_run *run, size_t i)
 	struct survey_host *at = &run->survey->hosts[i];
 	const struct survey_options *options = run->options;
 	CLEANUP_FREE char *run_dir = string_printf("%s/%zu", run->run_dir, i);
-	const struct link_options link_options = {
+	const struct host_link_options link_options = {
 	    .inventory = options->inventory,
 	    .host = at->host,
 	    .run_dir = run_dir,
@@ -49,7 +49,7 @@ static void look_at(struct survey_run *run, size_t i)
 	};
 	struct event_source source = {.events = options->events, .host = at->host->name};
 	int64_t start_ms = clock_now_ms();
-	struct link link = {0};
+	struct host_link link = {0};
 
 	if (run_dir == NULL) {
 		error_memory(&at->error);
@@ -57,7 +57,7 @@ static void look_at(struct survey_run *run, size_t i)
 	}
 	at->step = STEP_CONNECT;
 	emit_step(&source, STEP_CONNECT, STATE_START, -1, NULL);
-	if (link_open(&link_options, &link, &at->error) < 0) {
+	if (host_link_open(&link_options, &link, &at->error) < 0) {
 		emit_failed(&source, STEP_CONNECT, clock_now_ms() - start_ms, &at->error);
 		return;
 	}
@@ -66,7 +66,7 @@ static void look_at(struct survey_run *run, size_t i)
 	if (facts_gather(link.engine, link.keeper, run->prefix, &at->facts, &at->error) == 0 &&
 	    options->probe)
 		probe(&link, at);
-	link_close(&link);
+	host_link_close(&link);
 	if (at->error.kind != ERROR_NONE)
 		emit_failed(&source, STEP_FACTS, clock_now_ms() - start_ms, &at->error);
 	else

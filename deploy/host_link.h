@@ -1,7 +1,7 @@
 /* Everything that connects to one host: the SSH session, the keeper, and the engine's API through a
  * local forward. Rollouts and surveys open the same. */
-#ifndef SHIPIT_DEPLOY_LINK_H
-#define SHIPIT_DEPLOY_LINK_H
+#ifndef SHIPIT_DEPLOY_HOST_LINK_H
+#define SHIPIT_DEPLOY_HOST_LINK_H
 
 #include <stdbool.h>
 
@@ -13,7 +13,7 @@
 #include "transport/engine.h"
 #include "transport/ssh/session.h"
 
-struct link {
+struct host_link {
 	struct session *session;
 	struct keeper *keeper;
 	struct engine *engine; /* calls end when the rollout is asked to stop */
@@ -23,7 +23,7 @@ struct link {
 	char *describe;	       /* "the engine on web1" */
 };
 
-struct link_options {
+struct host_link_options {
 	const struct inventory *inventory;
 	const struct host *host;
 	const char *run_dir; /* private; this host's own */
@@ -37,10 +37,11 @@ struct link_options {
 
 /* On failure everything is closed again. ERROR_UNREACHABLE, _HOST_KEY, _AUTH, _TIMEOUT when there
  * is no session to be had; other kinds are about the engine. */
-int link_open(const struct link_options *options, struct link *ret, struct error *err);
-void link_close(struct link *link);
+int host_link_open(
+    const struct host_link_options *options, struct host_link *ret, struct error *err);
+void host_link_close(struct host_link *link);
 
 /* Is this the kind of error that says the host could not be reached? */
-bool link_is_unreachable(const struct error *err);
+bool host_link_is_unreachable(const struct error *err);
 
 #endif

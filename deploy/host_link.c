@@ -1,4 +1,4 @@
-#include "deploy/link.h"
+#include "deploy/host_link.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,13 +9,14 @@
 
 static char *ask(void *context, const char *host, const char *text, bool echo)
 {
-	const struct link_options *options = context;
+	const struct host_link_options *options = context;
 
 	return options->prompt != NULL ? options->prompt(options->prompt_context, host, text, echo)
 				       : NULL;
 }
 
-static int open_session(const struct link_options *options, struct link *link, struct error *err)
+static int open_session(
+    const struct host_link_options *options, struct host_link *link, struct error *err)
 {
 	const struct host *host = options->host;
 	const struct ssh_settings *ssh = &options->inventory->ssh;
@@ -42,7 +43,8 @@ static int open_session(const struct link_options *options, struct link *link, s
 }
 
 /* A socket that this user may connect to, else the engine's own command as a bridge. */
-static int open_engine(const struct link_options *options, struct link *link, struct error *err)
+static int open_engine(
+    const struct host_link_options *options, struct host_link *link, struct error *err)
 {
 	const struct engine_settings *settings = &options->host->engine;
 	CLEANUP_FREE char *socket = NULL;
@@ -72,22 +74,23 @@ static int open_engine(const struct link_options *options, struct link *link, st
 	return engine_open(link->api, link->describe, options->kill_fd, &link->care, err);
 }
 
-int link_open(const struct link_options *options, struct link *ret, struct error *err)
+int host_link_open(
+    const struct host_link_options *options, struct host_link *ret, struct error *err)
 {
-	struct link link = {0};
+	struct host_link link = {0};
 
 	if (open_session(options, &link, err) < 0)
 		return -1;
 	if (keeper_start(link.session, options->heart, options->kill_fd, &link.keeper, err) < 0 ||
 	    open_engine(options, &link, err) < 0) {
-		link_close(&link);
+		host_link_close(&link);
 		return -1;
 	}
 	*ret = link;
 	return 0;
 }
 
-void link_close(struct link *link)
+void host_link_close(struct host_link *link)
 {
 	engine_close(link->engine);
 	engine_close(link->care);
@@ -96,10 +99,10 @@ void link_close(struct link *link)
 	free(link->engine_path);
 	free(link->api);
 	free(link->describe);
-	*link = (struct link){0};
+	*link = (struct host_link){0};
 }
 
-bool link_is_unreachable(const struct error *err)
+bool host_link_is_unreachable(const struct error *err)
 {
 	return err->kind == ERROR_UNREACHABLE || err->kind == ERROR_HOST_KEY ||
 	       err->kind == ERROR_AUTH || err->kind == ERROR_TIMEOUT;
