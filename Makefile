@@ -29,7 +29,7 @@ LINK_HARD =
 endif
 
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DSHIPIT_VERSION='"$(VERSION)"' -I. -I$(BUILD) \
-	$(WARNINGS) $(HARDENED) -pthread -MMD -MP $(PKG_CFLAGS) $(CFLAGS)
+	$(WARNINGS) $(EXTRA) $(HARDENED) -pthread -MMD -MP $(PKG_CFLAGS) $(CFLAGS)
 ALL_LIBS   = $(PKG_LIBS) -pthread
 
 # Asked once, and only when something is to be built: `make deps` must work without pkg-config.
@@ -88,6 +88,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/replay.c $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LINK_SAN) -MF $@.d -o $@ $< tests/fuzz/replay.c $(LIBRARY) $(LDFLAGS) $(ALL_LIBS)
 
 unit-tests: $(UNIT) $(FUZZERS:%=$(BUILD)/fuzz/%)
+fuzz-tests: $(FUZZERS:%=$(BUILD)/fuzz/%)
 e2e-tests: $(E2E_BINS)
 
 check: deps
@@ -131,7 +132,7 @@ uninstall:
 clean:
 	rm -rf .build shipit
 
-.PHONY: all unit-tests e2e-tests check soak lint bench asan tsan demo demo-down deps install \
+.PHONY: all unit-tests fuzz-tests e2e-tests check soak lint bench asan tsan demo demo-down deps install \
 	uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
