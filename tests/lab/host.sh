@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2016
-# One host: made once, booted as often as one likes. What it keeps over a
-# reboot is below DIR/hN/disk: its own /etc, /var/lib, /root, /home, /usr/local
-# and /tmp (which a boot empties). /run is new with each boot; /usr is the machine's.
+# One host: made once, booted as often as one likes. DIR/hN/disk is its root file
+# system, with a copy of the machine's /etc; /usr is the machine's, to read only,
+# but for /usr/local; /run and /tmp are empty after a boot.
 
 need_host() {
 	case " $hosts " in
@@ -10,21 +10,49 @@ need_host() {
 	esac
 }
 
-make_host() {
-	home=$dir/$1 disk=$dir/$1/disk
-	mkdir -p "$disk/etc/ssh" "$disk/var/lib/docker" "$disk/var/lib/containers" \
-		"$disk/usr/local/bin" "$disk/home"
-	mkdir -m 700 "$disk/root" "$disk/root/.ssh"
-	mkdir -m 1777 "$disk/tmp"
-	cp "$dir/key.pub" "$disk/root/.ssh/authorized_keys"
-	echo "$net.$((10 + ${1#h}))" >"$home/addr"
-	echo 22 >"$home/port"
+# Relative to the host's directory: when somebody removes the lab meanwhile,
+# nothing of it is made anew.
+make_host() (
+	mkdir -m 700 "$dir/$1"
+	cd "$dir/$1" || exit
+	echo "$net.$((10 + ${1#h}))" >addr
+	echo 22 >port
+	mkdir -p local/bin
+	make_disk "$1"
+	make_sshd "$1"
+)
 
-	for type in ed25519 ecdsa; do
-		ssh-keygen -q -t $type -N '' -C "$1" -f "$disk/etc/ssh/ssh_host_${type}_key"
+make_disk() {
+	for path in usr dev proc sys run mnt srv opt home var/lib/docker var/log var/cache; do
+		mkdir -p "disk/$path"
 	done
-	: >"$disk/etc/ssh/sshd_first"
-	cat >"$disk/etc/ssh/sshd_config" <<-'END'
+	mkdir -m 1777 disk/tmp disk/var/tmp
+	ln -s /run disk/var/run
+	for path in /bin /sbin /lib*; do
+		if [ -L "$path" ]; then cp -P "$path" disk; else mkdir "disk$path"; fi
+	done
+
+	# Nothing of how the machine's own network, engine and sshd are set up.
+	cp -a /etc disk
+	for path in docker ssh hosts hostname resolv.conf; do rm -rf "disk/etc/$path"; done
+	mkdir disk/etc/docker disk/etc/ssh
+	: >disk/etc/resolv.conf
+	echo "$1" >disk/etc/hostname
+	{
+		echo 127.0.0.1 localhost
+		for host in $hosts; do echo "$net.$((10 + ${host#h})) $host"; done
+	} >disk/etc/hosts
+	grep -q '^docker:' disk/etc/group || echo docker:x:999: >>disk/etc/group
+}
+
+make_sshd() {
+	mkdir -m 700 disk/root disk/root/.ssh
+	cp "$dir/key.pub" disk/root/.ssh/authorized_keys
+	for type in ed25519 ecdsa; do
+		ssh-keygen -q -t $type -N '' -C "$1" -f "disk/etc/ssh/ssh_host_${type}_key"
+	done
+	: >disk/etc/ssh/sshd_first
+	cat >disk/etc/ssh/sshd_config <<-'END'
 	Include /etc/ssh/sshd_first
 	HostKey /etc/ssh/ssh_host_ed25519_key
 	HostKey /etc/ssh/ssh_host_ecdsa_key

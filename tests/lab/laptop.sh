@@ -10,13 +10,13 @@ engine() {
 	esac
 }
 
-# With --bridge=none dockerd would delete the machine's own docker0: give it a
+# With --bridge=none dockerd would delete the machine's own docker0: it gets a
 # bridge of the lab's. It leaves the machine's firewall and forwarding alone.
 start_engine() {
 	! alive "$dir/laptop/pid" || die "the laptop's engine runs"
-	mkdir -p "$dir/laptop/data"
+	mkdir -p "$dir/laptop/data" "$dir/laptop/opt"
 	echo '{}' >"$dir/laptop/daemon.json"
-	no_link "lab-$id-br" || ip link delete "lab-$id-br"
+	remove_bridges "$dir" "$id"
 	ip link add "lab-$id-br" type bridge
 	ip addr add "$net.241/28" dev "lab-$id-br"
 	ip link set "lab-$id-br" up
@@ -36,7 +36,16 @@ start_engine() {
 stop_engine() {
 	slay "$dir/laptop/pid"
 	rm -f "$dir/laptop/docker.sock"
+	remove_bridges "$dir" "$id"
 	remove_cgroups "shipit-lab-$id/laptop"
+}
+
+# remove_bridges DIR ID: of the networks, too, that somebody made in that engine.
+# Their names hold random digits; only its own database knows them.
+remove_bridges() {
+	remove_link "lab-$2-br"
+	grep -aos 'br-[0-9a-f]\{12\}' "$1/laptop/data/network/files/local-kv.db" | sort -u |
+		while read -r link; do remove_link "$link"; done
 }
 
 registry() {

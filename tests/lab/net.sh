@@ -42,11 +42,9 @@ try_network() {
 	claim_error=$(ip link add "lab-$id" type veth peer name laptop netns "$router" 2>&1)
 }
 
-unclaim_network() {
-	for link in "lab-$1" "lab-$1-br"; do
-		ip link delete "$link" 2>/dev/null || :
-		await "$link to go" no_link "$link"
-	done
+remove_link() {
+	ip link delete "$1" 2>/dev/null || :
+	await "$1 to go" no_link "$1"
 }
 
 no_link() {

@@ -55,11 +55,11 @@ took() {
 
 # What a lab must not change on the machine. Other labs may come and go meanwhile.
 machine() {
-	ip -br link | sed 's/[ @].*//' | grep -Ev '^(lab-|veth)' || :
+	ip -br link | sed 's/[ @].*//' | grep -Ev '^(lab-|veth|br-)' || :
 	ip route | grep -v ' dev lab-' || :
 	iptables-save 2>/dev/null | grep -v '^#' || :
 	cat /proc/sys/net/ipv4/ip_forward /proc/mounts /etc/passwd /etc/group
-	ls /run/netns 2>/dev/null || :
+	ls / /opt /srv /var/lib /run/netns 2>/dev/null || :
 }
 
 # members DIR: "PID BIRTH" of all that runs in a lab: what descends from its router.
@@ -107,6 +107,9 @@ check "a wrong host key is refused" exits 255 ssh -F "$one/ssh_config" \
 	-o UserKnownHostsFile=/dev/null -o BatchMode=yes h1 true
 check "exec passes the exit status" exits 7 inside h1 sh -c 'exit 7'
 check "exec passes stdin and options" says 'hi$' sh -c "echo hi | '$here/lab' exec --dir '$one' h1 cat --show-ends"
+inside h1 sh -c 'mkdir /srv/data && echo h1 >/etc/only-there'
+check "a host writes to its own disk" not ls /srv/data /etc/only-there
+check "a host cannot change /usr" not inside h1 touch /usr/bin/new
 check "a second lab comes up meanwhile" wait $second
 check "it has its own network" not cmp "$one/id" "$two/id"
 check "and its own hosts" ssh -F "$two/ssh_config" h1 docker version
@@ -136,6 +139,9 @@ lab registry stop
 check "no registry after stop" not get "$LAB_REGISTRY/v2/"
 lab registry start
 check "the same port after start" get "$LAB_REGISTRY/v2/hello/manifests/1"
+check "a network of the laptop's engine" docker network create extra
+bridge=br-$(docker network inspect --format '{{.Id}}' extra | head -c 12)
+check "has a bridge" ip link show "$bridge"
 lab engine stop
 check "no engine after stop" not docker version
 lab engine start
@@ -222,6 +228,7 @@ check "who is not in the group docker" not far -i "$tmp/key" plain@h2 docker ps
 remember "$one" one
 check "down" took 0 10000 lab down
 check "down leaves nothing" vanished "$one" one
+check "not a bridge of its engine" not ip link show "$bridge"
 check "down again is fine" lab down
 check "the other lab is alive" ssh -F "$two/ssh_config" h1 docker version
 remember "$two" two

@@ -6,7 +6,7 @@
 #   DIR/pid       the lab's first process: it ends when its record or its owner does
 #   DIR/id        X-Y of 10.X.Y.0/24; names the interfaces and cgroups as well
 #   DIR/hosts     h1 h2 ...
-#   DIR/hN/       addr, port, pid, limit, logs, and what the host keeps over a reboot
+#   DIR/hN/       addr, port, pid, limit, logs, and the host's disk
 #   DIR/laptop/   the laptop's engine: pid, docker.sock, data
 #   DIR/registry/ pid, addr, data
 
@@ -136,10 +136,11 @@ is_lab() {
 	[ -L "$(entry "$1")" ] || [ -e "$1/owner" ]
 }
 
-# open_lab: the lab that --dir, $SHIPIT_LAB or its being the only one tells.
+# open_lab: the lab that --dir or $SHIPIT_LAB names; to look at, the only one.
 open_lab() {
-	: "${dir:=${SHIPIT_LAB:-$(only_lab)}}"
-	[ -n "$dir" ] || die "no lab is up"
+	: "${dir:=${SHIPIT_LAB:-}}"
+	[ -n "$dir" ] || [ "$command" != env ] || dir=$(only_lab)
+	[ -n "$dir" ] || die "which lab? (--dir DIR, or SHIPIT_LAB)"
 	alive "$dir/pid" || die "no lab is up in $dir"
 	router=$pid while=$dir/pid
 	id=$(cat "$dir/id")
@@ -153,13 +154,10 @@ list_labs() {
 	done
 }
 
+# Somebody else's, perhaps: good to look at, not to break.
 only_lab() {
-	set -- "$(list_labs)"
-	case $1 in
-	*'
-'*) die "several labs are up: say which with --dir" ;;
-	esac
-	echo "$1"
+	[ "$(list_labs | wc -l)" = 1 ] || die "which lab? (--dir DIR, or SHIPIT_LAB)"
+	list_labs
 }
 
 reap_labs() {
@@ -179,14 +177,21 @@ remove_lab() {
 }
 
 leave_lab() {
-	while=
+	while=''
 	slay "$1/pid"
 	if [ -e "$1/id" ]; then
-		unclaim_network "$(cat "$1/id")"
-		remove_cgroups "shipit-lab-$(cat "$1/id")"
+		number=$(cat "$1/id")
+		remove_bridges "$1" "$number"
+		remove_link "lab-$number"
+		remove_cgroups "shipit-lab-$number"
 	fi
-	await "$1 to go" rm -rf --one-file-system "$1"
+	await "$1 to go" remove_files "$1"
 	rm -f "$(entry "$1")"
+}
+
+# Helpers of an `up` that was killed may still be at work in there, for a moment.
+remove_files() {
+	rm -rf --one-file-system "$1" 2>/dev/null
 }
 
 # remove_cgroups NAME: in every hierarchy, version 1 or 2; they must be empty.
