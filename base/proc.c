@@ -232,7 +232,7 @@ static int run_piped(const char *const *argv, const char *dir, int64_t deadline_
 {
 	int out[2] = {-1, -1}, errs[2] = {-1, -1}, fds[2], rc;
 	struct proc_options options = {.argv = argv, .dir = dir, .fds = {-1, -1, -1}};
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (fd_pipe(out) < 0 || fd_pipe(errs) < 0) {
 		rc = error_errno(err, errno, "cannot make a pipe");

@@ -71,12 +71,14 @@ int host_facts(struct host_run *run, struct error *err)
 
 /* --- repair */
 
-static int repair_one(
-    struct host_run *run, const struct found *found, const struct repair *repair, struct error *err)
+static int repair_one(struct host_run *run, const struct repair *repair, struct error *err)
 {
 	struct engine *engine = run->link.engine;
-	const char *id = repair->container != NULL ? repair->container->id : NULL;
+	const char *id;
 
+	if (repair->kind == REPAIR_LEDGER || repair->container == NULL)
+		return record_repair(run, repair, err);
+	id = repair->container->id;
 	switch (repair->kind) {
 	case REPAIR_STOP:
 		return engine_container_stop(engine, id, repair->container->stop_grace_s, err);
@@ -89,7 +91,7 @@ static int repair_one(
 	case REPAIR_REMOVE:
 		return engine_container_remove(engine, id, true, err);
 	case REPAIR_LEDGER:
-		return record_repair(run, found, repair, err);
+		break;
 	}
 	return 0;
 }
@@ -99,7 +101,7 @@ static int repair_service(struct host_run *run, const struct found *found, struc
 	for (size_t i = 0; i < found->words.n; i++)
 		emit_note(&run->source, "%s", found->words.v[i]);
 	for (size_t i = 0; i < found->n_repairs; i++)
-		if (repair_one(run, found, &found->repairs[i], err) < 0)
+		if (repair_one(run, &found->repairs[i], err) < 0)
 			return error_wrap(err,
 			    "setting right what an interrupted rollout left of %s", found->service);
 	return 0;

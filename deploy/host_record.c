@@ -117,14 +117,12 @@ static int record_unknown(struct host_run *run, const struct container *containe
 	return write_entry(run, &entry, err);
 }
 
-int record_repair(
-    struct host_run *run, const struct found *found, const struct repair *repair, struct error *err)
+int record_repair(struct host_run *run, const struct repair *repair, struct error *err)
 {
 	const struct ledger_entry *pending = entry_number(ledger_of(run), repair->seq);
 	struct ledger_entry entry;
 	int rc;
 
-	(void)found;
 	if (pending == NULL)
 		return repair->container == NULL
 			   ? 0

@@ -130,8 +130,7 @@ int record_outcome(struct host_run *run, const struct work *work, enum ledger_re
     const char *why, struct error *err);
 /* The same for a swap taken back after it was committed. */
 int record_undone(struct host_run *run, const struct work *work, struct error *err);
-int record_repair(struct host_run *run, const struct found *found, const struct repair *repair,
-    struct error *err);
+int record_repair(struct host_run *run, const struct repair *repair, struct error *err);
 
 /* --- host_prune.c */
 /* Keep the last `retain` releases of each service that was changed; set :current and :previous. */

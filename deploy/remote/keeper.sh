@@ -1,24 +1,21 @@
 #!/bin/sh
-# The keeper: runs on a host for the length of a rollout, holds the lock, swaps containers, and reverts
-# a swap that nobody confirms. docs/formats.md describes what it is told and what it says.
+# The keeper: runs on a host for the length of a rollout, holds the lock, swaps containers, and reverts a
+# swap that nobody confirms. docs/formats.md has the words that it takes and says.
 #
-# There are two processes. The main one reads commands and notices when the laptop is gone. Each swap is a
-# background job of it, told to commit by USR1 and to revert by USR2, which reports its end as exit status.
-# Whichever of the two is killed, the other one reverts. Descriptor 9 is the lock: they alone hold it, so
-# all else gets 9>&-.
+# The main process reads commands and notices when the laptop is gone. A swap is a background job of it, told
+# to commit by USR1 and to revert by USR2; its exit status says how it ended. When one of the two is killed, the
+# other one reverts. Descriptor 9 is the lock: these two hold it and nothing else does, hence all the 9>&-.
 
 trap '' PIPE HUP TERM INT USR1 USR2
 set -fu
 umask 022
-export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin"
+export LC_ALL=C PATH="${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin"
 
-silence=${SHIPIT_SILENCE:-15} # seconds without a line that mean that the laptop is gone; less in tests
-status_committed=0 status_reverted=10 status_down=11
+silence=${SHIPIT_SILENCE:-15} # seconds without a line after which the laptop is gone; tests set less
+committed=0 reverted=10 down=11
 engine='' sudo='' prefix='' label='' job='' outcome='' asked='' said=''
 
-# --- words
-
-# say LINE [TEXT]: the text and its line go out in one write, so that the other process's lines cannot come between.
+# say LINE [TEXT]: in one write, so that nothing of the other process comes between the two.
 say() {
 	[ -z "${2-}" ] || set -- "$1" "$(exec 9>&-; printf '%s\n' "$2" | head -c 2000 | sed 's/^/@shipit | /')
 "
@@ -37,31 +34,18 @@ numbers() { # WORD...
 	done
 }
 
-# --- time and processes
-
 clock() { # now: hundredths of a second since boot
 	read -r now _ </proc/uptime
 	now=${now%.*}${now#*.}
 }
 
-pause() { # a signal with a trap ends it early
+pause() { # until a signal comes, but not for long
 	sleep "$nap" >/dev/null 2>&1 9>&- &
 	wait $!
 }
 
-alive() { # PID: it is there, and not a zombie
+alive() { # PID: is there, and no zombie
 	{ read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null && [ "$state" != Z ]
-}
-
-find_tools() {
-	nap=0.5
-	sleep 0.01 2>/dev/null || nap=1
-	limit='timeout -s KILL' # TERM is ignored here, and so by every child
-	$limit 5 true 2>/dev/null || limit='timeout -s KILL -t' # busybox before 1.30
-	$limit 5 true 2>/dev/null || {
-		say 'error timeout' 'There is no command "timeout" on this host. It comes with coreutils or busybox.'
-		exit 1
-	}
 }
 
 # --- the container engine
@@ -72,8 +56,12 @@ run() { # SECONDS ARGUMENT...
 	$limit "$seconds" ${sudo:+sudo -n} "$engine" "$@" </dev/null 9>&-
 }
 
-try() { # as run; what the engine complains of is left in $said
+try() { # as run; $said is what the engine complains of
 	said=$(exec 9>&-; run "$@" 2>&1 >/dev/null)
+}
+
+ask_about() { # ID FORMAT
+	(exec 9>&-; run 20 inspect -f "$2" "$1" 2>/dev/null)
 }
 
 set_policy() { # ID POLICY
@@ -81,32 +69,27 @@ set_policy() { # ID POLICY
 }
 
 find_engine() { # SUDO COMMAND
-	case $1 in 1) sudo=1 ;; *) sudo='' ;; esac
+	sudo=''
+	[ "$1" = 0 ] || sudo=yes
 	if ! engine=$(command -v "$2"); then
 		say 'error engine' "There is no command \"$2\" on this host (PATH is $PATH)."
 	elif ! try 30 ps -q; then
-		say 'error engine' "$said"
+		say 'error engine' "${said:-"$2 ps" failed without a word.}"
+		engine=''
 	else
 		say "engine $engine $(exec 9>&-; find_socket)"
-		return
 	fi
-	engine=''
 }
 
-find_socket() { # the one that the command itself uses
-	case ${engine##*/} in
-	*podman*)
-		socket=/run/podman/podman.sock
-		[ "$(id -u)" = 0 ] || socket=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock
-		;;
-	*)
-		socket=$(run 20 context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null) || socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
-		case $socket in unix:///*) socket=${socket#unix://} ;; *) socket=- ;; esac
-		;;
+find_socket() { # the one that the command itself uses, if this user may
+	case ${engine##*/}:$(id -u) in
+	*podman*:0) socket=/run/podman/podman.sock ;;
+	*podman*:*) socket=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock ;;
+	*) socket=$(run 20 context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null) ||
+		socket=${DOCKER_HOST:-unix:///var/run/docker.sock} ;;
 	esac
-	if [ -n "$sudo" ] || ! harmless "$socket" || ! [ -S "$socket" ] || ! [ -r "$socket" ] || ! [ -w "$socket" ]; then
-		socket=-
-	fi
+	socket=${socket#unix://}
+	[ -z "$sudo" ] && harmless "$socket" && [ -S "$socket" ] && [ -r "$socket" ] && [ -w "$socket" ] || socket=-
 	printf '%s\n' "$socket"
 }
 
@@ -125,11 +108,10 @@ lock() { # PREFIX HOLDER SINCE
 		say 'error lock' 'There is no command "flock" on this host. It comes with util-linux.'
 	elif [ -L "$file" ] || ! [ -f "$file" ] || ! [ -r "$file" ]; then
 		say 'error lock' "$file is not a file that can be read."
-	else # for reading only: another user's file in a sticky folder cannot be opened in any other way
-		exec 9<"$file"
+	else
+		exec 9<"$file" # another user's file, in a sticky folder: it can be opened for reading only
 		if flock -n 9; then
-			prefix=$1
-			label=$file.by-$(id -u)
+			prefix=$1 label=$file.by-$(id -u)
 			rm -f "$label" 2>/dev/null
 			(set -C; printf '%s %s\n' "$2" "$3" >"$label") 2>/dev/null
 			say locked
@@ -140,15 +122,14 @@ lock() { # PREFIX HOLDER SINCE
 	fi
 }
 
-# holder FILE: the label that was written last. It is for people only, the kernel's lock is the truth.
-holder() {
+holder() { # FILE: what the newest label says; a label is for people, the kernel's lock is the truth
 	set +f
-	# shellcheck disable=SC2012 # no find everywhere has -printf
+	# shellcheck disable=SC2012 # not every find has -printf
 	newest=$(ls -td "$1".by-* 2>/dev/null | head -n 1)
 	who='' since=''
 	if [ -f "$newest" ] && [ ! -L "$newest" ] && [ -r "$newest" ]; then
 		read -r who since _ <<-END
-			$(head -c 160 "$newest")
+			$(head -c 160 "$newest" | tr -d '\0')
 		END
 	fi
 	harmless "$who" "$since" || who='-' since='-'
@@ -157,49 +138,49 @@ holder() {
 
 # --- what the host has
 
-facts() { # DIR
-	say "fact arch $(uname -m)"
+facts() { # FOLDER
 	free=$(df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ kib _ && printf '%s\n' "$kib"; })
 	numbers "$free" || free=-
+	say "fact arch $(uname -m)"
 	say "fact free $free"
 	say "fact clock $(date +%s)"
 	for port in $(listening | sort -un); do say "fact listen $port"; done
 	say facts
 }
 
-listening() { # state 0A is LISTEN; the port is the hexadecimal part of the second word
+listening() { # 0A is LISTEN, and an address is IP:PORT in hexadecimal
 	grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ address _ state _; do
 		[ "$state" != 0A ] || printf '%s\n' $((0x${address##*:}))
 	done
 }
 
 path() { # PATH
-	case $1 in /*) ;; *) say "path no $1" && return ;; esac
-	answer=no dir=$1
-	while [ ! -e "$dir" ]; do
-		dir=${dir%/*}
-		dir=${dir:-/}
+	answer=no found=$1
+	while [ ! -e "$found" ]; do
+		found=${found%/*}
+		found=${found:-/}
 	done
-	if [ "$dir" = "$1" ]; then
+	if [ "$found" = "$1" ]; then
 		answer=yes
-	elif [ -d "$dir" ] && [ ! -x "$dir" ]; then
+	elif [ -d "$found" ] && [ ! -x "$found" ]; then
 		answer=unknown
 	fi
 	say "path $answer $1"
 }
 
-# --- the swap: what follows runs in the job
+# --- the swap, in the job
 
 swap_job() {
 	trap 'ask=${ask:-revert}' USR2
 	prepare || fail prepare 'nothing was stopped'
-	unwanted && leave_as_it_was
+	! unwanted || was_reverted
 	if [ "$oldruns" = 1 ]; then
 		say 'swap stopping'
-		try $((grace + 60)) stop -t "$grace" "$old" || fail stop 'the old one cannot be stopped'
+		try $((grace + 60)) stop -t "$grace" "$old" || fail stop 'the old one does not stop'
+		! unwanted || revert "$grace"
 	fi
 	say 'swap starting'
-	try 120 start "$new" || fail start 'the new one cannot be started'
+	try 120 start "$new" || fail start 'the new one does not start'
 	say 'swap started'
 	await_ready
 	trap 'ask=${ask:-commit}' USR1
@@ -207,10 +188,10 @@ swap_job() {
 	await_verdict
 	commit || fail commit 'the new one cannot take its place'
 	say 'swap committed' "$said"
-	exit $status_committed
+	exit $committed
 }
 
-prepare() { # before the old one is stopped, the power may go: it has to come back then
+prepare() { # from here on the old one comes back after a loss of power
 	try 60 inspect "$new" || return 1
 	[ "$oldruns" = 0 ] || [ "$oldpolicy" = always ] || [ "$oldpolicy" = - ] || set_policy "$old" always
 }
@@ -219,49 +200,49 @@ unwanted() {
 	[ "$ask" = revert ] || ! alive $$
 }
 
-look() { # status, code, health and beginning of the new one; false, with reason, when it has failed
-	found=$(exec 9>&-; run 20 inspect -f \
-		'{{.State.Status}} {{.State.ExitCode}} ={{with .State.Health}}{{.Status}}{{end}} {{.State.StartedAt}}' "$new" 2>/dev/null)
+look() { # at the new one; false, with a reason, when it has failed
 	read -r status code health begun <<-END
-		$found
+		$(ask_about "$new" "{{.State.Status}} {{.State.ExitCode}} $health_format {{.State.StartedAt}}")
 	END
-	health=${health#=}
 	case $status:$health in
 	exited:* | dead:*) reason="exited $code" && return 1 ;;
-	*:unhealthy) reason=unhealthy && [ "$healthy" = 0 ] ;;
+	*:unhealthy) reason=unhealthy && return 1 ;;
 	esac
 }
 
 await_ready() {
 	clock
-	deadline=$((now + timeout * 100)) since='' run_of='' shown=''
+	deadline=$((now + timeout * 100)) since=$now run_of='' shown=''
 	while look || fail ready "$reason"; do
 		clock
-		if [ "$status" != running ]; then
-			run_of=''
-		elif [ "$begun" != "$run_of" ]; then
-			run_of=$begun since=$now
+		if [ "$status" = running ] && [ "$begun" != "$run_of" ]; then
+			since=$now
+			run_of=$begun
 		fi
-		reason='not running'
-		if [ -n "$run_of" ] && [ $((now - since)) -ge $((running * 100)) ]; then
-			[ "$healthy" = 1 ] && [ "$health" != healthy ] || return 0
+		if [ -z "$status" ]; then
+			reason='no answer from the engine'
+		elif [ "$status" != running ] || [ $((now - since)) -lt $((running * 100)) ]; then
+			reason='not running'
+		elif [ "$healthy" = 1 ] && [ "$health" != healthy ]; then
 			reason='not healthy'
+		else
+			return
 		fi
 		[ "$now" -lt "$deadline" ] || fail ready "$reason after $timeout s"
 		[ "$shown" = "$status $health" ] || say "swap waiting ${status:--} ${health:--}"
 		shown="$status $health"
-		unwanted && put_back "$grace"
+		! unwanted || revert "$grace"
 		pause
 	done
 }
 
-await_verdict() { # until the laptop says what it thinks
-	while [ -z "$ask" ]; do
+await_verdict() {
+	until [ -n "$ask" ]; do
 		look || fail ready "$reason"
-		unwanted && ask=revert
-		[ -n "$ask" ] || pause
+		pause
+		! unwanted || ask=revert
 	done
-	[ "$ask" = commit ] || put_back "$grace"
+	[ "$ask" = commit ] || revert "$grace"
 }
 
 commit() {
@@ -269,11 +250,11 @@ commit() {
 	try 60 rename "$new" "$name" || return 1
 	set_policy "$new" "$policy" || return 1
 	said=''
-	[ "$old" = - ] || [ "$oldpolicy" = - ] || set_policy "$old" no || return 0
+	[ "$old" = - ] || [ "$oldpolicy" = - ] || set_policy "$old" no || :
 }
 
 undo_commit() { # as much of it as was done
-	set_policy "$new" no
+	[ "$policy" = - ] || set_policy "$new" no
 	try 60 rename "$new" "$newname"
 	[ "$old" = - ] || try 60 rename "$old" "$name"
 	prepare
@@ -282,96 +263,106 @@ undo_commit() { # as much of it as was done
 fail() { # PHASE REASON
 	say "swap failed $1 $2" "$said"
 	case $1 in
-	prepare) leave_as_it_was ;;
+	prepare) was_reverted ;;
 	commit) undo_commit ;;
 	esac
-	put_back 1
+	revert 1
 }
 
-leave_as_it_was() { # nothing was stopped
-	said=''
-	restore_policy
-	say 'swap reverted' "$said"
-	exit $status_reverted
-}
-
-put_back() { # SECONDS that the new one has to stop
-	try $(($1 + 60)) stop -t "$1" "$new"
-	serve_again
-}
-
-serve_again() {
+revert() { # SECONDS that the new one has to stop
+	stop_new "$1" || { await_engine && stop_new "$1"; }
 	if ! start_old; then
 		say 'swap down' "$said"
-		exit $status_down
+		exit $down
 	fi
-	leave_as_it_was
+	was_reverted
+}
+
+was_reverted() {
+	said=''
+	[ "$oldruns" = 0 ] || [ "$oldpolicy" = always ] || set_policy "$old" "$oldpolicy"
+	say 'swap reverted' "$said"
+	exit $reverted
+}
+
+stop_new() { # SECONDS
+	try $(($1 + 60)) stop -t "$1" "$new"
 }
 
 start_old() {
 	[ "$oldruns" = 1 ] || return 0
 	for rest in 1 1 1 0; do
-		try 120 start "$old" && is_running "$old" && return 0
-		said=${said:-the old one was started and stopped again}
-		sleep "$rest" 9>&-
+		try 120 start "$old" && is_running "$old" && return
+		said=${said:-the old one was started, and stopped again}
+		sleep $rest 9>&-
 	done
 	return 1
 }
 
-restore_policy() {
-	[ "$oldruns" = 0 ] || [ "$oldpolicy" = always ] || set_policy "$old" "$oldpolicy"
-}
-
 is_running() { # ID
-	[ "$(exec 9>&-; run 20 inspect -f '{{.State.Running}}' "$1" 2>/dev/null)" = true ]
+	[ "$(ask_about "$1" '{{.State.Running}}')" = true ]
 }
 
-# The job was killed, and its last engine command may still have effect: look until that has passed.
+await_engine() { # which may be restarting
+	clock
+	deadline=$((now + 6000))
+	until try 30 ps -q || [ "$now" -gt "$deadline" ]; do
+		pause
+		clock
+	done
+}
+
+# The job was killed, and the engine may be busy with what it asked for last: look until that is over.
 rescue() {
+	ask=revert
 	undo_commit
-	try 61 stop -t 1 "$new"
+	stop_new 1
 	start_old
 	clock
-	until=$((now + (grace + 5) * 100))
-	while [ "$now" -lt "$until" ]; do
-		is_running "$new" && try 61 stop -t 1 "$new"
+	deadline=$((now + (grace + 5) * 100))
+	while [ "$now" -lt "$deadline" ]; do
+		! is_running "$new" || stop_new 1
 		[ "$oldruns" = 0 ] || is_running "$old" || start_old
 		pause
 		clock
 	done
-	serve_again
+	revert 1
 }
 
 # --- the main process
 
 swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING HEALTHY TIMEOUT
-	if [ -z "$engine" ] || [ -z "$prefix" ] || [ -n "$job" ]; then
-		say 'error swap' 'An engine and a lock are needed first, and one swap has to end before the next.'
-		return
-	elif ! numbers "$5" "$9" "${10}" "${11}" "${12}"; then
-		say 'error swap' "One of these is not a number: $5 $9 ${10} ${11} ${12}."
+	problem=''
+	[ -z "$job" ] || problem='The swap before this one has not ended.'
+	numbers "$5" "$9" "${10}" "${11}" "${12}" || problem="Not all of these are numbers: $5 $9 ${10} ${11} ${12}."
+	[ -n "$engine" ] || problem='There is no engine yet.'
+	case $1 in "$prefix".?*) ;; *) problem="This keeper does not hold the lock of $1." ;; esac
+	if [ -n "$problem" ]; then
+		say 'error swap' "$problem"
 		return
 	fi
 	name=$1 old=$2 oldname=$3 oldpolicy=$4 oldruns=$5 new=$6 newname=$7 policy=$8
 	shift 8
 	grace=$1 running=$2 healthy=$3 timeout=$4
 	[ "$old" != - ] || oldruns=0
+	health_format=-
+	[ "$healthy" = 0 ] || health_format='{{with .State.Health}}{{.Status}}{{else}}none{{end}}'
 	outcome='' asked='' ask='' reason=''
 	swap_job &
 	job=$!
 }
 
-watch_job() { # learn its end, or ask it again: a signal that came before its trap was lost
+watch_job() { # learn how it ended, or ask again: a signal that came before its trap is lost
 	[ -n "$job" ] || return 0
 	if alive "$job"; then
-		[ "$asked" != revert ] || kill -s USR2 "$job"
+		[ "$asked" != revert ] || kill -s USR2 "$job" 2>/dev/null
 		return
 	fi
 	wait "$job"
 	case $? in
-	"$status_committed") outcome=committed job='' ;;
-	"$status_reverted") outcome=reverted job='' ;;
-	"$status_down") outcome=down job='' ;;
+	"$committed") outcome=committed job='' ;;
+	"$reverted") outcome=reverted job='' ;;
+	"$down") outcome=down job='' ;;
 	*)
 		say 'swap failed keeper the process of the swap was killed'
 		rescue &
@@ -384,9 +375,9 @@ decide() { # commit or revert
 	if [ -n "$outcome" ]; then
 		say "swap $outcome"
 	elif [ -z "$job" ]; then
-		say 'error swap' 'There is no swap.'
+		say "error $1" 'There is no swap.'
 	elif [ "$1" = commit ]; then
-		kill -s USR1 "$job"
+		kill -s USR1 "$job" 2>/dev/null
 	else
 		asked=revert
 		watch_job
@@ -394,12 +385,16 @@ decide() { # commit or revert
 }
 
 obey() { # COMMAND ARGUMENT...
+	case $line in 'path /'*)
+		path "${line#path }"
+		return
+		;;
+	esac
 	command=$1
 	shift
-	[ "$command" = path ] || harmless "$@" || command="$command (a word with strange characters)"
+	harmless "$@" || command="$command with strange words"
 	case $command:$# in
 	beat:0) ;;
-	path:*) path "${line#path }" ;;
 	engine:2) find_engine "$@" ;;
 	lock:3) lock "$@" ;;
 	facts:1) facts "$1" ;;
@@ -421,8 +416,8 @@ finish() { # a pending swap is reverted first
 	exec 9>&-
 }
 
-# The SSH server keeps the tunnel's port for hours after the link was cut. The nearest server above this
-# process serves this session alone; the one that listens is further up.
+# After a cut the SSH server would keep the tunnel's port for hours. The nearest server above this process
+# serves this session and no other; the one that listens is further up.
 end_session() {
 	pid=$PPID
 	while [ -n "${SSH_CONNECTION-}" ] && [ "${pid:-1}" -gt 1 ] && [ -r "/proc/$pid/status" ]; do
@@ -438,13 +433,20 @@ end_session() {
 			;;
 		esac
 		pid=$parent
-	done 2>/dev/null
+	done
 }
 
-find_tools
+nap=0.5
+sleep 0.01 || nap=1
+limit='timeout -s KILL' # it is inherited that TERM is ignored
+$limit 5 true || limit='timeout -s KILL -t' # busybox before 1.30
+if ! $limit 5 true; then
+	say 'error timeout' 'There is no command "timeout" on this host. It comes with coreutils or busybox.'
+	exit 1
+fi
 say "hello 1 $$"
-# shellcheck disable=SC2016 # for the inner shell
-while line=$($limit "$silence" sh -c 'IFS= read -r line && printf "%s\n" "$line"' 9>&-); do
+# shellcheck disable=SC2016 # this is for the inner shell
+while line=$(exec 9>&-; exec $limit "$silence" sh -c 'IFS= read -r line && printf "%s\n" "$line"'); do
 	watch_job
 	# shellcheck disable=SC2086 # words
 	set -- $line
