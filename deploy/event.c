@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +92,24 @@ void events_free(struct events *events)
 	free(events);
 }
 
+/* For the tests of faults: SHIPIT_STOP_AT=deliver:progress stops the whole program (as SIGSTOP
+ * does) at that event of a host, so that a test can cut, kill or switch off exactly there. */
+static void stop_for_test(const struct event *event)
+{
+	const char *at = getenv("SHIPIT_STOP_AT");
+	size_t len = at != NULL ? strcspn(at, ":") : 0;
+
+	if (at == NULL || at[len] != ':' || event->kind != EVENT_STEP || event->host == NULL)
+		return;
+	if (strlen(step_name(event->step)) == len &&
+	    strncmp(at, step_name(event->step), len) == 0 &&
+	    strcmp(at + len + 1, state_name(event->state)) == 0)
+		raise(SIGSTOP);
+}
+
 void events_emit(struct events *events, struct event *event)
 {
+	stop_for_test(event);
 	if (events == NULL) {
 		event_release(event);
 		return;

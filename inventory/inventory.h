@@ -1,5 +1,5 @@
 /* What one shipit.yml says, validated, with defaults filled in. Plain data; made by
- * inventory_load, freed by inventory_release, never changed after. docs/inventory.md is the
+ * inventory_load, freed by inventory_free, never changed after. docs/inventory.md is the
  * reference for people.
  *
  * Everything here is what the file says, not what runs anywhere: resolving images, hosts and ports
@@ -53,6 +53,7 @@ struct port {
 	int host_port;	/* 0: the engine picks one */
 	int container_port;
 	char protocol[8]; /* "tcp", "udp", "sctp" */
+	struct position pos;
 };
 
 enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS };
@@ -62,6 +63,7 @@ struct volume {
 	char *source; /* named: its key in the file; bind: absolute path on the host; NULL: anonymous */
 	char *target; /* absolute path in the container */
 	bool read_only;
+	struct position pos;
 };
 
 struct healthcheck {
@@ -83,7 +85,7 @@ struct build {
 	bool set;
 	char *context;	  /* absolute path on the laptop */
 	char *dockerfile; /* absolute path; NULL: the engine's default */
-	struct pairs args; /* value NULL: from the caller's environment */
+	struct pairs args; /* value NULL: the caller has no such variable, leave it out */
 };
 
 struct service {
@@ -111,10 +113,11 @@ struct service {
 	struct position pos, image_pos;
 };
 
-/* A network or volume of the top level; those that services name without an entry get one. */
+/* A network or volume of the top level; those that services name without an entry get one, and so
+ * does the network "default" when a service names none. */
 struct resource {
 	char *key;
-	char *name;    /* what it is called on the host when `name:` says so; NULL: PREFIX.KEY */
+	char *name;    /* its name on the host: `name:`, or the key when external; NULL: PREFIX.KEY */
 	bool external; /* must be there already */
 	struct position pos;
 };
@@ -134,7 +137,7 @@ struct inventory {
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
-	char *registry; /* "HOST:PORT" */
+	char *registry; /* "HOST:PORT"; NULL: embedded */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;
