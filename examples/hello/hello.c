@@ -42,9 +42,9 @@ static struct sockaddr_in address(in_addr_t ip)
 		exit(2);
 	}
 	return (struct sockaddr_in){
-		.sin_family = AF_INET,
-		.sin_port = htons((in_port_t)port),
-		.sin_addr.s_addr = htonl(ip),
+	    .sin_family = AF_INET,
+	    .sin_port = htons((in_port_t)port),
+	    .sin_addr.s_addr = htonl(ip),
 	};
 }
 
@@ -67,9 +67,9 @@ static void read_until(int fd, const char *end, char *buf, size_t size)
 static void answer(int fd, const char *status, const char *body)
 {
 	dprintf(fd,
-		"HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
-		"Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-		status, strlen(body), body);
+	    "HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
+	    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+	    status, strlen(body), body);
 }
 
 static void serve(int fd)
