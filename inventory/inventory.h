@@ -37,7 +37,8 @@ struct engine_settings {
 
 struct host {
 	char *name;	/* as written, after ranges are expanded */
-	char *address;	/* host name or address to connect to; NULL: `name` (ssh's config resolves it) */
+	char *address;	/* host name or address to connect to; NULL: `name` (ssh's config resolves
+			   it) */
 	char *user;	/* NULL: ssh_settings.user */
 	int port;	/* 0: ssh's configuration, else 22 */
 	char *host_key; /* "ssh-ed25519 AAAA...": the only key accepted; NULL: known_hosts */
@@ -49,8 +50,8 @@ struct host {
 
 /* A published port. Ranges are expanded: one of these for each port. */
 struct port {
-	char *host_ip;	/* NULL: all addresses */
-	int host_port;	/* 0: the engine picks one */
+	char *host_ip; /* NULL: all addresses */
+	int host_port; /* 0: the engine picks one */
 	int container_port;
 	char protocol[8]; /* "tcp", "udp", "sctp" */
 	struct position pos;
@@ -60,7 +61,8 @@ enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS };
 
 struct volume {
 	enum volume_kind kind;
-	char *source; /* named: its key in the file; bind: absolute path on the host; NULL: anonymous */
+	char *source; /* named: its key in the file; bind: absolute path on the host; NULL:
+			 anonymous */
 	char *target; /* absolute path in the container */
 	bool read_only;
 	struct position pos;
@@ -76,15 +78,16 @@ struct healthcheck {
 
 struct ready {
 	int64_t running_ms; /* must have stayed up so long; default 3000 */
-	bool healthy;	    /* wait for the healthcheck, also the image's own; default: when there is one */
+	bool healthy; /* wait for the healthcheck, also the image's own; default: when there is one
+		       */
 	bool healthy_set;   /* the file says `healthy` itself */
 	int64_t timeout_ms; /* for all of it; default 60000 */
 };
 
 struct build {
 	bool set;
-	char *context;	  /* absolute path on the laptop */
-	char *dockerfile; /* absolute path; NULL: the engine's default */
+	char *context;	   /* absolute path on the laptop */
+	char *dockerfile;  /* absolute path; NULL: the engine's default */
 	struct pairs args; /* value NULL: the caller has no such variable, leave it out */
 };
 
@@ -98,14 +101,15 @@ struct service {
 	struct pairs environment; /* env_file first, then `environment`, over it */
 	struct volume *volumes;
 	size_t n_volumes;
-	struct strv devices;  /* "HOST[:CONTAINER[:rwm]]" */
-	struct strv networks; /* keys; empty: "default" */
+	struct strv devices;		  /* "HOST[:CONTAINER[:rwm]]" */
+	struct strv networks;		  /* keys; empty: "default" */
 	bool has_command, has_entrypoint; /* set though perhaps empty: `command: []` */
-	struct strv command;	/* a string is split as a shell would, as Compose does */
+	struct strv command;		  /* a string is split as a shell would, as Compose does */
 	struct strv entrypoint;
 	struct pairs labels;
-	char *restart; /* "always" (default), "no", "unless-stopped", "on-failure", "on-failure:N" */
-	char *user;    /* NULL: the image's */
+	char
+	    *restart; /* "always" (default), "no", "unless-stopped", "on-failure", "on-failure:N" */
+	char *user;   /* NULL: the image's */
 	struct healthcheck healthcheck;
 	int64_t stop_grace_ms; /* default 10000 */
 	struct ready ready;
@@ -117,14 +121,14 @@ struct service {
  * does the network "default" when a service names none. */
 struct resource {
 	char *key;
-	char *name;    /* its name on the host: `name:`, or the key when external; NULL: PREFIX.KEY */
+	char *name; /* its name on the host: `name:`, or the key when external; NULL: PREFIX.KEY */
 	bool external; /* must be there already */
 	struct position pos;
 };
 
 struct environment {
 	char *name;
-	char *prefix_name; /* `name:`: replaces PROJECT.ENVIRONMENT as prefix; NULL: not said */
+	char *prefix_name;    /* `name:`: replaces PROJECT.ENVIRONMENT as prefix; NULL: not said */
 	struct strv hosts;    /* patterns */
 	struct strv services; /* empty: all */
 	struct pairs environment;
@@ -137,7 +141,7 @@ struct inventory {
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
-	char *registry; /* "HOST:PORT"; NULL: embedded */
+	char *registry;		       /* "HOST:PORT"; NULL: embedded */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;
@@ -168,8 +172,8 @@ struct problems {
 /* Read and validate `path`. All mistakes are collected, in the order of the file, each once; with
  * any, returns -1 with err of kind ERROR_INVENTORY ("shipit.yml has 3 mistakes") and *ret NULL.
  * A file that cannot be read is one error and no problems. */
-int inventory_load(const char *path, struct inventory **ret, struct problems *problems,
-    struct error *err);
+int inventory_load(
+    const char *path, struct inventory **ret, struct problems *problems, struct error *err);
 void inventory_free(struct inventory *inventory);
 void problems_release(struct problems *problems);
 

@@ -1,0 +1,132 @@
+#include "inventory/inventory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "inventory/keys.h"
+#include "inventory/patterns.h"
+
+static void volume_release(struct volume *volume)
+{
+	free(volume->source);
+	free(volume->target);
+}
+
+void service_release(struct service *service)
+{
+	free(service->name);
+	free(service->image);
+	free(service->restart);
+	free(service->user);
+	free(service->build.context);
+	free(service->build.dockerfile);
+	pairs_release(&service->build.args);
+	strv_release(&service->hosts);
+	for (size_t i = 0; i < service->n_ports; i++)
+		free(service->ports[i].host_ip);
+	free(service->ports);
+	pairs_release(&service->environment);
+	for (size_t i = 0; i < service->n_volumes; i++)
+		volume_release(&service->volumes[i]);
+	free(service->volumes);
+	strv_release(&service->devices);
+	strv_release(&service->networks);
+	strv_release(&service->command);
+	strv_release(&service->entrypoint);
+	pairs_release(&service->labels);
+	strv_release(&service->healthcheck.test);
+	*service = (struct service){0};
+}
+
+static void resources_free(struct resource *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(list[i].key);
+		free(list[i].name);
+	}
+	free(list);
+}
+
+void inventory_free(struct inventory *inventory)
+{
+	if (!inventory)
+		return;
+	for (size_t i = 0; i < inventory->n_hosts; i++)
+		host_release(&inventory->hosts[i]);
+	for (size_t i = 0; i < inventory->n_environments; i++)
+		environment_release(&inventory->environments[i]);
+	for (size_t i = 0; i < inventory->n_services; i++)
+		service_release(&inventory->services[i]);
+	free(inventory->hosts);
+	free(inventory->environments);
+	free(inventory->services);
+	resources_free(inventory->networks, inventory->n_networks);
+	resources_free(inventory->volumes, inventory->n_volumes);
+	free(inventory->ssh.user);
+	free(inventory->ssh.config);
+	free(inventory->engine.command);
+	free(inventory->registry);
+	free(inventory->project);
+	free(inventory->path);
+	free(inventory->dir);
+	strv_release(&inventory->files);
+	free(inventory);
+}
+
+const struct environment *inventory_environment(const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->n_environments; i++)
+		if (strcmp(inv->environments[i].name, name) == 0)
+			return &inv->environments[i];
+	return NULL;
+}
+
+const struct service *inventory_service(const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->n_services; i++)
+		if (strcmp(inv->services[i].name, name) == 0)
+			return &inv->services[i];
+	return NULL;
+}
+
+const struct host *inventory_host(const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		if (strcmp(inv->hosts[i].name, name) == 0)
+			return &inv->hosts[i];
+	return NULL;
+}
+
+int inventory_hosts_of(const struct inventory *inv, const struct environment *env,
+    const struct host ***ret, size_t *ret_n, struct error *err)
+{
+	const struct host **hosts = calloc(inv->n_hosts + 1, sizeof(*hosts));
+	size_t n = 0;
+
+	if (!hosts)
+		return error_memory(err);
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		if (patterns_match(&env->hosts, &inv->hosts[i]))
+			hosts[n++] = &inv->hosts[i];
+	*ret = hosts;
+	*ret_n = n;
+	return 0;
+}
+
+bool inventory_runs_on(const struct inventory *inv UNUSED, const struct environment *env,
+    const struct service *service, const struct host *host)
+{
+	if (env->services.n > 0 && !strv_has(&env->services, service->name))
+		return false;
+	if (!patterns_match(&env->hosts, host))
+		return false;
+	return service->hosts.n == 0 || patterns_match(&service->hosts, host);
+}
+
+char *inventory_prefix(const struct inventory *inv, const struct environment *env)
+{
+	if (env->prefix_name)
+		return strdup(env->prefix_name);
+	return string_printf("%s.%s", inv->project, env->name);
+}

@@ -1,0 +1,64 @@
+/* The readers of the sections of shipit.yml, each beside its table. */
+#ifndef SHIPIT_INVENTORY_KEYS_H
+#define SHIPIT_INVENTORY_KEYS_H
+
+#include "inventory/schema.h"
+#include "inventory/values.h"
+
+extern const struct key_table top_table, ssh_table, engine_table, resource_table;
+extern const struct key_table host_table, environment_table, service_table, build_table;
+extern const struct key_table env_file_table, port_table, volume_table, device_table;
+extern const struct key_table healthcheck_table, ready_table;
+
+read_fn read_engine;	    /* struct engine_settings */
+read_fn read_hosts;	    /* struct inventory */
+read_fn read_environments;  /* struct inventory */
+read_fn read_services;	    /* struct inventory */
+read_fn read_build;	    /* struct build */
+read_fn read_env_files;	    /* struct pairs */
+read_fn read_ports;	    /* struct service */
+read_fn read_volumes;	    /* struct service */
+read_fn read_devices;	    /* struct strv */
+read_fn read_healthcheck;   /* struct healthcheck */
+read_fn read_ready;	    /* struct ready */
+read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
+
+extern const struct pairs_rule environment_rule;
+
+enum {
+	MAX_HOSTS = 4096,
+	MAX_SERVICES = 1000,
+	MAX_ENVIRONMENTS = 1000,
+	MAX_PORTS = 200 * 1000, /* published, all services together */
+};
+
+/* [A-Za-z0-9][A-Za-z0-9_-]*: what a network or volume may be called in the file. Dots are out,
+ * since PREFIX.KEY must not collide with another prefix's names. */
+bool is_resource_key(const char *text);
+
+/* A host to log in to as USER@HOST:PORT, each but HOST optional. */
+struct address {
+	char *user, *host;
+	int port;
+};
+
+/* Forms: HOST, USER@HOST:PORT, [::1]:22, ::1, ssh://USER@HOST:PORT. Returns NULL, or what is wrong
+ * with it; *ret is to be released in any case. Out of memory leaves host NULL and returns NULL. */
+const char *address_parse(const char *text, struct address *ret);
+void address_release(struct address *address);
+/* Nothing that ssh could take for an option, and no white space or control characters. */
+bool is_host_name(const char *text);
+bool is_user_name(const char *text);
+
+/* Append to `names` what a host's key stands for: itself, or one for each number of its ranges
+ * `[01:12]`. Returns NULL, or what is wrong. *ret_no_memory is set when out of memory. */
+const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memory);
+
+/* What only the whole file shows. */
+int check_inventory(struct reader *r);
+
+void host_release(struct host *host);
+void service_release(struct service *service);
+void environment_release(struct environment *environment);
+
+#endif

@@ -1,0 +1,124 @@
+/* `environments:` */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "inventory/array.h"
+#include "inventory/keys.h"
+#include "inventory/problems.h"
+
+static int read_service_names(
+    struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_prefix(struct reader *r, const struct node *value, void *field, const void *arg);
+
+#define AT(field) offsetof(struct environment, field)
+
+static const struct key environment_keys[] = {
+    NEEDED("hosts", read_host_patterns, AT(hosts), "its hosts: names, globs, tag:NAME"),
+    KEY("services", read_service_names, AT(services), "which services run in it"),
+    KEY_ARG("environment", read_pairs, &environment_rule, AT(environment),
+	"variables for every container in it"),
+    KEY("name", read_prefix, AT(prefix_name), "what its names on a host begin with"),
+    LATER("rollout"),
+};
+
+const struct key_table environment_table = KEY_TABLE("an environment", environment_keys);
+
+static int add_service_name(
+    struct reader *r, const struct node *item, const char *text, void *context)
+{
+	CLEANUP_STRV struct strv known = {0};
+	const struct inventory *inv = r->inv;
+	struct strv *list = context;
+	char shown[SHOWN_SIZE];
+
+	if (inventory_service(inv, text))
+		return strv_has(list, text) ? 0 : strv_add(list, text);
+	/* Without any service something worse was said already. */
+	if (inv->n_services == 0)
+		return 0;
+	for (size_t i = 0; i < inv->n_services; i++)
+		if (strv_add(&known, inv->services[i].name) < 0)
+			return -1;
+	if (mistake(r, item, "no service is called \"%s\"", show_text(shown, text)) < 0)
+		return -1;
+	const char *nearest = text_nearest(text, (const char *const *)known.v, known.n);
+	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest) : 0;
+}
+
+static int read_service_names(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	if (value->kind == NODE_LIST && value->n == 0)
+		return mistake(r, value, "expected at least one service");
+	return each_text(r, value, "a list of services", add_service_name, field);
+}
+
+/* A name, or two joined by a dot. */
+static bool is_prefix(const char *text)
+{
+	char first[64];
+	const char *dot = strchr(text, '.');
+	size_t len = dot ? (size_t)(dot - text) : 0;
+
+	if (!dot)
+		return text_is_name(text);
+	if (len >= sizeof(first))
+		return false;
+	memcpy(first, text, len);
+	first[len] = '\0';
+	return text_is_name(first) && text_is_name(dot + 1);
+}
+
+static int read_prefix(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const char *text;
+	int got = scalar_text(r, value, "a name", &text);
+
+	if (got <= 0)
+		return got;
+	if (!is_prefix(text))
+		return mistake_value(r, value,
+		    "a name, or two joined by a dot, of lower-case letters, digits, - "
+		    "and _");
+	return read_string(r, value, field, arg);
+}
+
+void environment_release(struct environment *environment)
+{
+	free(environment->name);
+	free(environment->prefix_name);
+	strv_release(&environment->hosts);
+	strv_release(&environment->services);
+	pairs_release(&environment->environment);
+	*environment = (struct environment){0};
+}
+
+static int read_environment(struct reader *r, const struct entry *entry)
+{
+	struct inventory *inv = r->inv;
+
+	if (check_name(r, entry->key, "an environment") < 0 ||
+	    array_grow(&inv->environments, inv->n_environments, sizeof(*inv->environments)) < 0)
+		return -1;
+	struct environment *environment = &inv->environments[inv->n_environments++];
+	*environment = (struct environment){.pos = entry->key->pos};
+	if (set_string(&environment->name, entry->key->text) < 0)
+		return -1;
+	return schema_read(r, entry->value, &environment_table, environment, NULL);
+}
+
+int read_environments(
+    struct reader *r, const struct node *value, void *field UNUSED, const void *arg UNUSED)
+{
+	if (value->kind != NODE_MAP)
+		return mistake_kind(r, value, "a mapping of environments");
+	if (value->n == 0)
+		return mistake(r, value, "expected at least one environment");
+	if (value->n > MAX_ENVIRONMENTS)
+		return mistake(r, value, "more than %d environments", MAX_ENVIRONMENTS);
+	for (size_t i = 0; i < value->n; i++)
+		if (read_environment(r, &value->entries[i]) < 0)
+			return -1;
+	return 0;
+}

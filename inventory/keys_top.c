@@ -1,0 +1,275 @@
+/* The keys of the file itself, and the small sections. */
+#include <stddef.h>
+#include <string.h>
+
+#include "inventory/array.h"
+#include "inventory/keys.h"
+#include "inventory/paths.h"
+#include "inventory/problems.h"
+
+static int read_project(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_top_volumes(
+    struct reader *r, const struct node *value, void *field, const void *arg);
+
+#define AT(field) offsetof(struct inventory, field)
+
+/* Keys are read in this order: hosts take the engine's settings, and what services and environments
+ * name is checked against what was read before. */
+static const struct key top_keys[] = {
+    IGNORED("version", "accepted for the sake of Compose files, without effect"),
+    NEEDED("project", read_project, AT(project), "what all of this is called"),
+    KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
+    KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
+    KEY("registry", read_registry, AT(registry), "where images are served from"),
+    KEY("networks", read_networks, 0, "networks that need more than a name"),
+    KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
+    NEEDED("hosts", read_hosts, 0, "the machines"),
+    NEEDED("services", read_services, 0, "the containers"),
+    NEEDED("environments", read_environments, 0, "which services run on which hosts"),
+    REFUSED("name", "a project's name is written `project: NAME`"),
+    LATER("compose"),
+    LATER("notify"),
+    LATER("hooks"),
+    LATER("secrets"),
+    LATER("configs"),
+    LATER("include"),
+    LATER("models"),
+};
+
+const struct key_table top_table = KEY_TABLE("shipit.yml", top_keys);
+
+static int read_project(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const char *text;
+	int got = scalar_text(r, value, "the project's name", &text);
+
+	if (got <= 0)
+		return got;
+	return check_name(r, value, "a project") < 0 ? -1 : read_string(r, value, field, arg);
+}
+
+/* ---- ssh ---- */
+
+static const char *const transport_names[] = {
+    [TRANSPORT_AUTO] = "auto",
+    [TRANSPORT_LIBSSH2] = "libssh2",
+    [TRANSPORT_OPENSSH] = "openssh",
+};
+static const struct choices transports = {
+    "auto, libssh2 or openssh", transport_names, ARRAY_SIZE(transport_names)};
+
+static const char *const policy_names[] = {
+    [HOST_KEYS_STRICT] = "strict",
+    [HOST_KEYS_ACCEPT_NEW] = "accept-new",
+};
+static const struct choices policies = {
+    "strict or accept-new", policy_names, ARRAY_SIZE(policy_names)};
+
+static int read_login(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_config(struct reader *r, const struct node *value, void *field, const void *arg);
+
+#undef AT
+#define AT(field) offsetof(struct ssh_settings, field)
+
+static const struct key ssh_keys[] = {
+    KEY("user", read_login, AT(user), "who to log in as"),
+    KEY("config", read_config, AT(config), "another configuration file, as `ssh -F`"),
+    KEY_ARG("transport", read_choice, &transports, AT(transport), "which SSH client to use"),
+    KEY_ARG("host_keys", read_choice, &policies, AT(host_keys), "what to do with unknown hosts"),
+};
+
+const struct key_table ssh_table = KEY_TABLE("`ssh`", ssh_keys);
+
+static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	return schema_read(r, value, &ssh_table, field, NULL);
+}
+
+static int read_login(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const char *text;
+	int got = scalar_text(r, value, "a user's name", &text);
+
+	if (got <= 0)
+		return got;
+	return is_user_name(text) ? read_string(r, value, field, arg)
+				  : mistake_value(r, value, "a user's name");
+}
+
+static int read_config(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	char **out = field;
+	const char *text;
+	int got = scalar_text(r, value, "a file's name", &text);
+
+	if (got <= 0)
+		return got;
+	if (!*text)
+		return mistake_value(r, value, "a file's name");
+	*out = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
+	return *out ? 0 : -1;
+}
+
+/* ---- engine, registry ---- */
+
+static int read_command(struct reader *r, const struct node *value, void *field, const void *arg);
+
+#undef AT
+#define AT(field) offsetof(struct engine_settings, field)
+
+static const struct key engine_keys[] = {
+    KEY("command", read_command, AT(command), "docker, podman, or the path of either"),
+    KEY("sudo", read_bool, AT(sudo), "run it by `sudo -n`"),
+};
+
+const struct key_table engine_table = KEY_TABLE("`engine`", engine_keys);
+
+int read_engine(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	if (value->kind != NODE_MAP)
+		return mistake_kind(r, value, "a mapping such as {command: podman}");
+	return schema_read(r, value, &engine_table, field, NULL);
+}
+
+/* It travels as one word of a command line. */
+static bool is_engine_command(const char *text)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-";
+
+	if (strcmp(text, "docker") == 0 || strcmp(text, "podman") == 0)
+		return true;
+	return text[0] == '/' && strlen(text) < 4096 && !text[strspn(text, allowed)];
+}
+
+static int read_command(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "docker, podman, or an absolute path";
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	return is_engine_command(text) ? read_string(r, value, field, arg)
+				       : mistake_value(r, value, expected);
+}
+
+static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "embedded, or HOST:PORT such as localhost:5000";
+	struct address address;
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	if (strcmp(text, "embedded") == 0)
+		return 0;
+	const char *wrong = address_parse(text, &address);
+	bool no_memory = !wrong && !address.host;
+	bool good = !wrong && !address.user && address.port > 0 && !strchr(text, '/');
+	address_release(&address);
+	if (no_memory)
+		return -1;
+	return good ? read_string(r, value, field, arg) : mistake_value(r, value, expected);
+}
+
+/* ---- networks and volumes ---- */
+
+static int read_resource_name(
+    struct reader *r, const struct node *value, void *field, const void *arg);
+
+#undef AT
+#define AT(field) offsetof(struct resource, field)
+
+static const struct key resource_keys[] = {
+    KEY("external", read_bool, AT(external), "it is there already: never created, never removed"),
+    KEY("name", read_resource_name, AT(name), "what it is called on the host"),
+    LATER("driver"),
+    LATER("driver_opts"),
+    LATER("attachable"),
+    LATER("enable_ipv4"),
+    LATER("enable_ipv6"),
+    LATER("internal"),
+    LATER("ipam"),
+    LATER("labels"),
+};
+
+const struct key_table resource_table = KEY_TABLE("a network or volume", resource_keys);
+
+/* As the engines have it: [a-zA-Z0-9][a-zA-Z0-9_.-]* */
+static int read_resource_name(
+    struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const char *text;
+	int got = scalar_text(r, value, "a name", &text);
+
+	if (got <= 0)
+		return got;
+	if (!is_host_name(text) || strpbrk(text, ":%") || strchr("._", text[0]))
+		return mistake_value(r, value,
+		    "a name that begins with a letter or digit and goes on with these "
+		    "and . _ -");
+	return read_string(r, value, field, arg);
+}
+
+static int read_resource(
+    struct reader *r, const struct entry *entry, struct resource *resource, const char *what)
+{
+	char shown[SHOWN_SIZE];
+
+	if (!is_resource_key(entry->key->text))
+		return mistake(r, entry->key,
+		    "\"%s\" cannot be the name of %s: use letters, digits, - and _",
+		    show_text(shown, entry->key->text), what);
+	if (entry->value->kind != NODE_NULL &&
+	    schema_read(r, entry->value, &resource_table, resource, NULL) < 0)
+		return -1;
+	if (resource->external && !resource->name)
+		return set_string(&resource->name, resource->key);
+	return 0;
+}
+
+static int read_resources(
+    struct reader *r, const struct node *value, struct resource **list, size_t *n, const char *what)
+{
+	if (value->kind == NODE_NULL)
+		return 0;
+	if (value->kind != NODE_MAP)
+		return mistake_kind(r, value, "a mapping");
+	for (size_t i = 0; i < value->n; i++) {
+		const struct entry *entry = &value->entries[i];
+
+		if (array_grow(list, *n, sizeof(**list)) < 0)
+			return -1;
+		struct resource *resource = &(*list)[*n];
+		*resource = (struct resource){.pos = entry->key->pos};
+		resource->key = strdup(entry->key->text);
+		if (!resource->key)
+			return -1;
+		++*n;
+		if (read_resource(r, entry, resource, what) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_networks(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	struct inventory *inv = field;
+
+	return read_resources(r, value, &inv->networks, &inv->n_networks, "a network");
+}
+
+static int read_top_volumes(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	struct inventory *inv = field;
+
+	return read_resources(r, value, &inv->volumes, &inv->n_volumes, "a volume");
+}

@@ -1,0 +1,171 @@
+#include "inventory/schema.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "inventory/problems.h"
+
+int mistake(struct reader *r, const struct node *node, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int result = problem_vadd(r->problems, &node->pos, format, args);
+	va_end(args);
+	return result;
+}
+
+int mistake_hint(struct reader *r, const char *format, ...)
+{
+	CLEANUP_FREE char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	int len = vasprintf(&text, format, args);
+	va_end(args);
+	if (len < 0) {
+		text = NULL;
+		return -1;
+	}
+	return problem_hint(r->problems, "%s", text);
+}
+
+int mistake_kind(struct reader *r, const struct node *node, const char *expected)
+{
+	if (node->bad)
+		return 0;
+	return mistake(r, node, "expected %s, found %s", expected, node_kind_text(node));
+}
+
+int mistake_value(struct reader *r, const struct node *node, const char *expected)
+{
+	char shown[SHOWN_SIZE];
+
+	if (node->bad || node->kind != NODE_SCALAR)
+		return mistake_kind(r, node, expected);
+	return mistake(
+	    r, node, "expected %s, found \"%s\"", expected, show_text(shown, node->text));
+}
+
+int scalar_text(
+    struct reader *r, const struct node *node, const char *expected, const char **ret_text)
+{
+	if (node->bad || node->kind != NODE_SCALAR)
+		return mistake_kind(r, node, expected);
+	*ret_text = node->text;
+	return 1;
+}
+
+const char *reader_variable(void *reader, const char *name)
+{
+	const struct reader *r = reader;
+	const char *value = r->source->variable(r->source->context, name);
+	const struct pair *pair = value ? NULL : pairs_find(&r->dotenv, name);
+
+	return pair ? pair->value : value;
+}
+
+static const struct key *find_key(const struct key_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (strcmp(table->keys[i].name, name) == 0)
+			return &table->keys[i];
+	return NULL;
+}
+
+/* Of the keys that do something, the one that `name` was probably meant to be. */
+static const struct key *nearest_key(const struct key_table *table, const char *name)
+{
+	const char *names[SCHEMA_MAX_KEYS];
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n && n < SCHEMA_MAX_KEYS; i++)
+		if (table->keys[i].read)
+			names[n++] = table->keys[i].name;
+	const char *nearest = text_nearest(name, names, n);
+	return nearest ? find_key(table, nearest) : NULL;
+}
+
+static int report_unknown(
+    struct reader *r, const struct node *key, const struct key_table *table, struct seen *seen)
+{
+	const struct key *nearest = nearest_key(table, key->text);
+	char shown[SHOWN_SIZE];
+
+	if (mistake(r, key, "unknown key \"%s\" in %s", show_text(shown, key->text), table->what) <
+	    0)
+		return -1;
+	if (!nearest)
+		return 0;
+	seen->v[nearest - table->keys] = true;
+	return mistake_hint(r, "did you mean \"%s\"?", nearest->name);
+}
+
+static int report_later(struct reader *r, const struct node *node, const struct key *key)
+{
+	if (mistake(r, node, "`%s` is not supported by this version of shipit", key->name) < 0)
+		return -1;
+	return key->doc ? mistake_hint(r, "%s", key->doc) : 0;
+}
+
+/* Compose lets tools and people keep notes under x-... everywhere. */
+static bool is_extension(const char *key)
+{
+	return strncmp(key, "x-", 2) == 0;
+}
+
+static int check_keys(
+    struct reader *r, const struct node *map, const struct key_table *table, struct seen *seen)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		const struct node *node = map->entries[i].key;
+		const struct key *key = find_key(table, node->text);
+		int result = 0;
+
+		if (key && key->kind == KEY_LATER)
+			result = report_later(r, node, key);
+		else if (!key && !is_extension(node->text))
+			result = report_unknown(r, node, table, seen);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int schema_read(struct reader *r, const struct node *map, const struct key_table *table,
+    void *target, struct seen *seen)
+{
+	struct seen own = {0};
+
+	if (!seen)
+		seen = &own;
+	memset(seen, 0, sizeof(*seen));
+	if (map->kind != NODE_MAP)
+		return mistake_kind(r, map, "a mapping");
+	if (check_keys(r, map, table, seen) < 0)
+		return -1;
+	for (size_t i = 0; i < table->n; i++) {
+		const struct key *key = &table->keys[i];
+		const struct entry *entry = node_find(map, key->name);
+		int result = 0;
+
+		if (entry && key->read)
+			result = key->read(r, entry->value, (char *)target + key->offset, key->arg);
+		else if (!entry && key->kind == KEY_REQUIRED && !seen->v[i])
+			result = mistake(
+			    r, map, "the key `%s` is missing in %s", key->name, table->what);
+		if (result < 0)
+			return -1;
+		seen->v[i] = seen->v[i] || entry;
+	}
+	return 0;
+}
+
+bool schema_seen(const struct key_table *table, const struct seen *seen, const char *key)
+{
+	const struct key *found = find_key(table, key);
+
+	return found && seen->v[found - table->keys];
+}

@@ -1,0 +1,111 @@
+/* Reading a mapping by a table: each key is one line in one table, which says how to read it, where
+ * to put it and what it means. Adding a key is adding a line.
+ *
+ * All functions here and all readers return 0, or -1 when out of memory and only then. Mistakes go
+ * into the reader's problems, each once, and reading goes on. */
+#ifndef SHIPIT_INVENTORY_SCHEMA_H
+#define SHIPIT_INVENTORY_SCHEMA_H
+
+#include "base/attr.h"
+#include "inventory/inventory.h"
+#include "inventory/source.h"
+#include "inventory/yaml.h"
+
+/* What readers share. */
+struct reader {
+	struct inventory *inv; /* what is being made */
+	struct problems *problems;
+	const struct source *source;
+	struct pairs dotenv;   /* variables of the `.env` beside the file */
+	const char *shown_dir; /* goes before the names of other files in messages */
+	bool hosts_incomplete; /* a host could not be read: do not complain that it is missing */
+	size_t n_ports;	       /* published, all services together */
+};
+
+/* Put `value` where `field` points. `arg` is the table line's own. */
+typedef int read_fn(struct reader *r, const struct node *value, void *field, const void *arg);
+
+enum key_kind {
+	KEY_OPTIONAL,
+	KEY_REQUIRED,
+	KEY_IGNORED, /* accepted, without effect */
+	KEY_LATER,   /* known, and refused by name; `doc` is a hint or NULL */
+};
+
+struct key {
+	const char *name;
+	read_fn *read;
+	size_t offset; /* of the field in what the table describes */
+	const void *arg;
+	enum key_kind kind;
+	const char *doc;
+};
+
+#define KEY(name, read, offset, doc)                                                               \
+	{                                                                                          \
+		name, read, offset, NULL, KEY_OPTIONAL, doc                                        \
+	}
+#define KEY_ARG(name, read, arg, offset, doc)                                                      \
+	{                                                                                          \
+		name, read, offset, arg, KEY_OPTIONAL, doc                                         \
+	}
+#define NEEDED(name, read, offset, doc)                                                            \
+	{                                                                                          \
+		name, read, offset, NULL, KEY_REQUIRED, doc                                        \
+	}
+#define IGNORED(name, doc)                                                                         \
+	{                                                                                          \
+		name, NULL, 0, NULL, KEY_IGNORED, doc                                              \
+	}
+#define LATER(name)                                                                                \
+	{                                                                                          \
+		name, NULL, 0, NULL, KEY_LATER, NULL                                               \
+	}
+#define REFUSED(name, hint)                                                                        \
+	{                                                                                          \
+		name, NULL, 0, NULL, KEY_LATER, hint                                               \
+	}
+
+enum { SCHEMA_MAX_KEYS = 128 };
+
+struct key_table {
+	const char *what; /* "a service": for messages */
+	const struct key *keys;
+	size_t n;
+};
+
+#define KEY_TABLE(what, keys)                                                                      \
+	{                                                                                          \
+		what, keys, ARRAY_SIZE(keys)                                                       \
+	}
+
+/* Which keys of a table a mapping has, or was probably meant to have (a slip of the pen counts, so
+ * that it is one mistake and not two). */
+struct seen {
+	bool v[SCHEMA_MAX_KEYS];
+};
+
+/* Read the mapping `map` into `target`, the keys in the order of the table. `seen` may be NULL. */
+int schema_read(struct reader *r, const struct node *map, const struct key_table *table,
+    void *target, struct seen *seen);
+bool schema_seen(const struct key_table *table, const struct seen *seen, const char *key);
+
+/* Every table there is, NULL at the end: for the test that compares them with the manual. */
+extern const struct key_table *const inventory_key_tables[];
+
+/* A mistake at `node`, and what to do about the one added last. */
+int mistake(struct reader *r, const struct node *node, const char *format, ...) PRINTF_LIKE(3, 4);
+int mistake_hint(struct reader *r, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "expected WHAT, found a list". Silent for a node that was complained about already. */
+int mistake_kind(struct reader *r, const struct node *node, const char *expected);
+/* `expected WHAT, found "text"`. */
+int mistake_value(struct reader *r, const struct node *node, const char *expected);
+
+/* The text of a scalar: 1 and *ret_text, or as mistake_kind. `expected`: "a string". */
+int scalar_text(
+    struct reader *r, const struct node *node, const char *expected, const char **ret_text);
+
+/* A variable of the caller or of `.env`; NULL when it is not set. Borrowed. */
+const char *reader_variable(void *reader, const char *name);
+
+#endif

@@ -1,0 +1,231 @@
+#include "inventory/values.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "inventory/interpolate.h"
+#include "inventory/problems.h"
+
+int set_string(char **field, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -1;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int read_string(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	const char *text;
+	int got = scalar_text(r, value, "a text", &text);
+
+	return got > 0 ? set_string(field, text) : got;
+}
+
+int read_text(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	if (value->kind == NODE_SCALAR && !value->bad && !*value->text)
+		return mistake(r, value, "expected a text, this is empty");
+	return read_string(r, value, field, arg);
+}
+
+int read_bool(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	const char *text;
+	int got = scalar_text(r, value, "true or false", &text);
+
+	if (got <= 0)
+		return got;
+	return parse_bool(text, field) ? 0 : mistake_value(r, value, "true or false");
+}
+
+int read_delay(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	static const char expected[] = "a duration such as 30s, 500ms or 1m30s";
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	return parse_duration(text, field) == 0 ? 0 : mistake_value(r, value, expected);
+}
+
+int read_duration(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	int64_t ms = -1, *out = field;
+
+	if (read_delay(r, value, &ms, arg) < 0)
+		return -1;
+	if (ms == 0)
+		return mistake_value(r, value, "a duration longer than 0");
+	if (ms > 0)
+		*out = ms;
+	return 0;
+}
+
+int read_count(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const struct range *range = arg;
+	char expected[64];
+	const char *text;
+
+	snprintf(
+	    expected, sizeof(expected), "a whole number from %d to %d", range->least, range->most);
+	int got = scalar_text(r, value, expected, &text);
+	if (got <= 0)
+		return got;
+	return parse_int(text, range->least, range->most, field) == 0
+		   ? 0
+		   : mistake_value(r, value, expected);
+}
+
+int read_choice(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	const struct choices *choices = arg;
+	unsigned *out = field;
+	const char *text;
+	int got = scalar_text(r, value, choices->expected, &text);
+
+	if (got <= 0)
+		return got;
+	for (size_t i = 0; i < choices->n; i++)
+		if (strcmp(text, choices->names[i]) == 0) {
+			*out = (unsigned)i;
+			return 0;
+		}
+	return mistake_value(r, value, choices->expected);
+}
+
+int each_text(
+    struct reader *r, const struct node *value, const char *expected, item_fn *item, void *context)
+{
+	const char *text;
+
+	if (value->kind == NODE_SCALAR && !value->bad)
+		return item(r, value, value->text, context);
+	if (value->kind != NODE_LIST)
+		return mistake_kind(r, value, expected);
+	for (size_t i = 0; i < value->n; i++) {
+		int got = scalar_text(r, value->items[i], "a text", &text);
+
+		if (got > 0)
+			got = item(r, value->items[i], text, context);
+		if (got < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_text(
+    struct reader *r UNUSED, const struct node *item UNUSED, const char *text, void *context)
+{
+	return strv_add(context, text);
+}
+
+int read_list(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	return each_text(r, value, "a list of texts", add_text, field);
+}
+
+int check_name(struct reader *r, const struct node *node, const char *what)
+{
+	char shown[SHOWN_SIZE];
+
+	if (node->bad || text_is_name(node->text))
+		return 0;
+	if (mistake(
+		r, node, "\"%s\" cannot be the name of %s", show_text(shown, node->text), what) < 0)
+		return -1;
+	return mistake_hint(r, "a name has lower-case letters and digits, with single - or _ "
+			       "between them, at most 40 in all");
+}
+
+/* ---- pairs ---- */
+
+static int check_pair_key(struct reader *r, const struct node *node, const char *key,
+    const struct pairs *pairs, const struct pairs_rule *rule)
+{
+	char shown[SHOWN_SIZE];
+
+	show_text(shown, key);
+	if (!*key)
+		return mistake(r, node, "%s without a name", rule->what);
+	if (strchr(key, '='))
+		return mistake(
+		    r, node, "the name of %s cannot hold \"=\": \"%s\"", rule->what, shown);
+	if (rule->reserved && strncmp(key, rule->reserved, strlen(rule->reserved)) == 0)
+		return mistake(r, node, "\"%s\": names that begin with \"%s\" are shipit's own",
+		    shown, rule->reserved);
+	if (pairs_find(pairs, key))
+		return mistake(r, node, "\"%s\" is here twice", shown);
+	return 1;
+}
+
+static int set_pair(struct reader *r, const struct node *node, const char *key, const char *value,
+    struct pairs *pairs, const struct pairs_rule *rule)
+{
+	int good = check_pair_key(r, node, key, pairs, rule);
+
+	if (good <= 0)
+		return good;
+	if (!value && !rule->inherits)
+		value = "";
+	if (!value) {
+		value = reader_variable(r, key);
+		if (value && !utf8_valid(value))
+			return mistake(r, node, "the caller's value is not text in UTF-8");
+	}
+	return pairs_set(pairs, key, value);
+}
+
+static int set_entry(
+    struct reader *r, const struct entry *entry, struct pairs *pairs, const struct pairs_rule *rule)
+{
+	const struct node *key = entry->key, *value = entry->value;
+
+	if (value->bad)
+		return 0;
+	if (value->kind == NODE_MAP && rule->later) {
+		const struct entry *later = node_find(value, rule->later);
+
+		if (later)
+			return mistake(r, later->key,
+			    "`%s` is not supported by this version of shipit", rule->later);
+	}
+	if (value->kind == NODE_LIST || value->kind == NODE_MAP)
+		return mistake_kind(r, value, "a text");
+	return set_pair(
+	    r, key, key->text, value->kind == NODE_NULL ? NULL : value->text, pairs, rule);
+}
+
+static int set_item(
+    struct reader *r, const struct node *item, struct pairs *pairs, const struct pairs_rule *rule)
+{
+	const char *text;
+	int got = scalar_text(r, item, "KEY=VALUE", &text);
+
+	if (got <= 0)
+		return got;
+	const char *equals = strchr(text, '=');
+	CLEANUP_FREE char *key = strndup(text, equals ? (size_t)(equals - text) : strlen(text));
+	if (!key)
+		return -1;
+	return set_pair(r, item, key, equals ? equals + 1 : NULL, pairs, rule);
+}
+
+int read_pairs(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	if (value->kind != NODE_MAP && value->kind != NODE_LIST)
+		return mistake_kind(r, value, "a mapping or a list of KEY=VALUE");
+	for (size_t i = 0; i < value->n; i++) {
+		int result = value->kind == NODE_MAP ? set_entry(r, &value->entries[i], field, arg)
+						     : set_item(r, value->items[i], field, arg);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}

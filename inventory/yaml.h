@@ -1,0 +1,68 @@
+/* A YAML file as a tree in which every node knows where it stands.
+ *
+ * Aliases and `<<` merges are resolved: a list or mapping behind an alias is the same node wherever
+ * it is used, so the tree is a graph without cycles, and one walks it as a tree. Scalars keep their
+ * text as written (YAML 1.1 would make a boolean of `no` and a number of `22:22`); who reads a
+ * value decides what it is. Mappings keep their order, merged keys come last.
+ *
+ * One document, at most YAML_MAX_BYTES, YAML_MAX_DEPTH levels, YAML_MAX_NODES nodes counted as
+ * often as aliases repeat them. */
+#ifndef SHIPIT_INVENTORY_YAML_H
+#define SHIPIT_INVENTORY_YAML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "inventory/inventory.h"
+
+enum {
+	YAML_MAX_BYTES = 4 * 1024 * 1024,
+	YAML_MAX_DEPTH = 64,
+	YAML_MAX_NODES = 200 * 1000,
+	YAML_MAX_ANCHORS = 1000,
+};
+
+enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+struct node;
+
+struct entry {
+	struct node *key; /* always a scalar */
+	struct node *value;
+};
+
+struct node {
+	enum node_kind kind;
+	bool quoted; /* a scalar in quotes, or a block */
+	bool bad;    /* was complained about already: say no more about it */
+	bool is_key;
+	struct position pos;
+	char *text; /* scalar: UTF-8 without NUL */
+	size_t n;
+	struct node **items;   /* list */
+	struct entry *entries; /* mapping */
+	size_t weight;	       /* nodes in it, itself included, aliases resolved */
+	unsigned height;       /* levels in it, itself included */
+	struct node *next;     /* of all nodes of the tree, in the order of the file */
+};
+
+struct yaml {
+	struct node *root; /* NULL when the file made no sense, which `problems` then says */
+	struct node *nodes, *last;
+};
+
+/* Read `text`. `file` is what positions point to; it has to outlive the tree. Mistakes go into
+ * `problems`. Returns -1 when out of memory, and only then; release `ret` in any case. */
+int yaml_parse(
+    const char *text, size_t len, const char *file, struct problems *problems, struct yaml *ret);
+void yaml_release(struct yaml *yaml);
+
+/* The value of `key` in a mapping, or NULL. */
+const struct entry *node_find(const struct node *map, const char *key);
+
+/* "a string", "a list", "a mapping", "nothing": for messages. */
+const char *node_kind_text(const struct node *node);
+
+#define CLEANUP_YAML __attribute__((cleanup(yaml_release)))
+
+#endif
