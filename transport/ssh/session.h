@@ -27,16 +27,17 @@ typedef char *session_prompt_fn(void *context, const char *host, const char *tex
 typedef void session_log_fn(void *context, int level, const char *text);
 
 struct session_target {
-	const char *name;     /* as the inventory calls it: for messages and for `ssh -G` */
-	const char *address;  /* NULL: name */
-	const char *user;     /* NULL: ssh's configuration */
-	int port;	      /* 0: ssh's configuration */
-	const char *host_key; /* pinned "TYPE BASE64"; NULL: known_hosts */
-	const char *config;   /* as `ssh -F`; NULL: ssh's default */
-	bool accept_new;      /* unknown host keys are added instead of refused */
+	const char *name;	/* as the inventory calls it: for messages and for `ssh -G` */
+	const char *address;	/* NULL: name */
+	const char *user;	/* NULL: ssh's configuration */
+	int port;		/* 0: ssh's configuration */
+	const char *host_key;	/* pinned "TYPE BASE64"; NULL: known_hosts */
+	const char *config;	/* as `ssh -F`; NULL: ssh's default */
+	bool accept_new;	/* unknown host keys are added instead of refused */
 	int connect_timeout_ms; /* TCP, key exchange and login together; 0: 30 s */
-	const char *run_dir;  /* private folder for sockets, exists, short (socket paths: 100 bytes) */
-	int cancel_fd;	      /* readable: give up at once; -1: none */
+	const char
+	    *run_dir;  /* private folder for sockets, exists, short (socket paths: 100 bytes) */
+	int cancel_fd; /* readable: give up at once; -1: none */
 	session_prompt_fn *prompt;
 	session_log_fn *log;
 	void *context; /* of prompt and log */
@@ -48,8 +49,8 @@ struct session_target {
 int session_open(const struct session_target *target, struct session **ret, struct error *err);
 
 /* From now on this descriptor ends the session when it becomes readable, instead of the target's
- * cancel_fd (-1: none does). So "stop" can end the connecting at once, and still leave the session to
- * a rollout that has something to finish or take back on the host. */
+ * cancel_fd (-1: none does). So "stop" can end the connecting at once, and still leave the session
+ * to a rollout that has something to finish or take back on the host. */
 void session_set_cancel(struct session *session, int cancel_fd);
 
 /* "deploy@10.0.0.9:2222": for messages. */
@@ -59,23 +60,23 @@ const char *session_user(const struct session *session);
 
 /* A program on the host. `command` goes to the login shell as it is.
  *
- * The descriptors are Unix stream sockets in blocking mode. Closing `in` (or shutdown) is EOF there;
- * writing to it after the program's end is EPIPE, with SIGPIPE unless send's MSG_NOSIGNAL is used or
- * the process ignores it. What comes for a closed `out` or `err` is dropped, and the program goes on:
- * session_exec_stop ends it. `out` and `err` share one window: who lets one of them fill up (about
- * 400 KB) gets no more from the other either. */
+ * The descriptors are Unix stream sockets in blocking mode. Closing `in` (or shutdown) is EOF
+ * there; writing to it after the program's end is EPIPE, with SIGPIPE unless send's MSG_NOSIGNAL is
+ * used or the process ignores it. What comes for a closed `out` or `err` is dropped, and the
+ * program goes on: session_exec_stop ends it. `out` and `err` share one window: who lets one of
+ * them fill up (about 400 KB) gets no more from the other either. */
 struct session_exec {
 	int in, out, err; /* our ends; close `in` to send EOF. Owned by the caller */
 	uint64_t id;	  /* for session_exec_wait */
 };
-int session_exec(struct session *session, const char *command, struct session_exec *ret,
-    struct error *err);
-/* Wait for its end, until `deadline_ms` (base/clock.h; -1: the session's end). `ret_status`: exit code,
- * or 128 + signal. Its descriptors stay the caller's, and what it wrote last may still be in them.
- * To be called until it succeeds once for each exec, or never: after ERROR_TIMEOUT it may be called
- * again. */
-int session_exec_wait(struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status,
-    struct error *err);
+int session_exec(
+    struct session *session, const char *command, struct session_exec *ret, struct error *err);
+/* Wait for its end, until `deadline_ms` (base/clock.h; -1: the session's end). `ret_status`: exit
+ * code, or 128 + signal. Its descriptors stay the caller's, and what it wrote last may still be in
+ * them. To be called until it succeeds once for each exec, or never: after ERROR_TIMEOUT it may be
+ * called again. */
+int session_exec_wait(
+    struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status, struct error *err);
 
 /* Do not wait for it: close the channel. The program sees EOF, and SIGPIPE when it writes; the
  * descriptors read EOF; its status is 129. No error when it has ended already. */
@@ -84,20 +85,20 @@ int session_exec_stop(struct session *session, uint64_t id, struct error *err);
 /* Remote forward: the host listens on 127.0.0.1 at a port of its own choosing, and each connection
  * that arrives there is connected here to `target`: a Unix socket's path (starts with '/') or
  * "HOST:PORT". The hint of a refusal names the server settings to look at. */
-int session_forward_remote(struct session *session, const char *target, int *ret_port,
-    struct error *err);
+int session_forward_remote(
+    struct session *session, const char *target, int *ret_port, struct error *err);
 /* The host stops listening; connections that are there live on. */
 int session_forward_cancel(struct session *session, int port, struct error *err);
-/* Bytes that went through it, from here to the host and back; also after it was cancelled, and after
- * the session's end. 0 for an unknown port. */
-void session_forward_stats(struct session *session, int port, uint64_t *ret_sent,
-    uint64_t *ret_received);
+/* Bytes that went through it, from here to the host and back; also after it was cancelled, and
+ * after the session's end. 0 for an unknown port. */
+void session_forward_stats(
+    struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received);
 
 /* Local forward: a Unix socket here; each connection to it is a channel of its own that leads to
  * `to` there: a Unix socket's path, "HOST:PORT", or with `is_command` the stdio of a program.
  * `ret_path` is malloc'ed; the socket is gone with the session. */
-int session_forward_local(struct session *session, const char *to, bool is_command, char **ret_path,
-    struct error *err);
+int session_forward_local(
+    struct session *session, const char *to, bool is_command, char **ret_path, struct error *err);
 
 /* A connection that the host refuses is closed without a byte: why the last one on this path was.
  * Then -1 and `err`; 0 when none was. */

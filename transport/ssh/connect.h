@@ -1,0 +1,38 @@
+/* The bytes below SSH: a TCP connection, or a child's stdio (ProxyCommand, ProxyJump). */
+#ifndef SHIPIT_TRANSPORT_SSH_CONNECT_H
+#define SHIPIT_TRANSPORT_SSH_CONNECT_H
+
+#include <netdb.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "transport/ssh/config.h"
+#include "transport/ssh/trace.h"
+
+/* getaddrinfo on a thread of its own, since it cannot be interrupted: after `deadline_ms` or
+ * `cancel_fd` the thread is left to end alone. Freed with freeaddrinfo. */
+int resolve_host(const char *host, int port, int family, int64_t deadline_ms, int cancel_fd,
+    struct addrinfo **ret, struct error *err);
+
+/* Connect to the first address that answers; the next one is tried when one fails or 300 ms have
+ * passed, so a dead IPv6 route costs no more than that. The socket is non-blocking, without Nagle,
+ * and gives up (ETIMEDOUT) when the peer's kernel is silent for 15 s, idle or not. */
+int connect_tcp(const struct ssh_config *config, int64_t deadline_ms, int cancel_fd,
+    const struct trace *trace, int *ret_fd, struct error *err);
+
+/* A child whose stdin and stdout are one socket. What it says on stderr is kept for the message. */
+struct proxy {
+	pid_t pid; /* 0: none */
+	int errors;
+};
+
+int proxy_start(struct proxy *proxy, const struct ssh_config *config, const struct trace *trace,
+    int *ret_fd, struct error *err);
+/* Append " (the proxy says: ...)" when it said something. */
+void proxy_blame(struct proxy *proxy, struct error *err);
+/* End it: TERM, after 300 ms KILL. The socket must be closed already. */
+void proxy_stop(struct proxy *proxy);
+
+#endif
