@@ -12,7 +12,7 @@ need_host() {
 
 # Relative to the host's directory: when somebody removes the lab meanwhile,
 # nothing of it is made anew.
-make_host() (
+make_host() {
 	mkdir -m 700 "$dir/$1"
 	cd "$dir/$1" || exit
 	echo "$net.$((10 + ${1#h}))" >addr
@@ -20,7 +20,7 @@ make_host() (
 	mkdir -p local/bin
 	make_disk "$1"
 	make_sshd "$1"
-)
+}
 
 make_disk() {
 	for path in usr dev proc sys run mnt srv opt home var/lib/docker var/log var/cache; do
@@ -32,10 +32,8 @@ make_disk() {
 		if [ -L "$path" ]; then cp -P "$path" disk; else mkdir "disk$path"; fi
 	done
 
-	# Nothing of how the machine's own network, engine and sshd are set up.
-	cp -a /etc disk
-	for path in docker ssh hosts hostname resolv.conf; do rm -rf "disk/etc/$path"; done
-	mkdir disk/etc/docker disk/etc/ssh
+	copy_etc 2>>boot.log
+	mkdir -p disk/etc/docker disk/etc/ssh disk/etc/sudoers.d
 	: >disk/etc/resolv.conf
 	echo "$1" >disk/etc/hostname
 	{
@@ -43,6 +41,17 @@ make_disk() {
 		for host in $hosts; do echo "$net.$((10 + ${host#h})) $host"; done
 	} >disk/etc/hosts
 	grep -q '^docker:' disk/etc/group || echo docker:x:999: >>disk/etc/group
+}
+
+# What programs and logins read; nothing of how the machine's own network, engine
+# and sshd are set up.
+copy_etc() {
+	mkdir disk/etc
+	find /etc -maxdepth 1 ! -type d -exec cp -a -t disk/etc {} +
+	for path in alternatives containers default fish ld.so.conf.d pam.d profile.d security skel; do
+		[ ! -d "/etc/$path" ] || cp -a "/etc/$path" disk/etc
+	done
+	rm -f disk/etc/hosts disk/etc/hostname disk/etc/resolv.conf
 }
 
 make_sshd() {

@@ -170,16 +170,16 @@ exec 8>&- 7<&-
 check "undrop: the session ends well" wait $session
 
 lab limit h2 20mbit
-check "limit: to the host" took 1000 4000 sh -c "head -c 4000000 /dev/zero | ssh -F '$one/ssh_config' h2 'cat >/dev/null'"
-check "limit: from the host" took 1000 4000 far h2 'head -c 4000000 /dev/zero'
+check "limit: to the host" took 2000 30000 sh -c "head -c 6000000 /dev/zero | ssh -F '$one/ssh_config' h2 'cat >/dev/null'"
+check "limit: from the host" took 2000 30000 far h2 'head -c 6000000 /dev/zero'
 lab unlimit h2
-check "unlimit" took 0 1000 far h2 'head -c 4000000 /dev/zero'
+check "unlimit" took 0 1900 far h2 'head -c 6000000 /dev/zero'
 check "limit refuses nonsense" not lab limit h2 fast
 
 "$here/delay" 127.0.0.1:0 "$LAB_REGISTRY" 100 --count "$tmp/trips" >"$tmp/port" &
 children="$children $!"
 await "the proxy" test -s "$tmp/port"
-check "delay: handshake and one round trip" took 400 1000 get "127.0.0.1:$(cat "$tmp/port")/v2/"
+check "delay: handshake and one round trip" took 400 10000 get "127.0.0.1:$(cat "$tmp/port")/v2/"
 check "delay: counts it" says 1 cat "$tmp/trips"
 
 # --- power and services ------------------------------------------------------------
@@ -226,7 +226,7 @@ check "who is not in the group docker" not far -i "$tmp/key" plain@h2 docker ps
 
 # --- the end of labs ----------------------------------------------------------------
 remember "$one" one
-check "down" took 0 10000 lab down
+check "down" took 0 30000 lab down
 check "down leaves nothing" vanished "$one" one
 check "not a bridge of its engine" not ip link show "$bridge"
 check "down again is fine" lab down
