@@ -157,13 +157,17 @@ write_ssh_config() (
 # host_sshd HOST LINE...: sshd takes the first value it reads, so these win.
 host_sshd() {
 	need_host "${1:-}"
-	name=$1 port=22
+	name=$1 port=22 first=$dir/$1/disk/etc/ssh/sshd_first
 	shift
+	cp "$first" "$first.before"
 	for line in "$@"; do
 		case $line in [Pp]ort\ *) port=${line#* } ;; esac
 		echo "$line"
-	done >"$dir/$name/disk/etc/ssh/sshd_first"
-	in_host "$name" /usr/sbin/sshd -t || die "sshd refuses that"
+	done >"$first"
+	in_host "$name" /usr/sbin/sshd -t || {
+		mv "$first.before" "$first"
+		die "sshd refuses that"
+	}
 	echo "$port" >"$dir/$name/port"
 	write_ssh_config
 	stop_sshd "$name"

@@ -6,7 +6,7 @@ start_router() {
 	clean setsid --fork unshare --net --pid --fork sh "$here/init" router "$dir" \
 		</dev/null >"$dir/router.log" 2>&1
 	await "the router" alive "$dir/pid"
-	router=$pid while=$dir/pid
+	router=$pid lifeline=$dir/pid
 }
 
 in_router() {

@@ -113,6 +113,7 @@ check "a host cannot change /usr" not inside h1 touch /usr/bin/new
 check "a second lab comes up meanwhile" wait $second
 check "it has its own network" not cmp "$one/id" "$two/id"
 check "and its own hosts" ssh -F "$two/ssh_config" h1 docker version
+check "up refuses a directory without parent" not "$here/lab" up 1 --dir "$tmp/no/where"
 check "up refuses a directory in use" not "$here/lab" up 1 --dir "$one"
 check "and leaves that lab alone" far h1 true
 
@@ -210,7 +211,8 @@ check "start dockerd" lab wait h1 engine
 lab sshd h3 'AllowTcpForwarding no' 'Port 2222'
 check "sshd: another port" far h3 true
 check "sshd: an option" not far -o ExitOnForwardFailure=yes -R 0:127.0.0.1:1 h3 true
-check "sshd: a bad option changes nothing" not lab sshd h3 'Foo bar'
+check "sshd: a bad option is refused" not lab sshd h3 'Foo bar'
+check "sshd: and changes nothing" says 'Port 2222' inside h3 tail -n 1 /etc/ssh/sshd_first
 lab sshd h3
 check "sshd: as at first" far -o ExitOnForwardFailure=yes -R 127.0.0.1:0:127.0.0.1:1 h3 true
 

@@ -55,13 +55,13 @@ slay() {
 }
 
 # await WHAT COMMAND...: until the command succeeds, $timeout seconds at most; not
-# after the file $while went away, when there is one to look at.
+# after the file $lifeline went away, when there is one to look at.
 await() {
 	what=$1
 	shift
 	read -r begun _ </proc/uptime
 	until "$@"; do
-		[ -e "${while:-/}" ] || return 1
+		[ -e "${lifeline:-/}" ] || return 1
 		read -r now _ </proc/uptime
 		if [ $((${now%.*} - ${begun%.*})) -gt "${timeout:-60}" ]; then
 			echo "lab: waited ${timeout:-60} s for $what" >&2
@@ -116,7 +116,10 @@ make_lab() {
 
 enter_lab() {
 	ln -s "$dir" "$(entry "$dir")"
-	mkdir -m 755 "$dir"
+	mkdir -m 755 "$dir" || {
+		rm "$(entry "$dir")"
+		exit 1
+	}
 	record "$dir/owner" $$
 }
 
@@ -128,7 +131,8 @@ record_owner() {
 	if [ -n "$owner" ]; then
 		record "$dir/owner" "$owner"
 	else
-		echo nobody >"$dir/owner"
+		echo nobody >"$dir/owner.new"
+		mv "$dir/owner.new" "$dir/owner"
 	fi
 }
 
@@ -142,7 +146,7 @@ open_lab() {
 	[ -n "$dir" ] || [ "$command" != env ] || dir=$(only_lab)
 	[ -n "$dir" ] || die "which lab? (--dir DIR, or SHIPIT_LAB)"
 	alive "$dir/pid" || die "no lab is up in $dir"
-	router=$pid while=$dir/pid
+	router=$pid lifeline=$dir/pid
 	id=$(cat "$dir/id")
 	net=10.$(echo "$id" | tr - .)
 	hosts=$(cat "$dir/hosts")
@@ -177,7 +181,7 @@ remove_lab() {
 }
 
 leave_lab() {
-	while=''
+	lifeline=''
 	slay "$1/pid"
 	if [ -e "$1/id" ]; then
 		number=$(cat "$1/id")
