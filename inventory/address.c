@@ -41,11 +41,17 @@ bool is_resource_key(const char *text)
 	return len > 0 && len <= 100 && is_alnum(text[0]) && made_of(text, "_-");
 }
 
+/* With or without a zone. */
 static bool is_ipv6(const char *text)
 {
 	struct in6_addr ignored;
+	char bare[INET6_ADDRSTRLEN] = "";
+	size_t len = strcspn(text, "%");
 
-	return inet_pton(AF_INET6, text, &ignored) == 1;
+	if (len >= sizeof(bare))
+		return false;
+	memcpy(bare, text, len);
+	return inet_pton(AF_INET6, bare, &ignored) == 1;
 }
 
 /* HOST:PORT, [HOST]:PORT or HOST. */

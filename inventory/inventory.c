@@ -70,6 +70,7 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->project);
 	free(inventory->path);
 	free(inventory->dir);
+	problems_release(&inventory->warnings);
 	strv_release(&inventory->files);
 	free(inventory);
 }

@@ -135,6 +135,20 @@ struct environment {
 	struct position pos;
 };
 
+/* One mistake. `text` says what is wrong and what was expected; `hint` may name the nearest key. */
+struct problem {
+	struct position pos;
+	char *text;
+	char *hint; /* or NULL */
+};
+
+struct problems {
+	struct problem *v;
+	size_t n;
+	char **files; /* internal: names the positions point to */
+	size_t n_files;
+};
+
 struct inventory {
 	char *path; /* of the file, absolute */
 	char *dir;  /* its folder, absolute: relative paths are meant from here */
@@ -152,21 +166,8 @@ struct inventory {
 	size_t n_networks;
 	struct resource *volumes;
 	size_t n_volumes;
-	struct strv files; /* owns the file names that positions point to */
-};
-
-/* One mistake. `text` says what is wrong and what was expected; `hint` may name the nearest key. */
-struct problem {
-	struct position pos;
-	char *text;
-	char *hint; /* or NULL */
-};
-
-struct problems {
-	struct problem *v;
-	size_t n;
-	char **files; /* internal: names the positions point to */
-	size_t n_files;
+	struct problems warnings; /* what is odd and no mistake: a variable that is not set */
+	struct strv files;	  /* owns the file names that positions point to */
 };
 
 /* Read and validate `path`. All mistakes are collected, in the order of the file, each once; with

@@ -29,7 +29,7 @@ static const struct key top_keys[] = {
     NEEDED("hosts", read_hosts, 0, "the machines"),
     NEEDED("services", read_services, 0, "the containers"),
     NEEDED("environments", read_environments, 0, "which services run on which hosts"),
-    REFUSED("name", "a project's name is written `project: NAME`"),
+    REPLACED("name", "project", "a project's name is written `project: NAME`"),
     LATER("compose"),
     LATER("notify"),
     LATER("hooks"),

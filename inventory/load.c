@@ -68,6 +68,17 @@ static int report_interpolation(struct reader *r, struct node *node, const char 
 	return mistake(r, node, "%s", why);
 }
 
+/* As Compose does. SHIPIT_ENV is not set while a command is about no environment. */
+static int warn_unset(struct reader *r, const struct node *node, const struct strv *unset)
+{
+	for (size_t i = 0; i < unset->n; i++)
+		if (strcmp(unset->v[i], "SHIPIT_ENV") != 0 &&
+		    problem_add(&r->inv->warnings, &node->pos,
+			"variable `%s` is not set and counts as empty", unset->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
 static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 {
 	struct variables variables = {r, reader_variable};
@@ -84,6 +95,8 @@ static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 		break;
 	}
 	*left -= out.len;
+	if (warn_unset(r, node, &unset) < 0)
+		return -1;
 	char *text = buf_steal(&out);
 	if (!text)
 		return -1;
@@ -168,6 +181,7 @@ static int load_text(struct reader *r, const char *text, size_t len, const char 
 		return error_memory(err);
 	}
 	problems_sort(r->problems);
+	problems_sort(&r->inv->warnings);
 	if (summarize(r, name, err) < 0) {
 		inventory_free(r->inv);
 		return -1;

@@ -149,6 +149,6 @@ const char *show_text(char out[SHOWN_SIZE], const char *text)
 		if (c1)
 			out[++i] = '?';
 	}
-	strcpy(out + n, n < len ? more : "");
+	memcpy(out + n, n < len ? more : "", n < len ? sizeof(more) : 1);
 	return out;
 }

@@ -88,26 +88,60 @@ static const struct key *nearest_key(const struct key_table *table, const char *
 	return nearest ? find_key(table, nearest) : NULL;
 }
 
-static int report_unknown(
-    struct reader *r, const struct node *key, const struct key_table *table, struct seen *seen)
+static int report_later(struct reader *r, const struct node *node, const struct key_table *table,
+    const struct key *key, struct seen *seen)
 {
-	const struct key *nearest = nearest_key(table, key->text);
-	char shown[SHOWN_SIZE];
+	const struct key *instead = key->arg ? find_key(table, key->arg) : NULL;
 
-	if (mistake(r, key, "unknown key \"%s\" in %s", show_text(shown, key->text), table->what) <
-	    0)
-		return -1;
-	if (!nearest)
-		return 0;
-	seen->v[nearest - table->keys] = true;
-	return mistake_hint(r, "did you mean \"%s\"?", nearest->name);
-}
-
-static int report_later(struct reader *r, const struct node *node, const struct key *key)
-{
+	if (instead)
+		seen->v[instead - table->keys] = true;
 	if (mistake(r, node, "`%s` is not supported by this version of shipit", key->name) < 0)
 		return -1;
 	return key->doc ? mistake_hint(r, "%s", key->doc) : 0;
+}
+
+/* A key that is right in another place. */
+static const struct key *key_elsewhere(const char *name, const struct key_table **ret_table)
+{
+	for (size_t i = 0; inventory_key_tables[i]; i++) {
+		const struct key *key = find_key(inventory_key_tables[i], name);
+
+		*ret_table = inventory_key_tables[i];
+		if (key)
+			return key;
+	}
+	return NULL;
+}
+
+/* "a key is one of: image, build, ..." */
+static int list_keys(struct reader *r, const struct key_table *table)
+{
+	CLEANUP_BUF struct buf list = BUF_INIT(4096);
+
+	for (size_t i = 0; i < table->n; i++)
+		if (table->keys[i].read &&
+		    buf_addf(&list, "%s%s", list.len > 0 ? ", " : "", table->keys[i].name) < 0)
+			return -1;
+	return mistake_hint(r, "%s has %s", table->what, list.data);
+}
+
+static int report_unknown(
+    struct reader *r, const struct node *node, const struct key_table *table, struct seen *seen)
+{
+	const struct key *nearest = nearest_key(table, node->text);
+	const struct key_table *other;
+	const struct key *elsewhere = nearest ? NULL : key_elsewhere(node->text, &other);
+	char shown[SHOWN_SIZE];
+
+	if (elsewhere && elsewhere->kind == KEY_LATER)
+		return report_later(r, node, other, elsewhere, &(struct seen){0});
+	if (mistake(r, node, "unknown key \"%s\"", show_text(shown, node->text)) < 0)
+		return -1;
+	if (nearest) {
+		seen->v[nearest - table->keys] = true;
+		return mistake_hint(r, "did you mean \"%s\"?", nearest->name);
+	}
+	return elsewhere ? mistake_hint(r, "it is a key of %s", other->what) : list_keys(r, table);
 }
 
 /* Compose lets tools and people keep notes under x-... everywhere. */
@@ -125,7 +159,7 @@ static int check_keys(
 		int result = 0;
 
 		if (key && key->kind == KEY_LATER)
-			result = report_later(r, node, key);
+			result = report_later(r, node, table, key, seen);
 		else if (!key && !is_extension(node->text))
 			result = report_unknown(r, node, table, seen);
 		if (result < 0)

@@ -41,30 +41,16 @@ struct key {
 	const char *doc;
 };
 
-#define KEY(name, read, offset, doc)                                                               \
-	{                                                                                          \
-		name, read, offset, NULL, KEY_OPTIONAL, doc                                        \
-	}
-#define KEY_ARG(name, read, arg, offset, doc)                                                      \
-	{                                                                                          \
-		name, read, offset, arg, KEY_OPTIONAL, doc                                         \
-	}
-#define NEEDED(name, read, offset, doc)                                                            \
-	{                                                                                          \
-		name, read, offset, NULL, KEY_REQUIRED, doc                                        \
-	}
-#define IGNORED(name, doc)                                                                         \
-	{                                                                                          \
-		name, NULL, 0, NULL, KEY_IGNORED, doc                                              \
-	}
-#define LATER(name)                                                                                \
-	{                                                                                          \
-		name, NULL, 0, NULL, KEY_LATER, NULL                                               \
-	}
-#define REFUSED(name, hint)                                                                        \
-	{                                                                                          \
-		name, NULL, 0, NULL, KEY_LATER, hint                                               \
-	}
+/* clang-format off */
+#define KEY(name, read, offset, doc)          {name, read, offset, NULL, KEY_OPTIONAL, doc}
+#define KEY_ARG(name, read, arg, offset, doc) {name, read, offset, arg, KEY_OPTIONAL, doc}
+#define NEEDED(name, read, offset, doc)       {name, read, offset, NULL, KEY_REQUIRED, doc}
+#define IGNORED(name, doc)                    {name, NULL, 0, NULL, KEY_IGNORED, doc}
+#define LATER(name)                           {name, NULL, 0, NULL, KEY_LATER, NULL}
+#define REFUSED(name, hint)                   {name, NULL, 0, NULL, KEY_LATER, hint}
+/* The same for a key that was written for `instead`, which then counts as written. */
+#define REPLACED(name, instead, hint)         {name, NULL, 0, instead, KEY_LATER, hint}
+/* clang-format on */
 
 enum { SCHEMA_MAX_KEYS = 128 };
 

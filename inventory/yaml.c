@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "inventory/array.h"
 #include "inventory/problems.h"
-#include "inventory/yaml_map.h"
+#include "inventory/yaml_internal.h"
 
 struct anchor {
 	char *name;
@@ -70,6 +70,19 @@ static struct position position_at(const struct composer *c, size_t offset)
 	return pos;
 }
 
+static bool line_begins_with_tab(const struct composer *c, int line)
+{
+	const char *at = c->text, *end = c->text + c->len;
+
+	for (; line > 1 && at; line--) {
+		at = memchr(at, '\n', (size_t)(end - at));
+		at = at ? at + 1 : NULL;
+	}
+	while (at && at < end && *at == ' ')
+		at++;
+	return at && at < end && *at == '\t';
+}
+
 static int syntax_error(struct composer *c)
 {
 	const yaml_parser_t *parser = &c->parser;
@@ -82,8 +95,11 @@ static int syntax_error(struct composer *c)
 		pos = position_at(c, parser->problem_offset);
 		return stop(c, &pos, "this is not text in UTF-8: %s", problem);
 	}
-	if (!parser->context)
-		return stop(c, &pos, "not valid YAML: %s", problem);
+	if (parser->context_mark.line >= parser->problem_mark.line || !parser->context)
+		return stop(c, &pos, "not valid YAML: %s",
+		    line_begins_with_tab(c, pos.line)
+			? "a line has to be indented with spaces, not with tabs"
+			: problem);
 	return stop(c, &pos, "not valid YAML, %s that begins at line %zu: %s", parser->context,
 	    parser->context_mark.line + 1, problem);
 }
@@ -153,35 +169,17 @@ static const struct anchor *find_anchor(const struct composer *c, const char *na
 	return NULL;
 }
 
-static const char core_tag[] = "tag:yaml.org,2002:";
-
 static int check_tag(struct composer *c, struct node *node, const yaml_char_t *tag)
 {
-	static const char *const known[] = {"str", "int", "bool", "float", "null", "map", "seq"};
-	const char *name = (const char *)tag;
 	char shown[SHOWN_SIZE];
 
-	if (!name || strcmp(name, "!") == 0)
+	if (!tag || yaml_is_known_tag((const char *)tag))
 		return 0;
-	if (strncmp(name, core_tag, strlen(core_tag)) == 0)
-		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-			if (strcmp(name + strlen(core_tag), known[i]) == 0)
-				return 0;
 	node->bad = true;
 	if (problem_add(c->problems, &node->pos, "the YAML tag \"%s\" is not supported",
-		show_text(shown, name)) < 0)
+		show_text(shown, (const char *)tag)) < 0)
 		return out_of_memory(c);
 	return 0;
-}
-
-static bool is_null_text(const char *text)
-{
-	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(nulls); i++)
-		if (strcmp(text, nulls[i]) == 0)
-			return true;
-	return false;
 }
 
 static struct node *compose_scalar(struct composer *c, const yaml_event_t *event)
@@ -202,7 +200,7 @@ static struct node *compose_scalar(struct composer *c, const yaml_event_t *event
 	}
 	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
 		       (event->data.scalar.tag && !event->data.scalar.plain_implicit);
-	if (!node->quoted && is_null_text(value))
+	if (!node->quoted && yaml_is_null(value))
 		node->kind = NODE_NULL;
 	if (check_tag(c, node, event->data.scalar.tag) < 0 ||
 	    add_anchor(c, node, event->data.scalar.anchor, false) < 0)

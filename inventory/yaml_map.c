@@ -1,4 +1,4 @@
-#include "inventory/yaml_map.h"
+#include "inventory/yaml_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,18 @@
+/* Pieces of the YAML tree that stand on their own. */
+#ifndef SHIPIT_INVENTORY_YAML_INTERNAL_H
+#define SHIPIT_INVENTORY_YAML_INTERNAL_H
+
+#include "inventory/yaml.h"
+
+/* Resolve `<<` (https://yaml.org/type/merge.html: a key of the mapping itself wins, then the
+ * earlier of the merged ones) and complain about keys that the mapping itself has twice. The first
+ * of two stays. Returns -1 when out of memory. */
+int yaml_map_finish(struct node *map, struct problems *problems);
+
+/* What a scalar without quotes may be to mean nothing (YAML 1.1 and 1.2). */
+bool yaml_is_null(const char *text);
+
+/* "!" and the tags of YAML itself; a reader decides by the key, not by the tag. */
+bool yaml_is_known_tag(const char *tag);
+
+#endif

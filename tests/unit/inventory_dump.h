@@ -1,0 +1,184 @@
+/* An inventory as text, for the golden tests: everything that is not a default, one thing a line.
+ */
+#ifndef SHIPIT_TESTS_UNIT_INVENTORY_DUMP_H
+#define SHIPIT_TESTS_UNIT_INVENTORY_DUMP_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "inventory/inventory.h"
+
+/* In quotes, newlines and tabs visible; `-` for NULL. */
+static inline void dump_text(struct buf *out, const char *text)
+{
+	if (!text) {
+		buf_addc(out, '-');
+		return;
+	}
+	buf_addc(out, '"');
+	for (; *text; text++) {
+		if (*text == '\n')
+			buf_adds(out, "\\n");
+		else if (*text == '\t')
+			buf_adds(out, "\\t");
+		else
+			buf_addc(out, *text);
+	}
+	buf_addc(out, '"');
+}
+
+static inline void dump_field(
+    struct buf *out, const char *indent, const char *key, const char *text)
+{
+	if (!text)
+		return;
+	buf_addf(out, "%s%s ", indent, key);
+	dump_text(out, text);
+	buf_addc(out, '\n');
+}
+
+static inline void dump_list(
+    struct buf *out, const char *indent, const char *key, const struct strv *list)
+{
+	if (list->n == 0)
+		return;
+	buf_addf(out, "%s%s", indent, key);
+	for (size_t i = 0; i < list->n; i++) {
+		buf_addc(out, ' ');
+		dump_text(out, list->v[i]);
+	}
+	buf_addc(out, '\n');
+}
+
+static inline void dump_pairs(
+    struct buf *out, const char *indent, const char *key, const struct pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		buf_addf(out, "%s%s %s=", indent, key, pairs->v[i].key);
+		dump_text(out, pairs->v[i].value);
+		buf_addc(out, '\n');
+	}
+}
+
+static inline void dump_host(struct buf *out, const struct host *host)
+{
+	buf_addf(out, "host %s @%d:%d\n", host->name, host->pos.line, host->pos.column);
+	dump_field(out, "  ", "address", host->address);
+	dump_field(out, "  ", "user", host->user);
+	if (host->port)
+		buf_addf(out, "  port %d\n", host->port);
+	dump_field(out, "  ", "host_key", host->host_key);
+	dump_list(out, "  ", "tags", &host->tags);
+	dump_pairs(out, "  ", "environment", &host->environment);
+	if (strcmp(host->engine.command, "docker") != 0 || host->engine.sudo)
+		buf_addf(out, "  engine %s sudo %d\n", host->engine.command, host->engine.sudo);
+}
+
+static inline void dump_health(struct buf *out, const struct healthcheck *h)
+{
+	if (!h->set)
+		return;
+	dump_list(out, "  ", "test", &h->test);
+	buf_addf(out,
+	    "  healthcheck disable %d interval %" PRId64 " timeout %" PRId64
+	    " start_period %" PRId64 " retries %d\n",
+	    h->disable, h->interval_ms, h->timeout_ms, h->start_period_ms, h->retries);
+}
+
+static inline void dump_mounts(struct buf *out, const struct service *s)
+{
+	static const char *const kinds[] = {"named", "bind", "anonymous"};
+
+	for (size_t i = 0; i < s->n_ports; i++)
+		buf_addf(out, "  port %s %d:%d/%s @%d:%d\n",
+		    s->ports[i].host_ip ? s->ports[i].host_ip : "-", s->ports[i].host_port,
+		    s->ports[i].container_port, s->ports[i].protocol, s->ports[i].pos.line,
+		    s->ports[i].pos.column);
+	for (size_t i = 0; i < s->n_volumes; i++)
+		buf_addf(out, "  volume %s %s %s %s\n", kinds[s->volumes[i].kind],
+		    s->volumes[i].source ? s->volumes[i].source : "-", s->volumes[i].target,
+		    s->volumes[i].read_only ? "ro" : "rw");
+}
+
+static inline void dump_service(struct buf *out, const struct service *s)
+{
+	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
+	dump_field(out, "  ", "image", s->image);
+	dump_field(out, "  ", "build context", s->build.context);
+	dump_field(out, "  ", "dockerfile", s->build.dockerfile);
+	dump_pairs(out, "  ", "arg", &s->build.args);
+	dump_list(out, "  ", "hosts", &s->hosts);
+	dump_pairs(out, "  ", "environment", &s->environment);
+	dump_mounts(out, s);
+	dump_list(out, "  ", "devices", &s->devices);
+	dump_list(out, "  ", "networks", &s->networks);
+	if (s->has_command)
+		buf_addf(out, "  has command of %zu\n", s->command.n);
+	if (s->has_entrypoint)
+		buf_addf(out, "  has entrypoint of %zu\n", s->entrypoint.n);
+	dump_list(out, "  ", "command", &s->command);
+	dump_list(out, "  ", "entrypoint", &s->entrypoint);
+	dump_pairs(out, "  ", "label", &s->labels);
+	dump_field(out, "  ", "user", s->user);
+	dump_health(out, &s->healthcheck);
+	buf_addf(out,
+	    "  restart %s grace %" PRId64 " retain %d ready running %" PRId64
+	    " healthy %d%s timeout %" PRId64 "\n",
+	    s->restart, s->stop_grace_ms, s->retain, s->ready.running_ms, s->ready.healthy,
+	    s->ready.healthy_set ? " (set)" : "", s->ready.timeout_ms);
+}
+
+static inline void dump_resources(
+    struct buf *out, const char *what, const struct resource *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out, "%s %s name %s%s\n", what, list[i].key,
+		    list[i].name ? list[i].name : "-", list[i].external ? " external" : "");
+}
+
+static inline void dump_environment(
+    struct buf *out, const struct inventory *inv, const struct environment *env)
+{
+	char *prefix = inventory_prefix(inv, env);
+
+	buf_addf(out, "environment %s prefix %s @%d:%d\n", env->name, prefix, env->pos.line,
+	    env->pos.column);
+	free(prefix);
+	dump_list(out, "  ", "hosts", &env->hosts);
+	dump_list(out, "  ", "services", &env->services);
+	dump_pairs(out, "  ", "environment", &env->environment);
+}
+
+static inline void dump_problems(struct buf *out, const char *what, const struct problems *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct problem *p = &list->v[i];
+
+		buf_addf(out, "%s%s:%d:%d: %s%s%s\n", what, p->pos.file, p->pos.line, p->pos.column,
+		    p->text, p->hint ? "; " : "", p->hint ? p->hint : "");
+	}
+}
+
+static inline void dump_inventory(struct buf *out, const struct inventory *inv)
+{
+	buf_addf(out, "project %s\n", inv->project);
+	buf_addf(out, "path %s dir %s\n", inv->path, inv->dir);
+	dump_field(out, "", "ssh user", inv->ssh.user);
+	dump_field(out, "", "ssh config", inv->ssh.config);
+	buf_addf(out, "ssh transport %u host_keys %u\n", inv->ssh.transport, inv->ssh.host_keys);
+	buf_addf(out, "engine %s sudo %d\n", inv->engine.command, inv->engine.sudo);
+	dump_field(out, "", "registry", inv->registry);
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		dump_host(out, &inv->hosts[i]);
+	for (size_t i = 0; i < inv->n_services; i++)
+		dump_service(out, &inv->services[i]);
+	for (size_t i = 0; i < inv->n_environments; i++)
+		dump_environment(out, inv, &inv->environments[i]);
+	dump_resources(out, "network", inv->networks, inv->n_networks);
+	dump_resources(out, "volume", inv->volumes, inv->n_volumes);
+	dump_problems(out, "warning: ", &inv->warnings);
+}
+
+#endif
