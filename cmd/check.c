@@ -1,0 +1,221 @@
+/* shipit check [ENV]: what would be in the way of a deploy. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/complain.h"
+#include "cmd/each.h"
+#include "cmd/ui/columns.h"
+#include "cmd/ui/json.h"
+#include "cmd/ui/words.h"
+
+enum {
+	SKEW_S = 30,		   /* more is worth a word: ids and ages are read by people */
+	LITTLE_BYTES = 1000000000, /* an image and the one before need about as much */
+};
+
+static bool little_disk(const struct facts *facts)
+{
+	return facts->free_bytes >= 0 && facts->free_bytes < LITTLE_BYTES;
+}
+
+static bool skewed(const struct facts *facts)
+{
+	return facts->clock_skew_s > SKEW_S || facts->clock_skew_s < -SKEW_S;
+}
+
+/* "docker" of "/usr/local/bin/docker" */
+static const char *engine_name(const struct host *host)
+{
+	const char *slash = strrchr(host->engine.command, '/');
+
+	return slash != NULL ? slash + 1 : host->engine.command;
+}
+
+static void disk_cell(struct columns *table, const struct facts *facts)
+{
+	char bytes[TEXT_BYTES_SIZE];
+
+	if (facts->free_bytes < 0) {
+		columns_add(table, HUE_PLAIN, NULL);
+		return;
+	}
+	text_bytes((uint64_t)facts->free_bytes, bytes);
+	columns_addf(table, little_disk(facts) ? HUE_WARN : HUE_PLAIN, "%s free", bytes);
+}
+
+static void clock_cell(struct columns *table, const struct facts *facts)
+{
+	if (skewed(facts))
+		columns_addf(table, HUE_WARN, "%+" PRId64 " s", facts->clock_skew_s);
+	else
+		columns_add(table, HUE_PLAIN, "ok");
+}
+
+static void add_row(struct columns *table, const struct survey_host *at)
+{
+	const struct facts *facts = &at->facts;
+	bool well = at->error.kind == ERROR_NONE;
+	bool in = well || !host_unreached(at);
+	char ms[WORDS_SIZE];
+
+	words_duration(at->connect_ms, ms);
+	columns_add(table, HUE_PLAIN, at->host->name);
+	if (in && well)
+		columns_addf(table, HUE_GOOD, "ok, %s", ms);
+	else
+		columns_add(table, in ? HUE_GOOD : HUE_BAD, in ? "ok" : "failed");
+	if (!well) {
+		columns_add(table, HUE_PLAIN, NULL);
+		columns_add(table, in ? HUE_BAD : HUE_PLAIN, in ? "failed" : NULL);
+		for (int i = 0; i < 3; i++)
+			columns_add(table, HUE_PLAIN, NULL);
+		return;
+	}
+	columns_add(table, at->forwarding ? HUE_GOOD : HUE_BAD, at->forwarding ? "ok" : "refused");
+	columns_addf(table, HUE_PLAIN, "%s %s", engine_name(at->host), facts->engine_version);
+	columns_add(table, HUE_PLAIN, facts->arch);
+	disk_cell(table, facts);
+	clock_cell(table, facts);
+}
+
+static void put_check(json_t *object, const char *key, bool well, const struct error *error)
+{
+	json_t *check = json_object();
+
+	if (check == NULL)
+		return;
+	json_put(check, "state", well ? "ok" : "failed");
+	if (!well && error->kind != ERROR_NONE) {
+		json_put(check, "kind", error_kind_name(error->kind));
+		json_put(check, "error", error_text(error));
+		json_put(check, "hint", error->hint);
+	}
+	json_object_set_new(object, key, check);
+}
+
+static void json_row(
+    const struct cli *cli, const struct environment *env, const struct survey_host *at)
+{
+	const struct facts *facts = &at->facts;
+	bool well = at->error.kind == ERROR_NONE;
+	json_t *object = json_event("check");
+
+	if (object == NULL)
+		return;
+	json_put(object, "environment", env->name);
+	json_put(object, "host", at->host->name);
+	put_check(object, "login", well || !host_unreached(at), &at->error);
+	if (well || !host_unreached(at))
+		put_check(object, "engine", well, &at->error);
+	if (well) {
+		put_check(object, "forwarding", at->forwarding, &at->forwarding_error);
+		json_put_int(object, "connect_ms", at->connect_ms);
+		json_put(object, "engine_name", engine_name(at->host));
+		json_put(object, "engine_version", facts->engine_version);
+		json_put(object, "arch", facts->arch);
+		if (facts->free_bytes >= 0)
+			json_put_int(object, "free_bytes", facts->free_bytes);
+		json_put_int(object, "clock_skew_s", facts->clock_skew_s);
+	}
+	json_line(cli->out, object);
+}
+
+/* What is no failure, but will be one, or puzzle somebody. */
+static void advise(const struct cli *cli, const struct survey_host *at)
+{
+	const struct facts *facts = &at->facts;
+	char bytes[TEXT_BYTES_SIZE];
+
+	if (little_disk(facts)) {
+		text_bytes((uint64_t)facts->free_bytes, bytes);
+		CLEANUP_FREE char *text = string_printf(
+		    "little room is left where the engine keeps its images: %s", bytes);
+		complain_text(cli->err, cli->color_err, at->host->name, "disk",
+		    text != NULL ? text : "little room is left",
+		    "`docker system df` says what takes it");
+	}
+	if (skewed(facts)) {
+		CLEANUP_FREE char *text = string_printf(
+		    "the clock differs from this machine's by %" PRId64 " s", facts->clock_skew_s);
+		complain_text(cli->err, cli->color_err, at->host->name, "clock",
+		    text != NULL ? text : "the clock is wrong", "have it set by NTP");
+	}
+}
+
+/* The host is fine but for the tunnel: an image could not be pulled through it. */
+static bool forwarding_failed(const struct survey_host *at)
+{
+	return at->error.kind == ERROR_NONE && !at->forwarding;
+}
+
+static void complaints(struct cli *cli, const struct survey *survey)
+{
+	fflush(cli->out);
+	for (size_t i = 0; i < survey->n; i++) {
+		const struct survey_host *at = &survey->hosts[i];
+
+		if (at->error.kind != ERROR_NONE)
+			complain(cli->err, cli->color_err, at->host->name,
+			    host_unreached(at) ? "login" : "engine", &at->error);
+		else if (forwarding_failed(at))
+			complain(cli->err, cli->color_err, at->host->name, "forwarding",
+			    &at->forwarding_error);
+		if (at->error.kind == ERROR_NONE)
+			advise(cli, at);
+	}
+	fflush(cli->err);
+}
+
+static int show(
+    struct cli *cli, const struct environment *env, const struct survey *survey, struct error *err)
+{
+	static const char *const headings[] = {
+	    "HOST", "LOGIN", "FORWARDING", "ENGINE", "ARCH", "DISK", "CLOCK", NULL};
+	CLEANUP_COLUMNS struct columns table;
+	int code = survey_exit_code(survey);
+
+	columns_init(&table, headings);
+	for (size_t i = 0; i < survey->n; i++) {
+		if (cli->settings.json)
+			json_row(cli, env, &survey->hosts[i]);
+		else
+			add_row(&table, &survey->hosts[i]);
+		if (forwarding_failed(&survey->hosts[i]))
+			code = EXIT_FAILED;
+	}
+	if (!cli->settings.json && columns_print(&table, cli->out, cli->color_out, 0) < 0)
+		return error_memory(err);
+	complaints(cli, survey);
+	return code;
+}
+
+static int check_offline(struct cli *cli, struct error *err)
+{
+	const char *name = cli->arguments.n > 0 ? cli->arguments.v[0] : NULL;
+	CLEANUP_STRV struct strv names = {0};
+	const struct inventory *inv;
+
+	if (cli_environments(cli, name, &names, err) < 0)
+		return -1;
+	/* SHIPIT_ENV may decide what the file says: each environment is read for itself. */
+	for (size_t i = 0; i < names.n; i++)
+		if (cli_load(cli, names.v[i], err) < 0)
+			return -1;
+	inv = cli->inventory;
+	if (!cli->settings.json && !cli->settings.quiet)
+		fprintf(cli->out,
+		    "%s is in order: project %s, %zu environment%s, %zu service%s, %zu host%s\n",
+		    cli->file, inv->project, inv->n_environments,
+		    inv->n_environments == 1 ? "" : "s", inv->n_services,
+		    inv->n_services == 1 ? "" : "s", inv->n_hosts, inv->n_hosts == 1 ? "" : "s");
+	return EXIT_OK;
+}
+
+int check_run(struct cli *cli, struct error *err)
+{
+	if (cli->settings.offline)
+		return check_offline(cli, err);
+	return each_environment(cli, true, show, err);
+}

@@ -1,0 +1,154 @@
+#include "cmd/command.h"
+
+#include <string.h>
+
+#include "base/attr.h"
+
+#define AT(member) offsetof(struct settings, member)
+
+const struct option_spec global_options[] = {
+    {"file", 'f', OPTION_TEXT, "FILE", AT(file),
+	"the inventory; default: $SHIPIT_FILE, ./shipit.yml"},
+    {"parallel", 0, OPTION_NUMBER, "N", AT(parallel), "hosts worked on at once; default: 16"},
+    {"limit", 0, OPTION_TEXT, "PATTERN", AT(limit), "only hosts that match: a glob, or tag:NAME"},
+    {"json", 0, OPTION_SWITCH, NULL, AT(json), "one JSON object per line, for programs"},
+    {"quiet", 'q', OPTION_SWITCH, NULL, AT(quiet), "errors and the result, nothing else"},
+    {"verbose", 'v', OPTION_COUNT, NULL, AT(verbose),
+	"more: builds, containers; -vv: every remote call"},
+    {"yes", 0, OPTION_SWITCH, NULL, AT(yes), "take every question as answered with yes"},
+    {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), "no colours; so does $NO_COLOR"},
+    {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what the command takes"},
+};
+const size_t n_global_options = ARRAY_SIZE(global_options);
+
+static const struct option_spec check_options[] = {
+    {"offline", 0, OPTION_SWITCH, NULL, AT(offline), "read the inventory only, connect to nothing"},
+};
+
+static const struct option_spec build_options[] = {
+    {"pull", 0, OPTION_SWITCH, NULL, AT(pull), "fetch newer base images first"},
+    {"no-cache", 0, OPTION_SWITCH, NULL, AT(no_cache), "build every layer anew"},
+};
+
+static const struct option_spec deploy_options[] = {
+    {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
+    {"no-build", 0, OPTION_SWITCH, NULL, AT(no_build), "take the images as they are here"},
+    {"force", 0, OPTION_SWITCH, NULL, AT(force), "replace what is unchanged, too"},
+    {"unreachable", 0, OPTION_CHOICE, "skip|fail", AT(unreachable),
+	"hosts that do not answer: skip (default), or fail"},
+};
+
+static const struct option_spec rollback_options[] = {
+    {"to", 0, OPTION_TEXT, "RELEASE", AT(to), "this release instead of the one before"},
+    {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
+};
+
+static const struct option_spec history_options[] = {
+    {"number", 'n', OPTION_NUMBER, "N", AT(number), "the newest N lines; default: 20"},
+};
+
+#define OPTIONS(array) .options = (array), .n_options = ARRAY_SIZE(array)
+
+const struct command commands[] = {
+    {.name = "init",
+	.arguments = "",
+	.summary = "write a commented shipit.yml",
+	.details =
+	    "Writes a shipit.yml for this folder, with what it finds out from a Dockerfile.\n"
+	    "Never overwrites one.",
+	.run = init_run},
+    {.name = "check",
+	.arguments = "[ENV]",
+	.summary = "the inventory, then every host: login, forwarding, engine, disk",
+	.details =
+	    "Reads the inventory and tells all its mistakes at once; then looks at every host\n"
+	    "and says, for each thing that would be in the way of a deploy, what to do about it.\n"
+	    "Changes nothing. Without ENV: all environments.",
+	OPTIONS(check_options),
+	.run = check_run},
+    {.name = "build",
+	.arguments = "[SERVICE...]",
+	.summary = "build the images of services",
+	.details = "Builds on this machine what `build:` describes; -v shows the engine's output.\n"
+		   "A deploy does this by itself. Without SERVICE: all that have a `build:`.",
+	OPTIONS(build_options),
+	.run = build_run},
+    {.name = "deploy",
+	.arguments = "ENV [SERVICE...]",
+	.summary = "build, deliver and start; what does not work goes back",
+	.details =
+	    "Builds the images, brings them to the hosts of ENV through SSH, replaces the\n"
+	    "containers, and waits until the new ones work. Where one does not, the host goes\n"
+	    "back to what ran before. Without SERVICE: all services of ENV.",
+	OPTIONS(deploy_options),
+	.run = deploy_run},
+    {.name = "rollback",
+	.arguments = "[ENV] [SERVICE...]",
+	.summary = "go back to the release before",
+	.details =
+	    "Starts again what ran before the last rollout, with the options it had. Hosts\n"
+	    "that never got the release are left alone. Twice returns where you were.\n"
+	    "Without ENV: takes back the rollout made last from this inventory on this machine.",
+	OPTIONS(rollback_options),
+	.run = rollback_run},
+    {.name = "status",
+	.arguments = "[ENV]",
+	.summary = "what runs where: release, age, health",
+	.details = "Asks the hosts, not a file: two people see the same. Changes nothing.\n"
+		   "Without ENV: all environments.",
+	.run = status_run},
+    {.name = "history",
+	.arguments = "[ENV]",
+	.summary = "what was rolled out when and by whom, newest first",
+	.details = "Merges the ledgers of all hosts: one line for each rollout of each service.\n"
+		   "Without ENV: all environments.",
+	OPTIONS(history_options),
+	.run = history_run},
+    {.name = "config",
+	.arguments = "[ENV]",
+	.summary = "print the inventory as shipit understands it",
+	.details =
+	    "The inventory with ranges, variables, defaults and host patterns worked out, as\n"
+	    "YAML, or as JSON with --json. Connects to nothing. Without ENV: all environments.",
+	.run = config_run},
+    {.name = "version",
+	.arguments = "",
+	.summary = "print the versions of shipit and of its libraries",
+	.details = "Prints the version of shipit and of the libraries it runs with.",
+	.run = version_run},
+    {.name = "help",
+	.arguments = "[COMMAND]",
+	.summary = "what a command does and takes",
+	.details = "The same as `shipit COMMAND -h`.",
+	.run = help_run},
+};
+const size_t n_commands = ARRAY_SIZE(commands);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+void command_arity(const struct command *command, int *ret_min, int *ret_max)
+{
+	int least = 0, most = 0;
+	const char *at = command->arguments;
+
+	while (*at != '\0') {
+		size_t len = strcspn(at, " ");
+
+		if (*at != '[')
+			least++;
+		if (memmem(at, len, "...", 3) != NULL)
+			most = -1;
+		else if (most >= 0)
+			most++;
+		at += len;
+		at += strspn(at, " ");
+	}
+	*ret_min = least;
+	*ret_max = most;
+}

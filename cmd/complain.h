@@ -1,0 +1,21 @@
+/* Errors and mistakes as people read them: what, where, why, and what to do. */
+#ifndef SHIPIT_CMD_COMPLAIN_H
+#define SHIPIT_CMD_COMPLAIN_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "inventory/inventory.h"
+
+/* "shipit: web1: swap: MESSAGE", further lines of the message indented, then "  hint: ...". `host`
+ * and `step` may be NULL, and are not said twice when the message begins with them. */
+void complain(FILE *to, bool color, const char *host, const char *step, const struct error *error);
+/* The same for text that is no struct error; `hint` may be NULL. */
+void complain_text(FILE *to, bool color, const char *host, const char *step, const char *message,
+    const char *hint);
+
+/* "shipit.yml:12:5: TEXT; HINT": one line for each mistake. */
+void complain_problems(FILE *to, bool color, const struct problems *problems);
+
+#endif

@@ -1,0 +1,88 @@
+/* Help, made from the tables: it cannot say what is not there. */
+#include "cmd/help.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+enum { COLUMN = 24, WIDTH = 80 };
+
+/* "  -f, --file FILE       ..." */
+static int option_line(struct buf *out, const struct option_spec *option)
+{
+	CLEANUP_BUF struct buf left = BUF_INIT(256);
+	int rc;
+
+	if (option->letter != 0)
+		rc = buf_addf(&left, "  -%c, --%s", option->letter, option->name);
+	else
+		rc = buf_addf(&left, "      --%s", option->name);
+	if (rc == 0 && option->argument != NULL)
+		rc = buf_addf(&left, " %s", option->argument);
+	if (rc < 0)
+		return -1;
+	return buf_addf(out, "%-*s  %s\n", COLUMN, left.data, option->help);
+}
+
+static int option_lines(struct buf *out, const struct option_spec *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (option_line(out, &options[i]) < 0)
+			return -1;
+	return 0;
+}
+
+/* "Everywhere: -f FILE, --parallel N, ...", wrapped. */
+static int everywhere(struct buf *out)
+{
+	size_t column = strlen("Everywhere:");
+
+	if (buf_adds(out, "\nEverywhere:") < 0)
+		return -1;
+	for (size_t i = 0; i < n_global_options; i++) {
+		const struct option_spec *o = &global_options[i];
+		CLEANUP_BUF struct buf word = BUF_INIT(128);
+		int rc = o->letter != 0 ? buf_addf(&word, "-%c", o->letter)
+					: buf_addf(&word, "--%s", o->name);
+
+		if (rc == 0 && o->argument != NULL)
+			rc = buf_addf(&word, " %s", o->argument);
+		if (rc == 0)
+			rc = buf_adds(&word, i + 1 < n_global_options ? "," : "");
+		if (rc < 0)
+			return -1;
+		if (column + 1 + word.len > WIDTH) {
+			rc = buf_adds(out, "\n           ");
+			column = strlen("Everywhere:");
+		}
+		if (rc < 0 || buf_addf(out, " %s", word.data) < 0)
+			return -1;
+		column += 1 + word.len;
+	}
+	return buf_adds(out, " (see `shipit -h`)\n");
+}
+
+int help_command(const struct command *command, struct buf *out)
+{
+	if (buf_addf(out, "usage: shipit %s%s%s%s\n\n%s\n", command->name,
+		command->arguments[0] != '\0' ? " " : "", command->arguments,
+		command->n_options > 0 ? " [OPTION...]" : "", command->details) < 0)
+		return -1;
+	if (command->n_options > 0 &&
+	    (buf_adds(out, "\n") < 0 ||
+		option_lines(out, command->options, command->n_options) < 0))
+		return -1;
+	return everywhere(out);
+}
+
+int help_all(struct buf *out)
+{
+	if (buf_adds(out, "usage: shipit COMMAND [ARGUMENT...] [OPTION...]\n\n") < 0)
+		return -1;
+	for (size_t i = 0; i < n_commands; i++)
+		if (buf_addf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary) < 0)
+			return -1;
+	if (buf_adds(out, "\n") < 0)
+		return -1;
+	return option_lines(out, global_options, n_global_options);
+}

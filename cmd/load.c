@@ -1,0 +1,119 @@
+/* The inventory for a command: found, read, its mistakes told. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cmd/cli.h"
+#include "cmd/complain.h"
+#include "cmd/ui/json.h"
+
+const char *cli_file(struct cli *cli)
+{
+	const char *named = getenv("SHIPIT_FILE");
+
+	if (cli->settings.file != NULL)
+		cli->file = cli->settings.file;
+	else if (named != NULL && *named != '\0')
+		cli->file = named;
+	else
+		cli->file = "shipit.yml";
+	return cli->file;
+}
+
+static int find_file(struct cli *cli, struct error *err)
+{
+	cli_file(cli);
+	if (access(cli->file, F_OK) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return error_errno(err, errno, "cannot read %s", cli->file);
+	if (strcmp(cli->file, "shipit.yml") != 0)
+		return error_set(err, ERROR_INVENTORY, "there is no file %s", cli->file);
+	error_set(err, ERROR_INVENTORY, "there is no shipit.yml in this folder");
+	return error_hint(err, "`shipit init` writes one; -f FILE takes another");
+}
+
+static void problem_line(const struct cli *cli, const struct problem *problem)
+{
+	json_t *object = json_event("problem");
+
+	if (object == NULL)
+		return;
+	json_put(object, "file", problem->pos.file);
+	json_put_int(object, "line", problem->pos.line);
+	json_put_int(object, "column", problem->pos.column);
+	json_put(object, "error", problem->text);
+	json_put(object, "hint", problem->hint);
+	json_line(cli->out, object);
+}
+
+int cli_load(struct cli *cli, const char *environment, struct error *err)
+{
+	struct problems problems = {0};
+	int rc;
+
+	inventory_free(steal_ptr(cli->inventory));
+	if (find_file(cli, err) < 0)
+		return -1;
+	if (environment != NULL && setenv("SHIPIT_ENV", environment, 1) < 0)
+		return error_memory(err);
+	rc = inventory_load(cli->file, &cli->inventory, &problems, err);
+	if (cli->settings.json)
+		for (size_t i = 0; i < problems.n; i++)
+			problem_line(cli, &problems.v[i]);
+	complain_problems(cli->err, cli->color_err, &problems);
+	problems_release(&problems);
+	/* A file that cannot be read is a mistake in what we were told, too. */
+	if (rc < 0 && err->kind == ERROR_SYSTEM)
+		err->kind = ERROR_INVENTORY;
+	return rc;
+}
+
+static int no_environment(const struct cli *cli, const char *name, struct error *err)
+{
+	const struct inventory *inv = cli->inventory;
+	CLEANUP_STRV struct strv names = {0};
+	CLEANUP_BUF struct buf list = BUF_INIT((size_t)64 * 1024);
+	const char *near;
+
+	for (size_t i = 0; i < inv->n_environments; i++) {
+		if (strv_add(&names, inv->environments[i].name) < 0)
+			return error_memory(err);
+		buf_addf(&list, "%s%s", i > 0 ? ", " : "", inv->environments[i].name);
+	}
+	near = text_nearest(name, (const char *const *)names.v, names.n);
+	if (near != NULL)
+		error_set(err, ERROR_USAGE, "%s has no environment \"%s\"; did you mean \"%s\"?",
+		    cli->file, name, near);
+	else
+		error_set(err, ERROR_USAGE, "%s has no environment \"%s\"", cli->file, name);
+	return error_hint(err, "it has: %s", list.data);
+}
+
+int cli_environment(
+    struct cli *cli, const char *name, const struct environment **ret, struct error *err)
+{
+	if (cli_load(cli, name, err) < 0)
+		return -1;
+	*ret = inventory_environment(cli->inventory, name);
+	return *ret != NULL ? 0 : no_environment(cli, name, err);
+}
+
+int cli_environments(struct cli *cli, const char *name, struct strv *ret, struct error *err)
+{
+	const struct environment *env;
+
+	if (name != NULL) {
+		if (cli_environment(cli, name, &env, err) < 0)
+			return -1;
+		return strv_add(ret, name) < 0 ? error_memory(err) : 0;
+	}
+	if (cli_load(cli, NULL, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cli->inventory->n_environments; i++)
+		if (strv_add(ret, cli->inventory->environments[i].name) < 0)
+			return error_memory(err);
+	return 0;
+}

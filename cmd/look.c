@@ -1,0 +1,154 @@
+/* Looking at hosts, for the commands that change nothing. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "cmd/cli.h"
+#include "cmd/complain.h"
+#include "cmd/ui/json.h"
+#include "cmd/work.h"
+#include "deploy/host_link.h"
+#include "deploy/hosts.h"
+
+struct look {
+	struct survey_options options;
+	struct survey *survey;
+	struct error *err;
+	int rc;
+};
+
+static void look_run(void *context)
+{
+	struct look *look = context;
+
+	look->rc = survey_run(&look->options, look->survey, look->err);
+}
+
+static int host_names(
+    const struct cli *cli, const struct environment *env, struct strv *ret, struct error *err)
+{
+	const struct host **hosts = NULL;
+	size_t n = 0;
+	int rc = 0;
+
+	if (hosts_choose(cli->inventory, env, cli->settings.limit, &hosts, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = strv_add(ret, hosts[i]->name);
+	free(hosts);
+	return rc < 0 ? error_memory(err) : 0;
+}
+
+static int look_shown(struct cli *cli, const struct environment *env, struct ui *ui,
+    struct look *look, struct error *err)
+{
+	CLEANUP_STRV struct strv names = {0};
+	struct ui_start start = {
+	    .command = cli->command->name,
+	    .project = cli->inventory->project,
+	    .environment = env->name,
+	    .last_step = STEP_FACTS,
+	    .now_ms = clock_now_ms(),
+	};
+	struct work work = {.run = look_run, .context = look, .events = look->options.events};
+
+	if (host_names(cli, env, &names, err) < 0)
+		return -1;
+	start.hosts = (const char *const *)names.v;
+	start.n_hosts = names.n;
+	if (ui_begin(ui, &start, err) < 0 || work_run(cli, ui, &work, err) < 0)
+		return -1;
+	ui_close(ui, clock_now_ms());
+	return look->rc;
+}
+
+int cli_survey(struct cli *cli, const struct environment *env, bool probe, struct survey *ret,
+    struct error *err)
+{
+	struct look look = {
+	    .options = {.inventory = cli->inventory,
+		.environment = env,
+		.limit = cli->settings.limit,
+		.parallel = cli->settings.parallel,
+		.probe = probe,
+		.prompt = ui_prompt,
+		.cancel_fd = cli->cancel.fd},
+	    .survey = ret,
+	    .err = err,
+	};
+	struct ui *ui = NULL;
+	int rc = -1;
+
+	if (work_ui(cli, true, &ui, err) < 0)
+		return -1;
+	look.options.prompt_context = ui;
+	if (events_new(1024, &look.options.events, err) == 0)
+		rc = look_shown(cli, env, ui, &look, err);
+	events_free(look.options.events);
+	ui_free(ui);
+	if (rc == 0 && cancel_fired(&cli->cancel)) {
+		survey_release(ret);
+		return error_set(err, ERROR_CANCELLED, "interrupted; nothing was changed");
+	}
+	return rc;
+}
+
+bool host_unreached(const struct survey_host *host)
+{
+	return host->step == STEP_CONNECT && host_link_is_unreachable(&host->error);
+}
+
+static void host_line(const struct cli *cli, const struct survey_host *host)
+{
+	json_t *object = json_event("host");
+
+	if (object == NULL)
+		return;
+	json_put(object, "host", host->host->name);
+	json_put(object, "step", step_name(host->step));
+	json_put(object, "state", state_name(STATE_FAILED));
+	json_put(object, "kind", error_kind_name(host->error.kind));
+	json_put(object, "error", error_text(&host->error));
+	json_put(object, "hint", host->error.hint);
+	json_line(cli->out, object);
+}
+
+void survey_complain(struct cli *cli, const struct survey *survey)
+{
+	fflush(cli->out);
+	for (size_t i = 0; i < survey->n; i++) {
+		const struct survey_host *host = &survey->hosts[i];
+
+		if (host->error.kind == ERROR_NONE)
+			continue;
+		if (cli->settings.json)
+			host_line(cli, host);
+		complain(cli->err, cli->color_err, host->host->name, step_name(host->step),
+		    &host->error);
+	}
+	fflush(cli->err);
+}
+
+int survey_exit_code(const struct survey *survey)
+{
+	size_t unreached = 0;
+
+	for (size_t i = 0; i < survey->n; i++) {
+		const struct survey_host *host = &survey->hosts[i];
+
+		if (host->error.kind == ERROR_NONE)
+			continue;
+		if (!host_unreached(host))
+			return EXIT_FAILED;
+		unreached++;
+	}
+	if (unreached == 0)
+		return EXIT_OK;
+	return unreached < survey->n ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
+int worse_exit_code(int a, int b)
+{
+	if (a == EXIT_FAILED || b == EXIT_FAILED)
+		return EXIT_FAILED;
+	return a > b ? a : b;
+}

@@ -1,0 +1,203 @@
+#include "cmd/resolved.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cmd/ui/json.h"
+#include "deploy/image.h"
+#include "deploy/options.h"
+
+static json_t *text_list(const struct strv *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < list->n; i++)
+		json_array_append_new(array, json_string(list->v[i]));
+	return array;
+}
+
+static json_t *engine_value(const struct engine_settings *engine)
+{
+	json_t *value = json_object();
+
+	if (value == NULL)
+		return NULL;
+	json_put(value, "command", engine->command);
+	json_object_set_new(value, "sudo", json_boolean(engine->sudo));
+	return value;
+}
+
+json_t *resolved_project(const struct inventory *inv)
+{
+	static const char *const transports[] = {
+	    [TRANSPORT_AUTO] = "auto",
+	    [TRANSPORT_LIBSSH2] = "libssh2",
+	    [TRANSPORT_OPENSSH] = "openssh",
+	};
+	json_t *all = json_object(), *ssh = json_object();
+
+	if (all == NULL || ssh == NULL) {
+		json_decref(all);
+		json_decref(ssh);
+		return NULL;
+	}
+	json_put(ssh, "user", inv->ssh.user);
+	json_put(ssh, "config", inv->ssh.config);
+	json_put(ssh, "transport", transports[inv->ssh.transport]);
+	json_put(
+	    ssh, "host_keys", inv->ssh.host_keys == HOST_KEYS_STRICT ? "strict" : "accept-new");
+	json_put(all, "file", inv->path);
+	json_put(all, "project", inv->project);
+	json_object_set_new(all, "ssh", ssh);
+	json_put(all, "registry", inv->registry);
+	json_object_set_new(all, "environments", json_object());
+	return all;
+}
+
+static json_t *host_value(const struct inventory *inv, const struct host *host)
+{
+	const char *user = host->user != NULL ? host->user : inv->ssh.user;
+	json_t *value = json_object();
+
+	if (value == NULL)
+		return NULL;
+	json_put(value, "address", host->address);
+	json_put(value, "user", user);
+	if (host->port > 0)
+		json_put_int(value, "port", host->port);
+	json_put(value, "host_key", host->host_key);
+	if (host->tags.n > 0)
+		json_object_set_new(value, "tags", text_list(&host->tags));
+	json_object_set_new(value, "engine", engine_value(&host->engine));
+	return value;
+}
+
+static json_t *build_value(const struct build *build)
+{
+	json_t *value = json_object(), *args = json_object();
+
+	if (value == NULL || args == NULL) {
+		json_decref(value);
+		json_decref(args);
+		return NULL;
+	}
+	json_put(value, "context", build->context);
+	json_put(value, "dockerfile", build->dockerfile);
+	for (size_t i = 0; i < build->args.n; i++) {
+		const struct pair *arg = &build->args.v[i];
+
+		if (arg->value != NULL)
+			json_put(args, arg->key, arg->value);
+		else
+			json_object_set_new(args, arg->key, json_null());
+	}
+	if (json_object_size(args) > 0)
+		json_object_set(value, "args", args);
+	json_decref(args);
+	return value;
+}
+
+static json_t *ready_value(const struct ready *ready)
+{
+	json_t *value = json_object();
+
+	if (value == NULL)
+		return NULL;
+	json_put_int(value, "running_ms", ready->running_ms);
+	if (ready->healthy_set)
+		json_object_set_new(value, "healthy", json_boolean(ready->healthy));
+	json_put_int(value, "timeout_ms", ready->timeout_ms);
+	return value;
+}
+
+/* The options on each host: `options` where all have the same, else `options_on.HOST`. */
+static int add_options(json_t *value, const struct inventory *inv, const struct environment *env,
+    const struct service *service, const struct host **hosts, size_t n, struct error *err)
+{
+	CLEANUP_JSON json_t *on = json_object(), *names = json_array();
+	const json_t *first = NULL;
+	bool same = true;
+
+	if (on == NULL || names == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		json_t *options = NULL;
+
+		if (!inventory_runs_on(inv, env, service, hosts[i]))
+			continue;
+		if (options_make(inv, env, service, hosts[i], &options, err) < 0)
+			return -1;
+		json_array_append_new(names, json_string(hosts[i]->name));
+		json_object_set_new(on, hosts[i]->name, options);
+		if (first == NULL)
+			first = options;
+		same = same && json_equal(first, options);
+	}
+	json_object_set(value, "hosts", names);
+	if (same && first != NULL)
+		json_object_set(value, "options",
+		    json_object_get(on, json_string_value(json_array_get(names, 0))));
+	else
+		json_object_set(value, "options_on", on);
+	return 0;
+}
+
+static int add_service(json_t *services, const struct inventory *inv, const struct environment *env,
+    const struct service *service, const struct host **hosts, size_t n, struct error *err)
+{
+	CLEANUP_FREE char *image = image_local_name(inv, service);
+	CLEANUP_JSON json_t *value = json_object();
+
+	if (value == NULL || image == NULL)
+		return error_memory(err);
+	json_put(value, "image", image);
+	if (service->build.set)
+		json_object_set_new(value, "build", build_value(&service->build));
+	if (add_options(value, inv, env, service, hosts, n, err) < 0)
+		return -1;
+	json_object_set_new(value, "ready", ready_value(&service->ready));
+	json_put_int(value, "retain", service->retain);
+	json_object_set(services, service->name, value);
+	return 0;
+}
+
+static int fill_environment(json_t *value, const struct inventory *inv,
+    const struct environment *env, const struct host **hosts, size_t n, struct error *err)
+{
+	CLEANUP_FREE char *prefix = inventory_prefix(inv, env);
+	CLEANUP_JSON json_t *machines = json_object(), *services = json_object();
+
+	if (prefix == NULL || machines == NULL || services == NULL)
+		return error_memory(err);
+	json_put(value, "prefix", prefix);
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(machines, hosts[i]->name, host_value(inv, hosts[i]));
+	for (size_t i = 0; i < inv->n_services; i++) {
+		const struct service *service = &inv->services[i];
+
+		if (env->services.n > 0 && !strv_has(&env->services, service->name))
+			continue;
+		if (add_service(services, inv, env, service, hosts, n, err) < 0)
+			return -1;
+	}
+	json_object_set(value, "hosts", machines);
+	json_object_set(value, "services", services);
+	return 0;
+}
+
+int resolved_add_environment(
+    json_t *all, const struct inventory *inv, const struct environment *env, struct error *err)
+{
+	CLEANUP_FREE const struct host **hosts = NULL;
+	CLEANUP_JSON json_t *value = json_object();
+	size_t n = 0;
+
+	if (value == NULL)
+		return error_memory(err);
+	if (inventory_hosts_of(inv, env, &hosts, &n, err) < 0 ||
+	    fill_environment(value, inv, env, hosts, n, err) < 0)
+		return -1;
+	json_object_set(json_object_get(all, "environments"), env->name, value);
+	return 0;
+}
