@@ -36,11 +36,12 @@ static int close_it(void **state UNUSED)
 
 static void tag_for(const char *reference, const char *image)
 {
-	char repository[200];
+	const char *colon = strrchr(reference, ':');
+	CLEANUP_FREE char *repository = NULL;
 
-	snprintf(repository, sizeof(repository), "%.*s", (int)(strrchr(reference, ':') - reference),
-	    reference);
-	works(engine_image_tag(engine, image, repository, strrchr(reference, ':') + 1, err));
+	assert_non_null(colon);
+	repository = strndup(reference, (size_t)(colon - reference));
+	works(engine_image_tag(engine, image, repository, colon + 1, err));
 }
 
 struct shown {
