@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -39,6 +40,7 @@ static int both_cloexec(int rc, int fds[2])
 		return 0;
 	close(fds[0]);
 	close(fds[1]);
+	fds[0] = fds[1] = -1;
 	return -1;
 }
 
@@ -131,6 +133,8 @@ int proc_spawn(const struct proc_options *options, pid_t *ret_pid, struct error 
 		    options->env != NULL ? (char *const *)(uintptr_t)options->env : environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
+	if (rc == ENOENT && options->dir != NULL && access(options->dir, F_OK) < 0)
+		return error_set(err, ERROR_NOT_FOUND, "there is no folder %s", options->dir);
 	if (rc == ENOENT)
 		return error_set(err, ERROR_NOT_FOUND, "there is no program %s", options->argv[0]);
 	if (rc != 0)
@@ -164,6 +168,13 @@ static int wait_until(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_st
 	}
 }
 
+static int cut_short(int cancel_fd, struct error *err)
+{
+	if (cancel_fd_fired(cancel_fd))
+		return error_set(err, ERROR_CANCELLED, "interrupted");
+	return error_set(err, ERROR_TIMEOUT, "it took too long");
+}
+
 int proc_wait(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_status, struct error *err)
 {
 	int status = 0;
@@ -181,18 +192,19 @@ int proc_wait(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_status, st
 	kill(pid, SIGTERM);
 	if (!wait_until(pid, clock_now_ms() + KILL_AFTER_MS, -1, &status)) {
 		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			continue;
 	}
 	*ret_status = 128 + SIGTERM;
-	if (cancel_fd_fired(cancel_fd))
-		return error_set(err, ERROR_CANCELLED, "interrupted");
-	return error_set(err, ERROR_TIMEOUT, "it took too long");
+	return cut_short(cancel_fd, err);
 }
 
-/* Feeds what two descriptors give to `sink` until both are at their end. */
+/* Feeds what two descriptors give to `sink` until both are at their end; -1 when the deadline or
+ * the cancelling came first, or the sink is out of memory. */
 typedef int sink_fn(void *context, int which, const char *data, size_t len);
 
-static int drain(int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, void *context)
+static int drain(
+    int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, void *context, struct error *err)
 {
 	char chunk[16 * 1024];
 	int open_fds = 2;
@@ -205,8 +217,10 @@ static int drain(int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, 
 
 		if (rc < 0 && errno == EINTR)
 			continue;
-		if (rc <= 0 || slots[2].revents != 0)
-			return -1;
+		if (rc < 0)
+			return error_errno(err, errno, "waiting for its output");
+		if (rc == 0 || slots[2].revents != 0)
+			return cut_short(cancel_fd, err);
 		for (int i = 0; i < 2; i++) {
 			ssize_t n;
 
@@ -220,11 +234,21 @@ static int drain(int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, 
 				fds[i] = -1;
 				open_fds--;
 			} else if (sink(context, i, chunk, (size_t)n) < 0) {
-				return -1;
+				return error_memory(err);
 			}
 		}
 	}
 	return 0;
+}
+
+/* What was said is not all there is, even where the child itself has ended: that is no success. */
+static int wait_for(
+    pid_t pid, bool drained, int64_t deadline_ms, int cancel_fd, int *ret_status, struct error *err)
+{
+	if (drained)
+		return proc_wait(pid, deadline_ms, cancel_fd, ret_status, err);
+	proc_wait(pid, clock_now_ms(), -1, ret_status, NULL);
+	return -1;
 }
 
 static int run_piped(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
@@ -250,10 +274,9 @@ static int run_piped(const char *const *argv, const char *dir, int64_t deadline_
 	fds[0] = out[0];
 	fds[1] = errs[0];
 	if (rc == 0) {
-		/* A drain cut short leaves the rest to proc_wait, which ends the child. */
-		if (drain(fds, deadline_ms, cancel_fd, sink, context) < 0)
-			deadline_ms = clock_now_ms();
-		rc = proc_wait(pid, deadline_ms, cancel_fd, ret_status, err);
+		bool drained = drain(fds, deadline_ms, cancel_fd, sink, context, err) == 0;
+
+		rc = wait_for(pid, drained, deadline_ms, cancel_fd, ret_status, err);
 		if (rc < 0)
 			error_wrap(err, "%s", argv[0]);
 	}
@@ -294,6 +317,7 @@ void proc_result_release(struct proc_result *result)
 
 struct lines {
 	struct buf part[2];
+	bool more[2]; /* the line's beginning has been told already */
 	proc_line_fn *line;
 	void *context;
 };
@@ -307,7 +331,9 @@ static int feed_lines(void *context, int which, const char *data, size_t len)
 		if (data[i] != '\n' && buf_addc(part, data[i]) < 0 && !part->too_long)
 			return -1;
 		if (data[i] == '\n' || part->len == part->max) {
-			lines->line(lines->context, part->data);
+			if (data[i] != '\n' || part->len > 0 || !lines->more[which])
+				lines->line(lines->context, part->data);
+			lines->more[which] = data[i] != '\n';
 			buf_clear(part);
 		}
 	}
