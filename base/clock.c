@@ -44,10 +44,17 @@ int clock_parse_utc(const char *text, time_t *ret_when)
 {
 	struct tm tm = {0};
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	char again[CLOCK_UTC_SIZE];
+	time_t when;
 
 	if (end == NULL || *end != '\0')
 		return -1;
-	*ret_when = timegm(&tm);
+	/* strptime is lenient: it takes blanks, short numbers and the 30th of February. */
+	when = timegm(&tm);
+	clock_format_utc(when, again);
+	if (strcmp(again, text) != 0)
+		return -1;
+	*ret_when = when;
 	return 0;
 }
 

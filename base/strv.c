@@ -59,12 +59,17 @@ int strv_copy(struct strv *to, const struct strv *from)
 
 int strv_split(struct strv *list, const char *string, const char *separators)
 {
+	size_t before = list->n;
+
 	for (string += strspn(string, separators); *string != '\0';
 	     string += strspn(string, separators)) {
 		size_t len = strcspn(string, separators);
 
-		if (strv_addn(list, string, len) < 0)
+		if (strv_addn(list, string, len) < 0) {
+			while (list->n > before)
+				free(steal_ptr(list->v[--list->n]));
 			return -1;
+		}
 		string += len;
 	}
 	return 0;

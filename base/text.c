@@ -69,6 +69,19 @@ int text_clean(struct buf *out, const char *text, size_t len, bool one_line)
 	return 0;
 }
 
+bool text_is_utf8(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t left = strlen(text), n;
+
+	for (; left > 0; s += n, left -= n) {
+		n = utf8_length(s, left);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 enum { WORD_MAX = 64 };
 
 static size_t least(size_t a, size_t b, size_t c)
@@ -85,7 +98,7 @@ static size_t distance(const char *a, const char *b)
 	size_t la = strlen(a), lb = strlen(b);
 
 	if (la > WORD_MAX || lb > WORD_MAX)
-		return WORD_MAX;
+		return SIZE_MAX;
 	for (size_t j = 0; j <= lb; j++)
 		rows[0][j] = j;
 	for (size_t i = 1; i <= la; i++) {

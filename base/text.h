@@ -14,8 +14,11 @@
  * `one_line`, else stay. */
 int text_clean(struct buf *out, const char *text, size_t len, bool one_line);
 
+/* Is all of it UTF-8? JSON can carry nothing else. */
+bool text_is_utf8(const char *text);
+
 /* Of `known`, the one nearest to `word` by edit distance when it is near enough to be a slip of the
- * pen (at most a third of its length), else NULL. */
+ * pen (at most a third of its length, rounded up), else NULL. */
 const char *text_nearest(const char *word, const char *const *known, size_t n);
 
 /* fnmatch-like glob over whole names: * ? [a-z]. */
