@@ -1,0 +1,409 @@
+/* Children: how they end, what they say, and that nothing of them stays behind. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "tests/unit/base_check.h"
+
+enum { PLENTY_MS = 20 * 1000 };
+
+static const char *const *sh(const char *script)
+{
+	static const char *argv[4];
+
+	argv[0] = "sh";
+	argv[1] = "-c";
+	argv[2] = script;
+	return argv;
+}
+
+static int64_t soon(void)
+{
+	return clock_now_ms() + PLENTY_MS;
+}
+
+static size_t open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	if (dir == NULL)
+		return 0; /* no /proc: nothing to be counted */
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* --- how it ends */
+
+static void exit_codes_and_signals(void **state UNUSED)
+{
+	static const struct {
+		const char *script;
+		int status;
+	} cases[] = {{"exit 0", 0}, {"exit 3", 3}, {"exit 255", 255}, {"kill -9 $$", 128 + 9},
+	    {"kill -TERM $$", 128 + 15}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases) * 2; i++) {
+		struct proc_result result = {0};
+
+		/* With and without a deadline: two ways of waiting. */
+		assert_int_equal(proc_run(sh(cases[i / 2].script), 100, i % 2 == 0 ? -1 : soon(),
+				     -1, &result, NULL),
+		    0);
+		assert_int_equal(result.status, cases[i / 2].status);
+		proc_result_release(&result);
+	}
+}
+
+static void no_such_program_is_not_found(void **state UNUSED)
+{
+	const char *const argv[] = {"shipit-no-such-program", NULL};
+	const char *const folder[] = {"/", NULL};
+	struct proc_result result;
+	struct error err = {0};
+
+	assert_int_equal(proc_run(argv, 10, -1, -1, &result, &err), -1);
+	assert_error(&err, ERROR_NOT_FOUND, "shipit-no-such-program");
+	assert_int_equal(proc_run(folder, 10, -1, -1, &result, &err), -1);
+	assert_error(&err, ERROR_SYSTEM, "cannot run /");
+}
+
+static void no_such_folder_is_not_the_programs_fault(void **state UNUSED)
+{
+	struct error err = {0};
+	int status = -1;
+
+	assert_int_equal(
+	    proc_run_lines(sh("true"), "/no/such/folder", -1, -1, NULL, NULL, &status, &err), -1);
+	assert_error(&err, ERROR_NOT_FOUND, "/no/such/folder");
+}
+
+static void deadline_ends_it(void **state UNUSED)
+{
+	struct proc_result result;
+	struct error err = {0};
+	int64_t start_ms = clock_now_ms();
+
+	assert_int_equal(proc_run(sh("exec sleep 60"), 10, start_ms + 50, -1, &result, &err), -1);
+	assert_error(&err, ERROR_TIMEOUT, "sh: it took too long");
+	assert_true(clock_now_ms() - start_ms < 2000);
+}
+
+static void who_ignores_term_is_killed(void **state UNUSED)
+{
+	struct proc_result result;
+	struct error err = {0};
+	int64_t start_ms = clock_now_ms();
+
+	assert_int_equal(proc_run(sh("trap '' TERM; while :; do sleep 0.1; done"), 10,
+			     start_ms + 200, -1, &result, &err),
+	    -1);
+	assert_error(&err, ERROR_TIMEOUT, NULL);
+	assert_in_range(clock_now_ms() - start_ms, 2000, 10000);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left to be waited for */
+	assert_int_equal(errno, ECHILD);
+}
+
+/* What is cut short must not pass for all that was said, even if the child itself has ended. */
+static void output_that_never_ends_is_no_success(void **state UNUSED)
+{
+	struct proc_result result;
+	struct error err = {0};
+
+	assert_int_equal(proc_run(sh("echo part; sleep 5 & exit 0"), 100, clock_now_ms() + 200, -1,
+			     &result, &err),
+	    -1);
+	assert_error(&err, ERROR_TIMEOUT, NULL);
+}
+
+static void *fire_later(void *context)
+{
+	poll(NULL, 0, 100);
+	cancel_fire(context);
+	return NULL;
+}
+
+static void cancel_ends_it(void **state UNUSED)
+{
+	struct cancel cancel = CANCEL_INIT;
+	struct proc_result result;
+	struct error err = {0};
+	pthread_t thread;
+	int64_t start_ms = clock_now_ms();
+
+	assert_false(cancel_fired(&cancel));
+	assert_int_equal(cancel_init(&cancel, NULL), 0);
+	assert_false(cancel_fired(&cancel));
+	assert_int_equal(pthread_create(&thread, NULL, fire_later, &cancel), 0);
+	assert_int_equal(proc_run(sh("exec sleep 60"), 10, -1, cancel.fd, &result, &err), -1);
+	pthread_join(thread, NULL);
+	assert_error(&err, ERROR_CANCELLED, "interrupted");
+	assert_true(clock_now_ms() - start_ms < 2000);
+	assert_true(cancel_fired(&cancel));
+	for (int i = 0; i < 100000; i++) /* a full pipe must not block */
+		cancel_fire(&cancel);
+	cancel_release(&cancel);
+	assert_int_equal(cancel.fd, -1);
+}
+
+/* --- what it says */
+
+static void both_outputs_are_collected(void **state UNUSED)
+{
+	struct proc_result result;
+
+	assert_int_equal(
+	    proc_run(sh("echo out; echo err >&2; cat"), 100, soon(), -1, &result, NULL), 0);
+	assert_string_equal(result.out.data, "out\n");
+	assert_string_equal(result.err.data, "err\n");
+	assert_int_equal(result.status, 0); /* `cat` read the end of /dev/null */
+	proc_result_release(&result);
+}
+
+static void more_than_the_limit_is_dropped(void **state UNUSED)
+{
+	struct proc_result result;
+
+	assert_int_equal(
+	    proc_run(sh("head -c 500000 /dev/zero | tr '\\0' x; printf 12345678901 >&2"), 10,
+		soon(), -1, &result, NULL),
+	    0);
+	assert_string_equal(result.out.data, "xxxxxxxxxx");
+	assert_string_equal(result.err.data, "1234567890");
+	proc_result_release(&result);
+}
+
+struct heard {
+	size_t n, longest;
+	char text[256];
+};
+
+static void hear(void *context, const char *line)
+{
+	struct heard *heard = context;
+	size_t len = strlen(heard->text);
+
+	heard->n++;
+	if (strlen(line) > heard->longest)
+		heard->longest = strlen(line);
+	snprintf(heard->text + len, sizeof(heard->text) - len, "[%.20s]", line);
+}
+
+static void lines_are_split(void **state UNUSED)
+{
+	static const struct {
+		const char *script, *want;
+	} cases[] = {
+	    {"printf 'a\\nb\\n'", "[a][b]"},
+	    {"printf 'a\\n\\nlast'", "[a][][last]"},
+	    {"true", ""},
+	    {"printf 'a'; sleep 0.05; printf 'b\\nc\\n'", "[ab][c]"},
+	    {"printf '\\n'", "[]"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct heard heard = {0};
+		int status = -1;
+
+		assert_int_equal(proc_run_lines(sh(cases[i].script), "/", soon(), -1, hear, &heard,
+				     &status, NULL),
+		    0);
+		assert_int_equal(status, 0);
+		assert_string_equal(heard.text, cases[i].want);
+	}
+}
+
+static void long_lines_come_in_pieces(void **state UNUSED)
+{
+	/* 64 KiB exactly is one line and no empty one after it; 150000 are three pieces. */
+	static const struct {
+		const char *script;
+		size_t n, longest;
+	} cases[] = {{"head -c 65536 /dev/zero | tr '\\0' x; echo; echo y", 2, 65536},
+	    {"head -c 150000 /dev/zero | tr '\\0' x; echo; echo y", 4, 65536}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct heard heard = {0};
+		int status = -1;
+
+		assert_int_equal(proc_run_lines(sh(cases[i].script), NULL, soon(), -1, hear, &heard,
+				     &status, NULL),
+		    0);
+		assert_int_equal(heard.n, cases[i].n);
+		assert_int_equal(heard.longest, cases[i].longest);
+	}
+}
+
+static void folder_and_environment_are_as_asked(void **state UNUSED)
+{
+	const char *const env[] = {"WHO=ann", "PATH=/usr/bin:/bin", NULL};
+	int fds[2], status = -1;
+	struct proc_options options = {
+	    .argv = sh("printf '%s %s' \"$PWD\" \"$WHO\"; echo x >&2"), .env = env, .dir = "/"};
+	char out[64] = "";
+	pid_t pid;
+
+	assert_int_equal(fd_pipe(fds), 0);
+	options.fds[0] = options.fds[2] = -1;
+	options.fds[1] = fds[1];
+	options.own_group = 1;
+	assert_int_equal(proc_spawn(&options, &pid, NULL), 0);
+	close(fds[1]);
+	assert_int_equal(proc_wait(pid, soon(), -1, &status, NULL), 0);
+	assert_int_equal(read(fds[0], out, sizeof(out) - 1), 5);
+	assert_string_equal(out, "/ ann");
+	close(fds[0]);
+}
+
+/* --- what it gets, and what is left */
+
+static int fds_of_a_child(void)
+{
+	struct proc_result result;
+	int n = 0;
+
+	assert_int_equal(proc_run(sh("exec ls /proc/self/fd"), 100, soon(), -1, &result, NULL), 0);
+	for (const char *c = result.out.data; *c != '\0'; c++)
+		n += *c == '\n';
+	proc_result_release(&result);
+	return n;
+}
+
+/* Whatever we have open: what we were started with aside, a child gets none of it. */
+static void children_get_three_descriptors(void **state UNUSED)
+{
+	int pair[2], other[2], before;
+
+	if (open_fds() == 0)
+		skip();
+	before = fds_of_a_child();
+	assert_int_equal(fd_pipe(pair), 0);
+	assert_int_equal(fd_socketpair(other), 0);
+	assert_int_equal(fds_of_a_child(), before);
+	for (int i = 0; i < 2; i++) {
+		close(pair[i]);
+		close(other[i]);
+	}
+}
+
+static void signals_are_as_by_default(void **state UNUSED)
+{
+	struct proc_result result;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(proc_run(sh("kill -PIPE $$; exit 1"), 10, soon(), -1, &result, NULL), 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	assert_int_equal(result.status, 128 + SIGPIPE);
+	proc_result_release(&result);
+}
+
+static void no_descriptor_stays_behind(void **state UNUSED)
+{
+	static const char *const scripts[] = {"true", "exec sleep 60", "echo x; echo y >&2"};
+	const char *const none[] = {"shipit-no-such-program", NULL};
+	size_t before = open_fds();
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		struct proc_result result = {0};
+		int status;
+
+		if (proc_run(sh(scripts[i]), 10, clock_now_ms() + 100, -1, &result, NULL) == 0)
+			proc_result_release(&result);
+		assert_int_equal(proc_run(none, 10, -1, -1, &result, NULL), -1);
+		proc_run_lines(sh(scripts[i]), "/", clock_now_ms() + 100, -1, hear,
+		    &(struct heard){0}, &status, NULL);
+	}
+	assert_int_equal(open_fds(), before);
+}
+
+static void helpers_set_flags_and_write_all(void **state UNUSED)
+{
+	CLEANUP_FREE char *big = calloc(1, 1 << 20);
+	struct proc_result result;
+	int fds[2];
+
+	assert_int_equal(fd_pipe(fds), 0);
+	assert_int_equal(fcntl(fds[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_int_equal(fd_nonblock(fds[1]), 0);
+	assert_true((fcntl(fds[1], F_GETFL) & O_NONBLOCK) != 0);
+	assert_int_equal(fd_cloexec(-1), -1);
+	assert_int_equal(fd_nonblock(-1), -1);
+	close(fds[0]);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(fd_write_all(fds[1], big, 1 << 20), -1);
+	assert_int_equal(errno, EPIPE);
+	signal(SIGPIPE, SIG_DFL);
+	close(fds[1]);
+	assert_int_equal(proc_run(sh("exit 0"), 0, soon(), -1, &result, NULL), 0);
+	proc_result_release(&result);
+}
+
+static void *drain(void *context)
+{
+	const int *fd = context;
+	static size_t total;
+	char chunk[5000];
+	ssize_t n;
+
+	total = 0;
+	while ((n = read(*fd, chunk, sizeof(chunk))) > 0)
+		total += (size_t)n;
+	return &total;
+}
+
+/* Through a pipe that is smaller, non-blocking, with a slow reader. */
+static void write_all_waits_for_room(void **state UNUSED)
+{
+	CLEANUP_FREE char *big = calloc(1, 1 << 20);
+	pthread_t thread;
+	void *total;
+	int fds[2];
+
+	assert_int_equal(fd_pipe(fds), 0);
+	fd_nonblock(fds[1]);
+	assert_int_equal(pthread_create(&thread, NULL, drain, &fds[0]), 0);
+	assert_int_equal(fd_write_all(fds[1], big, 1 << 20), 0);
+	close(fds[1]);
+	pthread_join(thread, &total);
+	assert_int_equal(*(size_t *)total, 1 << 20);
+	close(fds[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(exit_codes_and_signals),
+	    cmocka_unit_test(no_such_program_is_not_found),
+	    cmocka_unit_test(no_such_folder_is_not_the_programs_fault),
+	    cmocka_unit_test(deadline_ends_it),
+	    cmocka_unit_test(who_ignores_term_is_killed),
+	    cmocka_unit_test(output_that_never_ends_is_no_success),
+	    cmocka_unit_test(cancel_ends_it),
+	    cmocka_unit_test(both_outputs_are_collected),
+	    cmocka_unit_test(more_than_the_limit_is_dropped),
+	    cmocka_unit_test(lines_are_split),
+	    cmocka_unit_test(long_lines_come_in_pieces),
+	    cmocka_unit_test(folder_and_environment_are_as_asked),
+	    cmocka_unit_test(children_get_three_descriptors),
+	    cmocka_unit_test(signals_are_as_by_default),
+	    cmocka_unit_test(no_descriptor_stays_behind),
+	    cmocka_unit_test(helpers_set_flags_and_write_all),
+	    cmocka_unit_test(write_all_waits_for_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
