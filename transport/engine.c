@@ -195,7 +195,7 @@ static bool says_podman(const json_t *version)
 
 static int greet(struct engine *engine, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	target_init(&target, engine, "/version");
 	if (engine_call(engine, "GET", &target, NULL, &engine->version, err) < 0)
@@ -243,7 +243,7 @@ const json_t *engine_version(const struct engine *engine)
 
 int engine_info(struct engine *engine, json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	target_init(&target, engine, "/info");
 	return engine_call(engine, "GET", &target, NULL, ret, err);

@@ -26,7 +26,7 @@ static void container_target(
 int engine_container_list(
     struct engine *engine, const struct strv *labels, json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *filters = NULL;
 
 	target_init(&target, engine, "/containers/json");
@@ -40,7 +40,7 @@ int engine_container_list(
 
 int engine_container_inspect(struct engine *engine, const char *id, json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	container_target(&target, engine, id, "/json");
 	return engine_call(engine, "GET", &target, NULL, ret, err);
@@ -49,7 +49,7 @@ int engine_container_inspect(struct engine *engine, const char *id, json_t **ret
 int engine_container_create(
     struct engine *engine, const char *name, const json_t *body, char **ret_id, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *answer = NULL;
 	const char *id;
 
@@ -67,7 +67,7 @@ int engine_container_create(
 
 int engine_container_start(struct engine *engine, const char *id, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	container_target(&target, engine, id, "/start");
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
@@ -75,7 +75,7 @@ int engine_container_start(struct engine *engine, const char *id, struct error *
 
 int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {.method = "POST"};
 	struct http_response response;
 	char seconds[16];
@@ -95,7 +95,7 @@ int engine_container_stop(struct engine *engine, const char *id, int grace_s, st
 int engine_container_rename(
     struct engine *engine, const char *id, const char *name, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	container_target(&target, engine, id, "/rename");
 	target_query(&target, "name", name);
@@ -121,7 +121,7 @@ static int check_policy(struct engine *engine, const char *id, const char *name,
 int engine_container_restart_policy(
     struct engine *engine, const char *id, const char *policy, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *body = NULL;
 	char name[32] = "";
 	int retries = 0;
@@ -139,7 +139,7 @@ int engine_container_restart_policy(
 
 int engine_container_remove(struct engine *engine, const char *id, bool force, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	container_target(&target, engine, id, "");
 	target_query(&target, "force", force ? "1" : "0");
@@ -157,7 +157,7 @@ static enum http_sink take_logs(void *context, const char *data, size_t len, str
 static int fetch_logs(
     struct engine *engine, const char *id, int tail, struct log_stream *stream, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {.method = "GET", .sink = take_logs, .context = stream};
 	struct http_response response;
 	char lines[16] = "all";
@@ -203,7 +203,7 @@ static void archive_target(
 int engine_archive_get(
     struct engine *engine, const char *id, const char *path, struct buf *out, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {.method = "GET", .stall_ms = ARCHIVE_STALL_MS};
 	struct http_response response;
 	int rc;
@@ -224,7 +224,7 @@ int engine_archive_put(struct engine *engine, const char *id, const char *path, 
     size_t len, struct error *err)
 {
 	static const char *const tar_header[] = {"Content-Type: application/x-tar", NULL};
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {.method = "PUT", .headers = tar_header, .body = tar};
 	struct http_response response;
 	int rc;

@@ -13,7 +13,7 @@ static void image_target(
 
 int engine_image_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	image_target(&target, engine, name, "/json");
 	return engine_call(engine, "GET", &target, NULL, ret, err);
@@ -22,7 +22,7 @@ int engine_image_inspect(struct engine *engine, const char *name, json_t **ret, 
 int engine_image_list(
     struct engine *engine, const char *reference_glob, json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *filters = NULL;
 
 	target_init(&target, engine, "/images/json");
@@ -36,7 +36,7 @@ int engine_image_list(
 int engine_image_tag(struct engine *engine, const char *name, const char *repository,
     const char *tag, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	image_target(&target, engine, name, "/tag");
 	target_query(&target, "repo", repository);
@@ -46,7 +46,7 @@ int engine_image_tag(struct engine *engine, const char *name, const char *reposi
 
 int engine_image_remove(struct engine *engine, const char *name, bool force, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	image_target(&target, engine, name, "");
 	target_query(&target, "force", force ? "1" : "0");

@@ -22,6 +22,11 @@ struct target {
 	char separator; /* of the next query parameter */
 };
 
+/* What a variable holds before target_init(), so that it can be released on every way out. */
+#define TARGET_INIT                                                                                \
+	{                                                                                          \
+		.text = BUF_INIT(0)                                                                \
+	}
 void target_init(struct target *target, const struct engine *engine, const char *path);
 /* Text as it is: "/json". */
 void target_path(struct target *target, const char *path);

@@ -13,7 +13,7 @@
 static int inspect(struct engine *engine, const char *path, const char *what, const char *name,
     json_t **ret, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 
 	target_init(&target, engine, path);
 	target_name(&target, what, name);
@@ -23,7 +23,7 @@ static int inspect(struct engine *engine, const char *path, const char *what, co
 /* Send a create call; that the thing is there already is what was wanted. */
 static int create(struct engine *engine, const char *path, const json_t *body, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct error failure = {0};
 
 	target_init(&target, engine, path);
@@ -64,7 +64,7 @@ int engine_network_create(
 int engine_network_connect(struct engine *engine, const char *network, const char *container,
     const json_t *endpoint, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *body = json_pack("{ss}", "Container", container);
 
 	if (body == NULL)
@@ -145,7 +145,7 @@ static json_t *event_filters(const struct strv *filters)
 int engine_events(struct engine *engine, const struct strv *filters, int64_t since,
     int64_t deadline_ms, engine_event_fn *event, void *context, struct error *err)
 {
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_JSON json_t *all = event_filters(filters);
 	struct follower follower = {.event = event, .context = context};
 	struct http_request request = {

@@ -202,7 +202,7 @@ static void route(struct engine *engine, enum transfer_kind kind, const char *na
 static int exchange(
     struct engine *engine, const char *reference, struct transfer *transfer, struct error *err)
 {
-	CLEANUP_TARGET struct target target = {.text = BUF_INIT(0)};
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_FREE char *name = NULL;
 	struct buf auth = BUF_INIT(2 * CREDENTIALS_MAX);
 	const char *tag, *headers[2] = {NULL, NULL};
@@ -272,7 +272,7 @@ int engine_image_load(
     struct engine *engine, int fd, const struct engine_transfer *options, struct error *err)
 {
 	struct transfer transfer;
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_source source = {.fd = fd, .sent = count_sent, .context = &transfer};
 	struct http_request request = {.headers = tar_header, .source = &source};
 	struct stat file;
@@ -295,7 +295,7 @@ int engine_image_import_empty(
 {
 	static const char empty_tar[1024]; /* two zero blocks end an archive (POSIX pax, ustar) */
 	struct transfer transfer;
-	CLEANUP_TARGET struct target target;
+	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {
 	    .headers = tar_header, .body = empty_tar, .body_len = sizeof(empty_tar)};
 	int rc;
