@@ -60,8 +60,9 @@ try() { # as run; $said is what the engine complains of
 	said=$(exec 9>&-; run "$@" 2>&1 >/dev/null)
 }
 
-ask_about() { # ID FORMAT
-	(exec 9>&-; run 20 inspect -f "$2" "$1" 2>/dev/null)
+ask_about() { # ID FORMAT; for $( ) only
+	exec 9>&-
+	run 20 inspect -f "$2" "$1" 2>/dev/null
 }
 
 set_policy() { # ID POLICY
