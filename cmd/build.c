@@ -105,8 +105,17 @@ int build_run(struct cli *cli, struct error *err)
 	if (cli_load(cli, NULL, err) < 0)
 		return -1;
 	job.inventory = cli->inventory;
-	if (choose(cli, &job, err) == 0 && work_ui(cli, false, &ui, err) == 0 &&
-	    events_new(1024, &job.events, err) == 0)
+	if (choose(cli, &job, err) < 0) {
+		free(job.services);
+		return -1;
+	}
+	if (job.n == 0 && !cli->settings.json)
+		fprintf(cli->out, "nothing to build: no service has a `build:`\n");
+	if (job.n == 0) {
+		free(job.services);
+		return EXIT_OK;
+	}
+	if (work_ui(cli, false, &ui, err) == 0 && events_new(1024, &job.events, err) == 0)
 		rc = build_shown(cli, &job, ui, err);
 	events_free(job.events);
 	ui_free(ui);

@@ -32,6 +32,7 @@ struct cli {
 	const char *file;	     /* the inventory's path as the user wrote it */
 	struct inventory *inventory; /* NULL until cli_load */
 	struct cancel cancel;	     /* fired by the first interrupt */
+	bool warned;		     /* what is odd in the inventory was said already */
 	bool summarized;	     /* --json: the last line was written already */
 };
 

@@ -14,7 +14,7 @@ const struct option_spec global_options[] = {
     {"json", 0, OPTION_SWITCH, NULL, AT(json), "one JSON object per line, for programs"},
     {"quiet", 'q', OPTION_SWITCH, NULL, AT(quiet), "errors and the result, nothing else"},
     {"verbose", 'v', OPTION_COUNT, NULL, AT(verbose),
-	"more: builds, containers; -vv: every remote call"},
+	"every step, and SSH; -vv: every remote call"},
     {"yes", 0, OPTION_SWITCH, NULL, AT(yes), "take every question as answered with yes"},
     {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), "no colours; so does $NO_COLOR"},
     {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what the command takes"},

@@ -69,7 +69,8 @@ static const char *short_path(const char *file, const char *cwd)
 	return file;
 }
 
-static void print_problem(FILE *to, bool color, const struct problem *problem, const char *cwd)
+static void print_problem(
+    FILE *to, bool color, const char *label, const struct problem *problem, const char *cwd)
 {
 	char *text = text_cleaned(problem->text), *hint = text_cleaned(problem->hint);
 	char *file = text_cleaned(short_path(problem->pos.file, cwd));
@@ -78,7 +79,8 @@ static void print_problem(FILE *to, bool color, const struct problem *problem, c
 	fputs(file != NULL ? file : "?", to);
 	if (problem->pos.line > 0)
 		fprintf(to, ":%d:%d", problem->pos.line, problem->pos.column);
-	fprintf(to, ":%s %s", hue_off(color, HUE_STRONG), text != NULL ? text : "out of memory");
+	fprintf(to, ":%s %s%s", hue_off(color, HUE_STRONG), label,
+	    text != NULL ? text : "out of memory");
 	if (hint != NULL)
 		fprintf(to, "; %s", hint);
 	fputc('\n', to);
@@ -87,12 +89,12 @@ static void print_problem(FILE *to, bool color, const struct problem *problem, c
 	free(file);
 }
 
-void complain_problems(FILE *to, bool color, const struct problems *problems)
+void complain_problems(FILE *to, bool color, const char *label, const struct problems *problems)
 {
 	char cwd[PATH_MAX];
 
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		cwd[0] = '\0';
 	for (size_t i = 0; i < problems->n; i++)
-		print_problem(to, color, &problems->v[i], cwd);
+		print_problem(to, color, label, &problems->v[i], cwd);
 }

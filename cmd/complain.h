@@ -15,7 +15,8 @@ void complain(FILE *to, bool color, const char *host, const char *step, const st
 void complain_text(FILE *to, bool color, const char *host, const char *step, const char *message,
     const char *hint);
 
-/* "shipit.yml:12:5: TEXT; HINT": one line for each mistake. */
-void complain_problems(FILE *to, bool color, const struct problems *problems);
+/* "shipit.yml:12:5: TEXT; HINT": one line for each mistake. `label` stands before the text, as in
+ * "warning: "; or "". */
+void complain_problems(FILE *to, bool color, const char *label, const struct problems *problems);
 
 #endif

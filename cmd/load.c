@@ -35,9 +35,9 @@ static int find_file(struct cli *cli, struct error *err)
 	return error_hint(err, "`shipit init` writes one; -f FILE takes another");
 }
 
-static void problem_line(const struct cli *cli, const struct problem *problem)
+static void problem_line(const struct cli *cli, const char *event, const struct problem *problem)
 {
-	json_t *object = json_event("problem");
+	json_t *object = json_event(event);
 
 	if (object == NULL)
 		return;
@@ -47,6 +47,14 @@ static void problem_line(const struct cli *cli, const struct problem *problem)
 	json_put(object, "error", problem->text);
 	json_put(object, "hint", problem->hint);
 	json_line(cli->out, object);
+}
+
+static void tell(
+    const struct cli *cli, const char *event, const char *label, const struct problems *problems)
+{
+	for (size_t i = 0; cli->settings.json && i < problems->n; i++)
+		problem_line(cli, event, &problems->v[i]);
+	complain_problems(cli->err, cli->color_err, label, problems);
 }
 
 int cli_load(struct cli *cli, const char *environment, struct error *err)
@@ -60,11 +68,12 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	if (environment != NULL && setenv("SHIPIT_ENV", environment, 1) < 0)
 		return error_memory(err);
 	rc = inventory_load(cli->file, &cli->inventory, &problems, err);
-	if (cli->settings.json)
-		for (size_t i = 0; i < problems.n; i++)
-			problem_line(cli, &problems.v[i]);
-	complain_problems(cli->err, cli->color_err, &problems);
+	tell(cli, "problem", "", &problems);
 	problems_release(&problems);
+	/* The file may be read again, for another environment: once is enough. */
+	if (rc == 0 && !cli->warned && !cli->settings.quiet)
+		tell(cli, "warning", "warning: ", &cli->inventory->warnings);
+	cli->warned = cli->warned || rc == 0;
 	/* A file that cannot be read is a mistake in what we were told, too. */
 	if (rc < 0 && err->kind == ERROR_SYSTEM)
 		err->kind = ERROR_INVENTORY;

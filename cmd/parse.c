@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/text.h"
 #include "cmd/command.h"
 
@@ -48,12 +49,23 @@ static const struct option_spec *find_option(
 }
 
 /* The command that has an option which this one lacks; NULL: no command does. */
-static const struct command *owner_of(const char *name, size_t len)
+static const struct command *owner_of(const char *name, size_t len, char letter)
 {
 	for (size_t i = 0; i < n_commands; i++)
-		if (find_option(&commands[i], name, len, 0) != NULL)
+		if (find_option(&commands[i], name, len, letter) != NULL)
 			return &commands[i];
 	return NULL;
+}
+
+/* Another command has it; `dashed` is the option as it was written. */
+static int misplaced(const struct command *command, const struct command *owner, const char *dashed,
+    struct error *err)
+{
+	if (command == NULL)
+		return error_set(err, ERROR_USAGE, "%s goes after its command: shipit %s %s",
+		    dashed, owner->name, dashed);
+	return error_set(err, ERROR_USAGE, "%s is an option of `shipit %s`, not of `shipit %s`",
+	    dashed, owner->name, command->name);
 }
 
 static const char *nearest_option(const struct command *command, const char *name)
@@ -81,23 +93,31 @@ static int help_hint(const struct command *command, struct error *err)
 static int unknown_long(
     const struct command *command, const char *name, size_t len, struct error *err)
 {
-	char *word = strndup(name, len);
-	const char *near = word != NULL ? nearest_option(command, word) : NULL;
-	const struct command *owner = owner_of(name, len);
+	CLEANUP_FREE char *dashed = string_printf("--%.*s", (int)len, name);
+	const struct command *owner = owner_of(name, len, 0);
+	const char *near;
 
-	if (word == NULL)
+	if (dashed == NULL)
 		return error_memory(err);
-	if (near != NULL)
-		error_set(err, ERROR_USAGE, "unknown option --%s; did you mean --%s?", word, near);
-	else if (owner != NULL && command == NULL)
-		error_set(err, ERROR_USAGE, "--%s goes after its command: shipit %s --%s", word,
-		    owner->name, word);
-	else if (owner != NULL)
-		error_set(err, ERROR_USAGE, "--%s is an option of `shipit %s`, not of `shipit %s`",
-		    word, owner->name, command->name);
+	near = nearest_option(command, dashed + 2);
+	if (owner != NULL)
+		misplaced(command, owner, dashed, err);
+	else if (near != NULL)
+		error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", dashed, near);
 	else
-		error_set(err, ERROR_USAGE, "unknown option --%s", word);
-	free(word);
+		error_set(err, ERROR_USAGE, "unknown option %s", dashed);
+	return help_hint(command, err);
+}
+
+static int unknown_letter(const struct command *command, char letter, struct error *err)
+{
+	const struct command *owner = owner_of(NULL, 0, letter);
+	const char dashed[] = {'-', letter, '\0'};
+
+	if (owner != NULL)
+		misplaced(command, owner, dashed, err);
+	else
+		error_set(err, ERROR_USAGE, "unknown option %s", dashed);
 	return help_hint(command, err);
 }
 
@@ -191,10 +211,8 @@ static int take_letters(struct reader *r, const char *letters, struct error *err
 	for (; *letters != '\0'; letters++) {
 		const struct option_spec *option = find_option(r->out->command, NULL, 0, *letters);
 
-		if (option == NULL) {
-			error_set(err, ERROR_USAGE, "unknown option -%c", *letters);
-			return help_hint(r->out->command, err);
-		}
+		if (option == NULL)
+			return unknown_letter(r->out->command, *letters, err);
 		if (option->argument != NULL)
 			return take_option(r, option, letters[1] != '\0' ? letters + 1 : NULL, err);
 		if (set_option(&r->out->settings, option, NULL, err) < 0)
