@@ -62,7 +62,7 @@ const struct command commands[] = {
 	.summary = "the inventory, then every host: login, forwarding, engine, disk",
 	.details =
 	    "Reads the inventory and tells all its mistakes at once; then looks at every host\n"
-	    "and says, for each thing that would be in the way of a deploy, what to do about it.\n"
+	    "and says what would be in the way of a deploy, and what to do about it.\n"
 	    "Changes nothing. Without ENV: all environments.",
 	OPTIONS(check_options),
 	.run = check_run},
