@@ -69,8 +69,9 @@ const struct command commands[] = {
     {.name = "build",
 	.arguments = "[SERVICE...]",
 	.summary = "build the images of services",
-	.details = "Builds on this machine what `build:` describes; -v shows the engine's output.\n"
-		   "A deploy does this by itself. Without SERVICE: all that have a `build:`.",
+	.details =
+	    "Builds on this machine what `build:` describes, and shows what the engine says.\n"
+	    "A deploy does this by itself. Without SERVICE: all that have a `build:`.",
 	OPTIONS(build_options),
 	.run = build_run},
     {.name = "deploy",
@@ -88,7 +89,7 @@ const struct command commands[] = {
 	.details =
 	    "Starts again what ran before the last rollout, with the options it had. Hosts\n"
 	    "that never got the release are left alone. Twice returns where you were.\n"
-	    "Without ENV: takes back the rollout made last from this inventory on this machine.",
+	    "Without ENV: takes back what was rolled out last from here, from this inventory.",
 	OPTIONS(rollback_options),
 	.run = rollback_run},
     {.name = "status",
@@ -109,7 +110,7 @@ const struct command commands[] = {
 	.summary = "print the inventory as shipit understands it",
 	.details =
 	    "The inventory with ranges, variables, defaults and host patterns worked out, as\n"
-	    "YAML, or as JSON with --json. Connects to nothing. Without ENV: all environments.",
+	    "YAML, or with --json as JSON. Connects to nothing. Without ENV: all of them.",
 	.run = config_run},
     {.name = "version",
 	.arguments = "",
