@@ -13,7 +13,7 @@ int host_connect(struct host_run *run, struct error *err)
 {
 	const struct rollout *rollout = run->rollout;
 	CLEANUP_FREE char *run_dir =
-	    string_printf("%s/%zu", rollout->run_dir, (size_t)(run - rollout->runs));
+	    string_printf("%s/%zu", rollout->run_dir.path, (size_t)(run - rollout->runs));
 	const struct host_link_options options = {
 	    .inventory = rollout->options.inventory,
 	    .host = run->host,

@@ -317,7 +317,7 @@ static int run_all(struct rollout *rollout, struct error *err)
 
 	if (rollout->options.kind == ROLLOUT_DEPLOY && resolve_images(rollout, err) < 0)
 		return -1;
-	if (run_dir_make(rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
+	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
 		return -1;
 	if (start_thread(&watcher, watch_stop, rollout, err) < 0)
 		return -1;
@@ -333,8 +333,7 @@ void rollout_run(struct rollout *rollout)
 	if (run_all(rollout, &rollout->result.error) < 0 && atomic_load(&rollout->interrupts) > 0)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
 	heart_stop(steal_ptr(rollout->heart));
-	if (rollout->run_dir[0] != '\0')
-		run_dir_remove(rollout->run_dir);
+	run_dir_remove(&rollout->run_dir);
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
 	events_close(rollout->options.events);
 }

@@ -20,6 +20,7 @@
 #include "deploy/names.h"
 #include "deploy/plan.h"
 #include "deploy/rollout.h"
+#include "deploy/run_dir.h"
 
 /* Where hosts wait for each other. Nothing is changed before GATE_LOCKED, nothing in service is
  * touched before GATE_CREATED; each service has a gate of its own between ready and commit. */
@@ -87,7 +88,7 @@ struct rollout {
 	struct cancel kill; /* let go */
 	atomic_int interrupts;
 	atomic_bool swapping; /* some host may have been told to swap */
-	char run_dir[64];
+	struct run_dir run_dir;
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
 	int at_work;

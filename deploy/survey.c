@@ -9,12 +9,13 @@
 #include "base/clock.h"
 #include "deploy/hosts.h"
 #include "deploy/host_link.h"
+#include "deploy/run_dir.h"
 
 struct survey_run {
 	const struct survey_options *options;
 	struct survey *survey;
 	char *prefix;
-	char run_dir[RUN_DIR_SIZE];
+	struct run_dir run_dir;
 	struct heart *heart;
 	pthread_mutex_t lock;
 	size_t next; /* host to be looked at */
@@ -35,7 +36,7 @@ static void look_at(struct survey_run *run, size_t i)
 {
 	struct survey_host *at = &run->survey->hosts[i];
 	const struct survey_options *options = run->options;
-	CLEANUP_FREE char *run_dir = string_printf("%s/%zu", run->run_dir, i);
+	CLEANUP_FREE char *run_dir = string_printf("%s/%zu", run->run_dir.path, i);
 	const struct host_link_options link_options = {
 	    .inventory = options->inventory,
 	    .host = at->host,
@@ -136,7 +137,7 @@ int survey_run(const struct survey_options *options, struct survey *ret, struct 
 	run.prefix = inventory_prefix(options->inventory, options->environment);
 	if (run.prefix == NULL)
 		error_memory(err);
-	else if (run_dir_make(run.run_dir, err) == 0 && heart_start(&run.heart, err) == 0) {
+	else if (run_dir_make(&run.run_dir, err) == 0 && heart_start(&run.heart, err) == 0) {
 		pthread_mutex_init(&run.lock, NULL);
 		work(&run);
 		pthread_mutex_destroy(&run.lock);
@@ -145,8 +146,7 @@ int survey_run(const struct survey_options *options, struct survey *ret, struct 
 		rc = 0;
 	}
 	heart_stop(run.heart);
-	if (run.run_dir[0] != '\0')
-		run_dir_remove(run.run_dir);
+	run_dir_remove(&run.run_dir);
 	free(run.prefix);
 	survey_release(&survey);
 	return rc;
