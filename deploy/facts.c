@@ -203,17 +203,25 @@ static void forget_containers(struct facts *facts)
 int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
 {
 	CLEANUP_JSON json_t *list = NULL;
+	struct facts fresh = {0};
 	json_t *summary;
 	size_t i;
 
-	forget_containers(facts);
 	if (engine_container_list(engine, NULL, &list, err) < 0)
 		return error_wrap(err, "cannot list the containers");
 	json_array_foreach(list, i, summary)
 	{
-		if (look_at(engine, prefix, summary, facts, err) < 0)
+		if (look_at(engine, prefix, summary, &fresh, err) < 0) {
+			forget_containers(&fresh);
 			return -1;
+		}
 	}
+	forget_containers(facts);
+	facts->containers = fresh.containers;
+	facts->n_containers = fresh.n_containers;
+	facts->ports = fresh.ports;
+	facts->n_ports = fresh.n_ports;
+	facts->foreign = fresh.foreign;
 	return 0;
 }
 

@@ -60,7 +60,7 @@ struct facts {
 /* Read them over an open engine; from the keeper: architecture, disk, clock and listening ports. */
 int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,
     struct facts *ret, struct error *err);
-/* Look at the containers of this prefix again. */
+/* Look at the containers of this prefix again; on failure what was known stays. */
 int facts_refresh(
     struct engine *engine, const char *prefix, struct facts *facts, struct error *err);
 void facts_release(struct facts *facts);

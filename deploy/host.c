@@ -142,7 +142,7 @@ static int read_facts(struct host_run *run, struct error *err)
 {
 	if (host_facts(run, err) < 0)
 		return -1;
-	return run->rollout->options.dry_run ? 0 : host_repair(run, err);
+	return run->rollout->options.dry_run ? 0 : host_repair(run, run->link.engine, err);
 }
 
 static enum way prepare(struct host_run *run)

@@ -25,52 +25,39 @@ static int connect_and_lock(struct host_run *run, struct error *err)
 	return -1;
 }
 
-/* The plan points into the facts it was made from: they are kept, and new ones read beside them. */
-static enum swap_end look(struct host_run *run, const struct work *work, struct error *err)
+/* The plan points into the facts that it was made from: those are kept. */
+static int read_anew(struct host_run *run, struct error *err)
 {
 	struct facts facts = {0};
-	struct found found = {0};
-	enum swap_end end = SWAP_LOST;
-	const char *service = work->planned->service->name;
 
 	if (facts_gather(run->link.care, run->link.keeper, run->rollout->prefix, &facts, err) < 0)
-		return SWAP_LOST;
-	if (found_make(&facts, run->rollout->prefix, service, &found, err) == 0) {
-		const struct container *current = found.current;
-
-		if (current != NULL && current->running &&
-		    strcmp(current->release, work->planned->release) == 0)
-			end = SWAP_COMMITTED;
-		else if (current == NULL || current->running || work->planned->old == NULL ||
-			 !work->planned->old->running)
-			end = SWAP_REVERTED;
-		else
-			end = SWAP_DOWN;
-		found_release(&found);
-	}
-	facts_release(&facts);
-	return end;
+		return -1;
+	if (run->before.arch == NULL)
+		run->before = run->facts;
+	else
+		facts_release(&run->facts);
+	run->facts = facts;
+	return host_judge(run, err);
 }
 
-/* The same facts in the place of those that the rollout began with, and their repairs. */
-static void set_right(struct host_run *run)
+/* What the host says of it, after the repairs: they may have started what was left stopped. */
+static enum swap_end end_of(const struct host_run *run, const struct work *work)
 {
-	CLEANUP_ERROR struct error err = {0};
+	const struct planned *planned = work->planned;
+	const struct container *current = run->found[work - run->works].current;
 
-	run->before = run->facts;
-	run->facts = (struct facts){0};
-	for (size_t i = 0; i < run->rollout->n_services; i++)
-		found_release(&run->found[i]);
-	if (host_facts(run, &err) < 0 || host_repair(run, &err) < 0)
-		emit_note(&run->source, "what the lost link left behind could not be set right: %s",
-		    error_text(&err));
+	if (current != NULL && current->running && strcmp(current->release, planned->release) == 0)
+		return SWAP_COMMITTED;
+	if (current == NULL || current->running || planned->old == NULL || !planned->old->running)
+		return SWAP_REVERTED;
+	return SWAP_DOWN;
 }
 
 enum swap_end host_learn(struct host_run *run, struct work *work, struct error *err)
 {
 	int64_t deadline_ms = clock_now_ms() + LEARN_MS;
 	CLEANUP_ERROR struct error now = {0};
-	enum swap_end end = SWAP_LOST;
+	enum swap_end end;
 
 	if (err->kind == ERROR_CANCELLED || cancel_fired(&run->rollout->kill)) {
 		error_hint(err, "the host takes the swap back by itself within 15 s");
@@ -88,12 +75,14 @@ enum swap_end host_learn(struct host_run *run, struct work *work, struct error *
 			host_link_close(&run->link);
 			return SWAP_LOST;
 		}
-	end = look(run, work, &now);
-	if (end == SWAP_LOST) {
+	if (read_anew(run, &now) < 0) {
 		error_wrap(err, "%s", error_text(&now));
 		return SWAP_LOST;
 	}
-	set_right(run);
+	if (host_repair(run, run->link.care, &now) < 0)
+		emit_note(&run->source, "what the lost link left behind could not be set right: %s",
+		    error_text(&now));
+	end = end_of(run, work);
 	work->seq = 0; /* its line is written */
 	if (end == SWAP_COMMITTED)
 		error_release(err);

@@ -56,24 +56,32 @@ int host_lock(struct host_run *run, struct error *err)
 	return keeper_lock(run->link.keeper, rollout->prefix, holder, rollout->at, err);
 }
 
-int host_facts(struct host_run *run, struct error *err)
+int host_judge(struct host_run *run, struct error *err)
 {
-	struct rollout *rollout = run->rollout;
+	const struct rollout *rollout = run->rollout;
 
-	if (facts_gather(run->link.engine, run->link.keeper, rollout->prefix, &run->facts, err) < 0)
-		return -1;
-	for (size_t i = 0; i < rollout->n_services; i++)
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		found_release(&run->found[i]);
 		if (found_make(&run->facts, rollout->prefix, rollout->services[i]->name,
 			&run->found[i], err) < 0)
 			return -1;
+	}
 	return 0;
+}
+
+int host_facts(struct host_run *run, struct error *err)
+{
+	if (facts_gather(
+		run->link.engine, run->link.keeper, run->rollout->prefix, &run->facts, err) < 0)
+		return -1;
+	return host_judge(run, err);
 }
 
 /* --- repair */
 
-static int repair_one(struct host_run *run, const struct repair *repair, struct error *err)
+static int repair_one(
+    struct host_run *run, struct engine *engine, const struct repair *repair, struct error *err)
 {
-	struct engine *engine = run->link.engine;
 	const char *id;
 
 	if (repair->kind == REPAIR_LEDGER || repair->container == NULL)
@@ -96,39 +104,34 @@ static int repair_one(struct host_run *run, const struct repair *repair, struct 
 	return 0;
 }
 
-static int repair_service(struct host_run *run, const struct found *found, struct error *err)
+static int repair_service(
+    struct host_run *run, struct engine *engine, const struct found *found, struct error *err)
 {
 	for (size_t i = 0; i < found->words.n; i++)
 		emit_note(&run->source, "%s", found->words.v[i]);
 	for (size_t i = 0; i < found->n_repairs; i++)
-		if (repair_one(run, &found->repairs[i], err) < 0)
+		if (repair_one(run, engine, &found->repairs[i], err) < 0)
 			return error_wrap(err,
 			    "setting right what an interrupted rollout left of %s", found->service);
 	return 0;
 }
 
-int host_repair(struct host_run *run, struct error *err)
+int host_repair(struct host_run *run, struct engine *engine, struct error *err)
 {
 	struct rollout *rollout = run->rollout;
 	size_t done = 0;
 
 	for (size_t i = 0; i < rollout->n_services; i++) {
 		done += run->found[i].n_repairs;
-		if (repair_service(run, &run->found[i], err) < 0)
+		if (repair_service(run, engine, &run->found[i], err) < 0)
 			return -1;
 	}
 	if (done == 0)
 		return 0;
 	/* What was found is no longer so: look again, and judge again. */
-	if (facts_refresh(run->link.engine, rollout->prefix, &run->facts, err) < 0)
+	if (facts_refresh(engine, rollout->prefix, &run->facts, err) < 0)
 		return -1;
-	for (size_t i = 0; i < rollout->n_services; i++) {
-		found_release(&run->found[i]);
-		if (found_make(&run->facts, rollout->prefix, rollout->services[i]->name,
-			&run->found[i], err) < 0)
-			return -1;
-	}
-	return 0;
+	return host_judge(run, err);
 }
 
 /* --- plan */

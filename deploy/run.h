@@ -110,8 +110,10 @@ struct identity host_identity(const struct host_run *run, const struct planned *
 int host_connect(struct host_run *run, struct error *err);
 int host_lock(struct host_run *run, struct error *err);
 int host_facts(struct host_run *run, struct error *err);
-/* Set right what an interrupted rollout left, saying so. */
-int host_repair(struct host_run *run, struct error *err);
+/* What is to be thought of the facts, for each service. */
+int host_judge(struct host_run *run, struct error *err);
+/* Set right what an interrupted rollout left, saying so, by one of the link's two engines. */
+int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 int host_plan(struct host_run *run, struct error *err);
 
 /* --- host_create.c */
