@@ -59,7 +59,10 @@ static json_t *env_array(const json_t *options)
 
 	json_object_foreach(object, key, value)
 	{
-		if (strv_addf(&list, "%s=%s", key, json_string_value(value)) < 0)
+		/* A name alone takes the variable away that the image has. */
+		if ((json_is_null(value)
+			    ? strv_add(&list, key)
+			    : strv_addf(&list, "%s=%s", key, json_string_value(value))) < 0)
 			goto fail;
 	}
 	strv_sort(&list);
@@ -261,8 +264,11 @@ int container_body(const struct identity *identity, const json_t *options, const
 {
 	CLEANUP_JSON json_t *body = json_object();
 	CLEANUP_JSON json_t *host = json_object();
-	int64_t grace_s = (options_stop_grace_ms(options) + 999) / 1000;
+	int64_t grace_s;
 
+	if (options_check(options, err) < 0)
+		return -1;
+	grace_s = (options_stop_grace_ms(options) + 999) / 1000;
 	if (put(body, "Image", json_string(image_id)) < 0 ||
 	    put(body, "Labels", labels_of(identity, options)) < 0 ||
 	    put(body, "Env", env_array(options)) < 0 || put_process(body, options) < 0 ||
@@ -275,10 +281,7 @@ int container_body(const struct identity *identity, const json_t *options, const
 		    log_size, "max-file", log_files)) < 0 ||
 	    put_network(body, host, identity, options) < 0 ||
 	    json_object_set(body, "HostConfig", host) < 0)
-		return error_set(err, ERROR_MEMORY,
-		    "cannot put the options of %s together: out of "
-		    "memory, or a ledger entry that was altered",
-		    identity->service);
+		return error_memory(err);
 	*ret = steal_ptr(body);
 	return 0;
 }

@@ -19,7 +19,8 @@ struct identity {
 
 /* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id`
  * is what the host's engine calls the image. Only the first network is in it: engines before
- * API 1.44 take one; the others are connected afterwards (container_networks). */
+ * API 1.44 take one; the others are connected afterwards (container_networks). Options that
+ * options_check does not take: ERROR_PROTOCOL. */
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
     json_t **ret, struct error *err);
 
@@ -30,7 +31,8 @@ int container_networks(
 json_t *container_endpoint(const struct identity *identity);
 
 /* "docker run --detach --name ... IMAGE COMMAND", quoted for sh, values of environment variables
- * as they are. malloc'ed; NULL when out of memory. */
+ * as they are. malloc'ed; NULL when out of memory, or when options_check does not take `options`.
+ */
 char *container_run_line(const struct identity *identity, const json_t *options, const char *image);
 
 /* The labels of networks, volumes and the ledger's container. */

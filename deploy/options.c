@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "deploy/names.h"
 
 static const char config_version[] = "shipit-config-1";
@@ -16,40 +17,39 @@ static int put(json_t *object, const char *key, json_t *value)
 	return value == NULL ? -1 : json_object_set_new(object, key, value);
 }
 
-static int append_text(json_t *array, const char *text)
-{
-	json_t *value = text != NULL ? json_string(text) : NULL;
-
-	return value == NULL ? -1 : json_array_append_new(array, value);
-}
-
-static json_t *string_array(const struct strv *list)
+/* `list` as the member `key`. Strings must be UTF-8: JSON, and so the engine's API, can carry
+ * nothing else. */
+static int put_list(json_t *options, const char *key, const struct strv *list,
+    const struct service *service, struct error *err)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; array != NULL && i < list->n; i++)
-		if (append_text(array, list->v[i]) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	return array;
+	if (put(options, key, array) < 0)
+		return error_memory(err);
+	for (size_t i = 0; i < list->n; i++) {
+		if (!text_is_utf8(list->v[i]))
+			return error_set(err, ERROR_INVENTORY,
+			    "a value of `%s` of service %s is not valid UTF-8", key, service->name);
+		if (json_array_append_new(array, json_string(list->v[i])) < 0)
+			return error_memory(err);
+	}
+	return 0;
 }
 
-static json_t *sorted_array(struct strv *list)
+/* The same, sorted; none where there is nothing. */
+static int put_sorted(json_t *options, const char *key, struct strv *list,
+    const struct service *service, struct error *err)
 {
 	strv_sort(list);
-	return string_array(list);
+	return list->n > 0 ? put_list(options, key, list, service, err) : 0;
 }
 
-/* Strings must be UTF-8: JSON, and so the engine's API, can carry nothing else. */
 static int put_text(
     json_t *object, const char *key, const char *value, const char *what, struct error *err)
 {
-	json_t *text = json_string(value);
-
-	if (text == NULL)
+	if (!text_is_utf8(key) || !text_is_utf8(value))
 		return error_set(err, ERROR_INVENTORY, "%s %s is not valid UTF-8", what, key);
-	return json_object_set_new(object, key, text) < 0 ? error_memory(err) : 0;
+	return put(object, key, json_string(value)) < 0 ? error_memory(err) : 0;
 }
 
 static int add_environment(json_t *to, const struct pairs *pairs, struct error *err)
@@ -114,9 +114,7 @@ static int put_ports(json_t *options, const struct service *service, struct erro
 			port->protocol) < 0)
 			return error_memory(err);
 	}
-	if (ports.n > 0 && put(options, "ports", sorted_array(&ports)) < 0)
-		return error_memory(err);
-	return 0;
+	return put_sorted(options, "ports", &ports, service, err);
 }
 
 static const struct resource *find_resource(
@@ -159,9 +157,7 @@ static int put_volumes(json_t *options, const struct inventory *inv, const char 
 					  volume->read_only ? "ro" : "rw") < 0)
 			return error_memory(err);
 	}
-	if (volumes.n > 0 && put(options, "volumes", sorted_array(&volumes)) < 0)
-		return error_memory(err);
-	return 0;
+	return put_sorted(options, "volumes", &volumes, service, err);
 }
 
 static int put_networks(json_t *options, const struct inventory *inv, const char *prefix,
@@ -178,7 +174,7 @@ static int put_networks(json_t *options, const struct inventory *inv, const char
 			return error_memory(err);
 	if (networks.n == 0 || (networks.n == 1 && strcmp(networks.v[0], standard) == 0))
 		return 0;
-	return put(options, "networks", sorted_array(&networks)) < 0 ? error_memory(err) : 0;
+	return put_sorted(options, "networks", &networks, service, err);
 }
 
 /* "/dev/a" means "/dev/a:/dev/a:rwm", as in Compose. */
@@ -195,13 +191,12 @@ static int put_devices(json_t *options, const struct service *service, struct er
 			parts.n > 2 ? parts.v[2] : "rwm") < 0)
 			return error_memory(err);
 	}
-	if (devices.n > 0 && put(options, "devices", sorted_array(&devices)) < 0)
-		return error_memory(err);
-	return 0;
+	return put_sorted(options, "devices", &devices, service, err);
 }
 
-static int put_healthcheck(json_t *options, const struct healthcheck *check, struct error *err)
+static int put_healthcheck(json_t *options, const struct service *service, struct error *err)
 {
+	const struct healthcheck *check = &service->healthcheck;
 	const struct {
 		const char *key;
 		int64_t value;
@@ -212,41 +207,43 @@ static int put_healthcheck(json_t *options, const struct healthcheck *check, str
 	    {"retries", check->retries},
 	};
 	CLEANUP_JSON json_t *all = json_object();
-	int rc = 0;
 
 	if (!check->set)
 		return 0;
 	if (all == NULL)
 		return error_memory(err);
-	if (check->disable)
-		rc = put(all, "disable", json_true());
-	else if (check->test.n > 0)
-		rc = put(all, "test", string_array(&check->test));
-	for (size_t i = 0; i < ARRAY_SIZE(numbers) && rc == 0 && !check->disable; i++)
-		if (numbers[i].value > 0)
-			rc = put(all, numbers[i].key, json_integer(numbers[i].value));
-	if (rc == 0 && json_object_size(all) > 0)
-		rc = json_object_set(options, "healthcheck", all);
-	return rc < 0 ? error_memory(err) : 0;
+	if (check->disable && put(all, "disable", json_true()) < 0)
+		return error_memory(err);
+	if (!check->disable && check->test.n > 0 &&
+	    put_list(all, "test", &check->test, service, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && !check->disable; i++)
+		if (numbers[i].value > 0 &&
+		    put(all, numbers[i].key, json_integer(numbers[i].value)) < 0)
+			return error_memory(err);
+	if (json_object_size(all) == 0)
+		return 0;
+	return json_object_set(options, "healthcheck", all) < 0 ? error_memory(err) : 0;
 }
 
 static int put_process(json_t *options, const struct service *service, struct error *err)
 {
-	int rc = 0;
-
-	if (service->has_command)
-		rc = put(options, "command", string_array(&service->command));
-	if (rc == 0 && service->has_entrypoint)
-		rc = put(options, "entrypoint", string_array(&service->entrypoint));
-	if (rc == 0 && service->user != NULL)
-		rc = put(options, "user", json_string(service->user));
-	if (rc == 0 && service->restart != NULL && strcmp(service->restart, RESTART_DEFAULT) != 0)
-		rc = put(options, "restart", json_string(service->restart));
-	if (rc == 0 && service->stop_grace_ms != STOP_GRACE_DEFAULT)
-		rc = put(options, "stop_grace_ms", json_integer(service->stop_grace_ms));
-	return rc < 0 ? error_set(err, ERROR_INVENTORY,
-			    "the command or user of service %s is not valid UTF-8", service->name)
-		      : 0;
+	if (service->has_command &&
+	    put_list(options, "command", &service->command, service, err) < 0)
+		return -1;
+	if (service->has_entrypoint &&
+	    put_list(options, "entrypoint", &service->entrypoint, service, err) < 0)
+		return -1;
+	if (service->user != NULL &&
+	    put_text(options, "user", service->user, "the value of", err) < 0)
+		return -1;
+	if (service->restart != NULL && strcmp(service->restart, RESTART_DEFAULT) != 0 &&
+	    put_text(options, "restart", service->restart, "the value of", err) < 0)
+		return -1;
+	if (service->stop_grace_ms != STOP_GRACE_DEFAULT &&
+	    put(options, "stop_grace_ms", json_integer(service->stop_grace_ms)) < 0)
+		return error_memory(err);
+	return 0;
 }
 
 int options_make(const struct inventory *inv, const struct environment *env,
@@ -262,8 +259,7 @@ int options_make(const struct inventory *inv, const struct environment *env,
 	    put_labels(options, service, err) < 0 || put_ports(options, service, err) < 0 ||
 	    put_volumes(options, inv, prefix, service, err) < 0 ||
 	    put_networks(options, inv, prefix, service, err) < 0 ||
-	    put_devices(options, service, err) < 0 ||
-	    put_healthcheck(options, &service->healthcheck, err) < 0)
+	    put_devices(options, service, err) < 0 || put_healthcheck(options, service, err) < 0)
 		return -1;
 	*ret = steal_ptr(options);
 	return 0;
@@ -326,7 +322,7 @@ int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port
 	*ret_container_port = parse_port(inner + 1, (size_t)(slash - inner - 1));
 	*ret_host_port =
 	    outer + 1 == inner ? 0 : parse_port(outer + 1, (size_t)(inner - outer - 1));
-	if (*ret_container_port < 0 || *ret_host_port < 0)
+	if (*ret_container_port <= 0 || *ret_host_port < 0)
 		return -1;
 	memcpy(ret_ip, text, (size_t)(outer - text));
 	ret_ip[outer - text] = '\0';

@@ -22,6 +22,11 @@ enum { CONFIG_HASH_SIZE = 2 + DIGEST_HEX_SIZE };
 int options_make(const struct inventory *inv, const struct environment *env,
     const struct service *service, const struct host *host, json_t **ret, struct error *err);
 
+/* Are they of the form that docs/formats.md says? What a ledger has was written by others: nothing
+ * of it is used before this said yes. ERROR_PROTOCOL names the member. What it does not know is
+ * left alone. */
+int options_check(const json_t *options, struct error *err);
+
 int options_hash(
     const json_t *options, const char *image_config, char out[CONFIG_HASH_SIZE], struct error *err);
 

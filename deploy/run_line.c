@@ -1,4 +1,5 @@
 /* The `docker run` line of a container, for people: container_run_line. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -7,7 +8,8 @@
 #include "deploy/names.h"
 #include "deploy/options.h"
 
-enum { RUN_LINE_MAX = 1024 * 1024 };
+/* What the ledger takes of options, and each byte of it quoted. */
+enum { RUN_LINE_MAX = 16 * 1024 * 1024 };
 
 /* Quoted for sh where it needs to be; a single quote as '\''. */
 static int add_word(struct buf *line, const char *word)
@@ -37,7 +39,9 @@ static int add_pairs(struct buf *line, const char *option, const json_t *object)
 
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
-		if (strv_addf(&list, "%s=%s", key, json_string_value(value)) < 0)
+		if ((json_is_null(value)
+			    ? strv_add(&list, key)
+			    : strv_addf(&list, "%s=%s", key, json_string_value(value))) < 0)
 			return -1;
 	}
 	strv_sort(&list);
@@ -62,6 +66,23 @@ static int add_list(struct buf *line, const char *option, const json_t *array)
 	return 0;
 }
 
+/* The command line leaves out what is empty, and wants brackets around an IPv6 address. */
+static char *publish(const char *port)
+{
+	char ip[PORT_IP_SIZE], protocol[8], outer[16] = "";
+	int host_port, inner;
+	bool v6;
+
+	if (options_port(port, ip, &host_port, &inner, protocol) < 0)
+		return NULL;
+	v6 = strchr(ip, ':') != NULL && ip[0] != '[';
+	if (host_port > 0)
+		snprintf(outer, sizeof(outer), "%d", host_port);
+	return string_printf("%s%s%s%s%s%s%d/%s", v6 ? "[" : "", ip, v6 ? "]" : "",
+	    *ip != '\0' ? ":" : "", outer, *ip != '\0' || host_port > 0 ? ":" : "", inner,
+	    protocol);
+}
+
 static int add_ports(struct buf *line, const json_t *ports)
 {
 	json_t *value;
@@ -69,12 +90,9 @@ static int add_ports(struct buf *line, const json_t *ports)
 
 	json_array_foreach(ports, i, value)
 	{
-		const char *text = json_string_value(value);
+		CLEANUP_FREE char *text = publish(json_string_value(value));
 
-		/* ":8080:80/tcp" is written "8080:80/tcp", and "::80/tcp" "80/tcp". */
-		while (*text == ':')
-			text++;
-		if (add_option(line, "--publish", text) < 0)
+		if (text == NULL || add_option(line, "--publish", text) < 0)
 			return -1;
 	}
 	return 0;
@@ -88,11 +106,35 @@ static int add_volumes(struct buf *line, const json_t *volumes)
 	json_array_foreach(volumes, i, value)
 	{
 		const char *text = json_string_value(value);
+		CLEANUP_FREE char *anonymous = NULL;
 
-		if (add_option(line, "--volume", *text == ':' ? text + 1 : text) < 0)
+		/* An anonymous one is its target alone. */
+		if (*text == ':') {
+			anonymous = strndup(text + 1, strcspn(text + 1, ":"));
+			if (anonymous == NULL)
+				return -1;
+			text = anonymous;
+		}
+		if (add_option(line, "--volume", text) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* The command line knows only what a shell runs: ["CMD-SHELL", TEXT] is that text, and the words of
+ * ["CMD", WORD...] are quoted for that shell. */
+static int add_health_command(struct buf *line, const json_t *test)
+{
+	bool shell = strcmp(json_string_value(json_array_get(test, 0)), "CMD-SHELL") == 0;
+	CLEANUP_BUF struct buf command = BUF_INIT(RUN_LINE_MAX);
+
+	for (size_t i = 1; i < json_array_size(test); i++) {
+		const char *word = json_string_value(json_array_get(test, i));
+
+		if (shell ? buf_addf(&command, " %s", word) < 0 : add_word(&command, word) < 0)
+			return -1;
+	}
+	return command.len > 0 ? add_option(line, "--health-cmd", command.data + 1) : 0;
 }
 
 static int add_healthcheck(struct buf *line, const json_t *check)
@@ -101,18 +143,15 @@ static int add_healthcheck(struct buf *line, const json_t *check)
 		const char *key, *option;
 	} numbers[] = {{"interval_ms", "--health-interval"}, {"timeout_ms", "--health-timeout"},
 	    {"start_period_ms", "--health-start-period"}};
-	CLEANUP_FREE char *test = NULL;
+	const json_t *test = json_object_get(check, "test");
+	const char *kind = json_string_value(json_array_get(test, 0));
 
 	if (check == NULL)
 		return 0;
-	if (json_flag(check, "disable", false))
+	if (json_flag(check, "disable", false) || (kind != NULL && strcmp(kind, "NONE") == 0))
 		return buf_adds(line, " --no-healthcheck");
-	if (json_object_get(check, "test") != NULL) {
-		/* The command line has no form for a list: it is shown as the API takes it. */
-		test = json_canonical(json_object_get(check, "test"));
-		if (test == NULL || add_option(line, "--health-cmd", test) < 0)
-			return -1;
-	}
+	if (kind != NULL && add_health_command(line, test) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (json_int(check, numbers[i].key, 0) > 0 &&
 		    buf_addf(line, " %s %lldms", numbers[i].option,
@@ -150,7 +189,8 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 	const char *user = json_str(options, "user", NULL);
 	char *text = NULL;
 
-	if (name == NULL || container_networks(identity, options, &networks, NULL) < 0)
+	if (name == NULL || options_check(options, NULL) < 0 ||
+	    container_networks(identity, options, &networks, NULL) < 0)
 		return NULL;
 	if (buf_adds(&line, "docker run --detach") == 0 && add_option(&line, "--name", name) == 0 &&
 	    add_option(&line, "--restart", options_restart(options)) == 0 &&

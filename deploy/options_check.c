@@ -1,0 +1,206 @@
+/* What run options must look like before anything is done with them: options_check. */
+#include <string.h>
+
+#include "base/json.h"
+#include "deploy/options.h"
+
+/* A year: what is longer is a mistake, and what is not can be multiplied without a thought. */
+#define MS_MAX (INT64_C(366) * 24 * 3600 * 1000)
+
+enum { RETRIES_MAX = 1000000 };
+
+typedef bool form_fn(const json_t *value);
+
+static bool is_restart(const char *text)
+{
+	static const char *const words[] = {"always", "no", "on-failure", "unless-stopped"};
+	static const char counted[] = "on-failure:";
+	size_t len = sizeof(counted) - 1, digits;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	if (strncmp(text, counted, len) != 0)
+		return false;
+	digits = strspn(text + len, "0123456789");
+	return digits > 0 && digits < 10 && text[len + digits] == '\0';
+}
+
+static bool restart_form(const json_t *value)
+{
+	return json_is_string(value) && is_restart(json_string_value(value));
+}
+
+static bool ms_form(const json_t *value)
+{
+	return json_is_integer(value) && json_integer_value(value) >= 0 &&
+	       json_integer_value(value) <= MS_MAX;
+}
+
+static bool retries_form(const json_t *value)
+{
+	return json_is_integer(value) && json_integer_value(value) >= 0 &&
+	       json_integer_value(value) <= RETRIES_MAX;
+}
+
+static bool flag_form(const json_t *value)
+{
+	return json_is_boolean(value);
+}
+
+static bool text_form(const json_t *value)
+{
+	return json_is_string(value);
+}
+
+static bool list_form(const json_t *value)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(value, i, item)
+	{
+		if (!json_is_string(item))
+			return false;
+	}
+	return json_is_array(value);
+}
+
+static bool each_text(const json_t *list, bool (*is_right)(const char *text))
+{
+	const json_t *item;
+	size_t i;
+
+	if (!list_form(list))
+		return false;
+	json_array_foreach(list, i, item)
+	{
+		if (!is_right(json_string_value(item)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_device(const char *text)
+{
+	size_t host = strcspn(text, ":");
+	size_t inner = text[host] == ':' ? strcspn(text + host + 1, ":") : 0;
+	const char *permissions = text + host + 1 + inner;
+
+	return host > 0 && inner > 0 && *permissions == ':' && permissions[1] != '\0' &&
+	       strchr(permissions + 1, ':') == NULL;
+}
+
+static bool devices_form(const json_t *value)
+{
+	return each_text(value, is_device);
+}
+
+static bool is_port(const char *text)
+{
+	char ip[PORT_IP_SIZE], protocol[8];
+	int host_port, container_port;
+
+	return options_port(text, ip, &host_port, &container_port, protocol) == 0;
+}
+
+static bool ports_form(const json_t *value)
+{
+	return each_text(value, is_port);
+}
+
+static bool is_volume(const char *text)
+{
+	const char *target = strchr(text, ':');
+	const char *mode = strrchr(text, ':');
+
+	return target != NULL && mode > target + 1 &&
+	       (strcmp(mode, ":rw") == 0 || strcmp(mode, ":ro") == 0);
+}
+
+static bool volumes_form(const json_t *value)
+{
+	return each_text(value, is_volume);
+}
+
+static bool is_filled(const char *text)
+{
+	return *text != '\0';
+}
+
+static bool networks_form(const json_t *value)
+{
+	return each_text(value, is_filled);
+}
+
+/* `unset`: null is a value, too. */
+static bool is_map(const json_t *object, bool unset)
+{
+	void *at = json_object_iter((json_t *)(uintptr_t)object);
+
+	for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)object, at)) {
+		const json_t *value = json_object_iter_value(at);
+
+		if (!json_is_string(value) && !(unset && json_is_null(value)))
+			return false;
+	}
+	return json_is_object(object);
+}
+
+static bool environment_form(const json_t *value)
+{
+	return is_map(value, true);
+}
+
+static bool labels_form(const json_t *value)
+{
+	return is_map(value, false);
+}
+
+static const struct member {
+	const char *path;
+	form_fn *has_form;
+	const char *form;
+} members[] = {
+    {"command", list_form, "a list of strings"},
+    {"devices", devices_form, "a list of HOST:CONTAINER:PERMISSIONS"},
+    {"entrypoint", list_form, "a list of strings"},
+    {"environment", environment_form, "an object of strings"},
+    {"healthcheck.disable", flag_form, "true or false"},
+    {"healthcheck.interval_ms", ms_form, "a number of milliseconds"},
+    {"healthcheck.retries", retries_form, "a small number"},
+    {"healthcheck.start_period_ms", ms_form, "a number of milliseconds"},
+    {"healthcheck.test", list_form, "a list of strings"},
+    {"healthcheck.timeout_ms", ms_form, "a number of milliseconds"},
+    {"labels", labels_form, "an object of strings"},
+    {"networks", networks_form, "a list of names"},
+    {"ports", ports_form, "a list of IP:HOSTPORT:CONTAINERPORT/PROTOCOL"},
+    {"restart", restart_form, "a restart policy"},
+    {"stop_grace_ms", ms_form, "a number of milliseconds"},
+    {"user", text_form, "a string"},
+    {"volumes", volumes_form, "a list of SOURCE:TARGET:ro or :rw"},
+};
+
+static int wrong(const char *path, const char *form, struct error *err)
+{
+	return error_set(
+	    err, ERROR_PROTOCOL, "these run options are damaged: `%s` is not %s", path, form);
+}
+
+int options_check(const json_t *options, struct error *err)
+{
+	const json_t *check = json_object_get(options, "healthcheck");
+
+	if (!json_is_object(options))
+		return error_set(
+		    err, ERROR_PROTOCOL, "these run options are damaged: they are not an object");
+	if (check != NULL && !json_is_object(check))
+		return wrong("healthcheck", "an object", err);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const json_t *value = json_at(options, members[i].path);
+
+		if (value != NULL && !members[i].has_form(value))
+			return wrong(members[i].path, members[i].form, err);
+	}
+	return 0;
+}
