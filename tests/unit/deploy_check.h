@@ -1,0 +1,58 @@
+/* What the tests of deploy/ have in common: lists written in one line, and golden files. */
+#ifndef SHIPIT_TESTS_UNIT_DEPLOY_CHECK_H
+#define SHIPIT_TESTS_UNIT_DEPLOY_CHECK_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "tests/unit/base_check.h"
+
+/* A struct strv and a struct pairs of literals, for initializers. */
+#define STRV(...)                                                                                  \
+	{                                                                                          \
+		.v = (char *[]){__VA_ARGS__, NULL},                                                \
+		.n = sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)                              \
+	}
+#define PAIRS(...)                                                                                 \
+	{                                                                                          \
+		.v = (struct pair[]){__VA_ARGS__},                                                 \
+		.n = sizeof((struct pair[]){__VA_ARGS__}) / sizeof(struct pair)                    \
+	}
+
+static inline json_t *json_of(const char *text)
+{
+	struct error err = {0};
+	json_t *json = NULL;
+
+	if (json_parse(text, strlen(text), text, &json, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	return json;
+}
+
+/* Compare with tests/unit/golden/deploy/NAME. GOLDEN_UPDATE=1 writes what is, to be read by
+ * somebody before it is committed. */
+static inline void golden(const char *name, const char *text)
+{
+	char path[256];
+	struct buf want = BUF_INIT(1 << 20);
+	char chunk[4096];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "tests/unit/golden/deploy/%s", name);
+	if (getenv("GOLDEN_UPDATE") != NULL) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fputs(text, file);
+		fclose(file);
+	}
+	file = fopen(path, "r");
+	if (file == NULL)
+		fail_msg("cannot read %s: run the tests at the top of the repository", path);
+	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		buf_add(&want, chunk, n);
+	fclose(file);
+	assert_string_equal(text, want.data);
+	buf_release(&want);
+}
+
+#endif
