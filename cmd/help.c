@@ -5,30 +5,41 @@
 
 #include "base/buf.h"
 
-enum { COLUMN = 24, WIDTH = 80 };
+enum { WIDTH = 80 };
 
-/* "  -f, --file FILE       ..." */
-static int option_line(struct buf *out, const struct option_spec *option)
+/* "  -f, --file FILE" */
+static int option_words(struct buf *out, const struct option_spec *option)
 {
-	CLEANUP_BUF struct buf left = BUF_INIT(256);
 	int rc;
 
 	if (option->letter != 0)
-		rc = buf_addf(&left, "  -%c, --%s", option->letter, option->name);
+		rc = buf_addf(out, "  -%c, --%s", option->letter, option->name);
 	else
-		rc = buf_addf(&left, "      --%s", option->name);
+		rc = buf_addf(out, "      --%s", option->name);
 	if (rc == 0 && option->argument != NULL)
-		rc = buf_addf(&left, " %s", option->argument);
-	if (rc < 0)
-		return -1;
-	return buf_addf(out, "%-*s  %s\n", COLUMN, left.data, option->help);
+		rc = buf_addf(out, " %s", option->argument);
+	return rc;
 }
 
 static int option_lines(struct buf *out, const struct option_spec *options, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (option_line(out, &options[i]) < 0)
+	size_t widest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP_BUF struct buf words = BUF_INIT(256);
+
+		if (option_words(&words, &options[i]) < 0)
 			return -1;
+		if (words.len > widest)
+			widest = words.len;
+	}
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP_BUF struct buf words = BUF_INIT(256);
+
+		if (option_words(&words, &options[i]) < 0 ||
+		    buf_addf(out, "%-*s  %s\n", (int)widest, words.data, options[i].help) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -33,10 +33,13 @@ struct row *fleet_row(const struct fleet *fleet, const char *host)
 	return NULL;
 }
 
+/* The first line says what it is about. */
 static void set_text(struct row *row, const char *text)
 {
+	CLEANUP_FREE char *first = text != NULL ? strndup(text, strcspn(text, "\n")) : NULL;
+
 	free(row->text);
-	row->text = text_cleaned(text);
+	row->text = text_cleaned(first);
 }
 
 static void begin_step(struct row *row, const struct event *event)
@@ -98,6 +101,7 @@ static void step_event(const struct fleet *fleet, struct row *row, const struct 
 			end_step(row, event, last ? ROW_OK : ROW_WAITING);
 		break;
 	case STATE_FAILED:
+		row->step_failed = true;
 		end_step(row, event, ROW_FAILED);
 		break;
 	case STATE_REVERTED:

@@ -31,6 +31,7 @@ struct row {
 	double rate;	   /* bytes per second, smoothed; 0: not known */
 	int64_t sample_ms; /* of the last progress; 0: none */
 	char *text;	   /* cleaned, one line; NULL: none */
+	bool step_failed;  /* some step did: its error has been told */
 };
 
 struct fleet {

@@ -202,6 +202,16 @@ static json_t *outcome_counts(const struct rollout_result *result, int64_t *ret_
 	return counts;
 }
 
+/* `outcomes`: each host by name. */
+static json_t *outcome_names(const struct rollout_result *result)
+{
+	json_t *names = json_object();
+
+	for (size_t i = 0; names != NULL && i < result->n_hosts; i++)
+		json_put(names, result->hosts[i].host, outcome_name(result->hosts[i].outcome));
+	return names;
+}
+
 static void add_error(json_t *object, const struct error *error)
 {
 	if (error->kind == ERROR_NONE)
@@ -228,6 +238,7 @@ static void json_ui_end(struct ui *ui, const struct ui_end *end)
 	json_put_int(object, "ms", end->now_ms - json->begun_ms);
 	json_put(object, "rollout", end->result->rollout);
 	json_object_set_new(object, "hosts", outcome_counts(end->result, &bytes));
+	json_object_set_new(object, "outcomes", outcome_names(end->result));
 	json_put_int(object, "bytes", bytes);
 	json_object_set_new(object, "interrupted", json_boolean(end->result->interrupted));
 	json_put(object, "undo", end->undo);

@@ -20,9 +20,11 @@ static int add_subject(struct buf *out, const struct event *event, bool with_ste
 	return 0;
 }
 
+/* Of several lines the first: the report at the end has the others. */
 static int add_cleaned(struct buf *out, const char *between, const char *text)
 {
-	CLEANUP_FREE char *clean = text_cleaned(text);
+	CLEANUP_FREE char *first = text != NULL ? strndup(text, strcspn(text, "\n")) : NULL;
+	CLEANUP_FREE char *clean = text_cleaned(first);
 
 	if (clean == NULL || *clean == '\0')
 		return 0;
@@ -87,14 +89,17 @@ static int step_line(struct buf *out, const struct event *event)
 	return add_cleaned(out, ": ", event->error);
 }
 
-static int host_line(struct buf *out, const struct event *event)
+/* The error of a step was said when the step failed. */
+static int host_line(struct buf *out, const struct ui *ui, const struct event *event)
 {
+	const struct row *row = fleet_row(&ui->fleet, event->host);
+	bool told = row != NULL && row->step_failed;
 	const char *state = event->state == STATE_OK ? "done" : state_name(event->state);
 
 	if (buf_addf(out, "%s: %s", words_host(event->host), state) < 0 ||
 	    add_amounts(out, event) < 0 || add_cleaned(out, "; ", event->text) < 0)
 		return -1;
-	return add_cleaned(out, ": ", event->error);
+	return told ? 0 : add_cleaned(out, ": ", event->error);
 }
 
 static int rollout_line(struct buf *out, const struct event *event)
@@ -147,7 +152,7 @@ char *line_of_event(
 	case EVENT_HOST:
 		*ret_hue = hue_of(event->state);
 		if (with_steps)
-			rc = host_line(&out, event);
+			rc = host_line(&out, ui, event);
 		break;
 	case EVENT_SUMMARY:
 		break;

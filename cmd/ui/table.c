@@ -13,6 +13,7 @@ enum {
 	STEP_WIDE = 18, /* with the service: "deliver web" */
 	CLOCK_WIDTH = 7,
 	OTHER_LINES = 2, /* the first and the last */
+	LEAST_COLUMNS = 32,
 };
 
 struct layout {
@@ -87,7 +88,11 @@ static int add_detail(struct buf *line, const struct layout *l, const struct row
 	else if (in_trouble(row) && row->step != STEP_NONE)
 		rc = buf_addf(
 		    &words, "%s: %s", step_name(row->step), row->text != NULL ? row->text : "");
-	return rc < 0 ? -1 : text_fit(line, words.data, l->detail, row->state == ROW_RUNNING);
+	if (rc < 0)
+		return -1;
+	if (row->state == ROW_RUNNING)
+		return text_fit(line, words.data, l->detail, true);
+	return text_fit(line, words.data, l->detail + 1 + CLOCK_WIDTH, false); /* no clock behind */
 }
 
 static int add_row(
@@ -217,7 +222,7 @@ static int add_rows(
 int table_compose(
     const struct ui *ui, int64_t now_ms, size_t columns, size_t rows, struct strv *ret)
 {
-	if (columns < 8 || rows < OTHER_LINES + 2 || ui->fleet.n == 0)
+	if (columns < LEAST_COLUMNS || rows < OTHER_LINES + 2 || ui->fleet.n == 0)
 		return 0; /* no room for anything that could be read */
 	const struct layout l = layout_of(ui, columns);
 
