@@ -1,6 +1,24 @@
 #include "base/json.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* jansson says of a line that it had no memory for that it is no JSON, or drops the end of a string
+ * without a word: that it ran short is noted here. */
+static _Thread_local bool starved;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	starved = starved || memory == NULL;
+	return memory;
+}
+
+__attribute__((constructor)) static void watch_memory(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
 
 json_t *json_at(const json_t *root, const char *path)
 {
@@ -51,8 +69,14 @@ char *json_canonical(const json_t *value)
 int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct error *err)
 {
 	json_error_t where;
-	json_t *value = json_loadb(text, len, JSON_DECODE_ANY, &where);
+	json_t *value;
 
+	starved = false;
+	value = json_loadb(text, len, JSON_DECODE_ANY, &where);
+	if (starved) {
+		json_decref(value);
+		return error_memory(err);
+	}
 	if (value == NULL)
 		return error_set(err, ERROR_PROTOCOL, "%s is not valid JSON: %s (line %d)", what,
 		    where.text, where.line);

@@ -19,7 +19,8 @@ bool json_flag(const json_t *root, const char *path, bool otherwise);
  * when out of memory. */
 char *json_canonical(const json_t *value);
 
-/* Parse with bounds (depth by jansson's own limit); `what` names it in the error. */
+/* Parse with bounds (depth by jansson's own limit); `what` names it in the error. ERROR_PROTOCOL,
+ * or ERROR_MEMORY. */
 int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct error *err);
 
 static inline void json_cleanup(json_t **value)
