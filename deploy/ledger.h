@@ -36,7 +36,8 @@ struct ledger {
 /* Read it; an absent volume or container gives an empty ledger and *ret_present false. */
 int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, bool *ret_present,
     struct error *err);
-/* The same from a tar of the folder, for tests and fuzzing. Torn and foreign files are skipped. */
+/* The same from a tar of the folder, for tests and fuzzing. Torn and foreign files are skipped; one
+ * that there is no memory for is not. */
 int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct error *err);
 /* Make volume, image and container where they are missing. */
 int ledger_prepare(
@@ -55,8 +56,10 @@ const struct ledger_entry *ledger_release_entry(
 const struct ledger_entry *ledger_pending(const struct ledger *ledger, const char *service);
 
 int ledger_entry_copy(struct ledger_entry *to, const struct ledger_entry *from);
+/* NULL: out of memory. Text that is not UTF-8 is cleaned (base/text.h). */
 json_t *ledger_entry_json(const struct ledger_entry *entry);
-int ledger_entry_parse(const json_t *json, struct ledger_entry *ret);
+/* ERROR_PROTOCOL when it is no entry, or ERROR_MEMORY. */
+int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct error *err);
 const char *ledger_kind_name(enum ledger_kind kind);
 const char *ledger_result_name(enum ledger_result result);
 void ledger_entry_release(struct ledger_entry *entry);

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/json.h"
+#include "base/text.h"
+
+enum { TEXT_MAX = 4 * 1024 * 1024 };
 
 static const char *const kinds[] = {"deploy", "rollback"};
 static const char *const results[] = {"pending", "committed", "reverted", "failed"};
@@ -28,9 +32,19 @@ static int find(const char *const *names, size_t n, const char *text)
 	return -1;
 }
 
+/* What a container or an engine said may be no UTF-8, and that must not keep its end from being
+ * written down. */
 static int put_text(json_t *object, const char *key, const char *value)
 {
-	return value == NULL ? 0 : json_object_set_new(object, key, json_string(value));
+	CLEANUP_BUF struct buf clean = BUF_INIT(TEXT_MAX);
+
+	if (value == NULL)
+		return 0;
+	if (text_is_utf8(value))
+		return json_object_set_new(object, key, json_string(value));
+	if (text_clean(&clean, value, strlen(value), true) < 0)
+		return -1;
+	return json_object_set_new(object, key, json_string(clean.data));
 }
 
 json_t *ledger_entry_json(const struct ledger_entry *entry)
@@ -76,7 +90,7 @@ static int take_text(const json_t *json, const char *key, bool required, char **
 	return text != NULL && *ret == NULL ? -1 : 0;
 }
 
-int ledger_entry_parse(const json_t *json, struct ledger_entry *ret)
+int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct error *err)
 {
 	struct ledger_entry entry = {.seq = json_int(json, "seq", 0)};
 	int kind = find(kinds, 2, json_str(json, "kind", NULL));
@@ -100,8 +114,8 @@ int ledger_entry_parse(const json_t *json, struct ledger_entry *ret)
 	};
 	int rc = 0;
 
-	if (entry.seq <= 0 || kind < 0 || result < 0)
-		return -1;
+	if (entry.seq <= 0 || entry.seq > LEDGER_SEQ_MAX || kind < 0 || result < 0)
+		return error_set(err, ERROR_PROTOCOL, "this is no entry of a ledger");
 	entry.kind = (enum ledger_kind)kind;
 	entry.result = (enum ledger_result)result;
 	entry.found = json_flag(json, "found", false);
@@ -109,7 +123,9 @@ int ledger_entry_parse(const json_t *json, struct ledger_entry *ret)
 		rc = take_text(json, texts[i].key, texts[i].required, texts[i].to);
 	if (rc < 0 || entry.service[0] == '\0' || entry.release[0] == '\0') {
 		ledger_entry_release(&entry);
-		return -1;
+		return rc < 0 ? error_memory(err)
+			      : error_set(err, ERROR_PROTOCOL,
+				    "this entry of a ledger has no service or no release");
 	}
 	if (json_is_object(json_object_get(json, "options")))
 		entry.options = json_incref(json_object_get(json, "options"));
@@ -121,7 +137,7 @@ int ledger_entry_copy(struct ledger_entry *to, const struct ledger_entry *from)
 {
 	CLEANUP_JSON json_t *json = ledger_entry_json(from);
 
-	return json == NULL ? -1 : ledger_entry_parse(json, to);
+	return json == NULL ? -1 : ledger_entry_parse(json, to, NULL);
 }
 
 void ledger_entry_release(struct ledger_entry *entry)

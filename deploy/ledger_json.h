@@ -6,6 +6,10 @@
 
 enum { LEDGER_VERSION = 1 };
 
+/* No ledger comes near it; a larger number is a mistake, and the one after it must be a number,
+ * too. */
+#define LEDGER_SEQ_MAX INT64_C(999999999999)
+
 /* Takes the entry over, also on failure (out of memory). */
 int ledger_insert(struct ledger *ledger, struct ledger_entry *entry);
 

@@ -1,6 +1,7 @@
 /* The ledger in its volume: read and written as tar archives through a container that is created
  * and never started, so nothing but the engine's API is needed and no file lies on the host. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,41 +17,55 @@ static const char folder[] = "/ledger";
 
 enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024 };
 
-/* "ledger/000042.json": its number; 0 for anything else. */
+/* "ledger/000042.json": its number; 0 for anything else, as what somebody put into a folder below,
+ * or a number written in another way: each has one name. */
 static int64_t number_of(const char *name, bool *ret_pending)
 {
-	const char *base = strrchr(name, '/');
-	char *end;
+	char *end, again[32];
+	const char *slash;
 	long long seq;
 
-	base = base != NULL ? base + 1 : name;
-	if (*base < '0' || *base > '9')
+	if (strncmp(name, "./", 2) == 0)
+		name += 2;
+	slash = strchr(name, '/');
+	if (slash != NULL)
+		name = slash + 1;
+	if (strspn(name, "0123456789") > 12)
 		return 0;
-	seq = strtoll(base, &end, 10);
+	seq = strtoll(name, &end, 10);
 	*ret_pending = strcmp(end, ".pending") == 0;
-	return *ret_pending || strcmp(end, ".json") == 0 ? seq : 0;
+	snprintf(again, sizeof(again), "%06lld.%s", seq, *ret_pending ? "pending" : "json");
+	return seq > 0 && strcmp(name, again) == 0 ? seq : 0;
+}
+
+/* Of what is no entry nothing is made; that there is no memory must not look like it. */
+static int skip_unless_memory(const struct error *why, struct error *err)
+{
+	return why->kind == ERROR_MEMORY ? error_memory(err) : 0;
 }
 
 static int take_member(void *context, const struct tar_member *member, struct error *err)
 {
 	struct ledger *ledger = context;
 	CLEANUP_JSON json_t *json = NULL;
+	CLEANUP_ERROR struct error why = {0};
 	struct ledger_entry entry;
 	const char *data = member->data;
 	bool pending = false;
 	int64_t seq = number_of(member->name, &pending);
-	int version;
+	int64_t version;
 
 	/* A line without its newline was cut short by a crash: as if it had never been written. */
 	if (member->type != TAR_FILE || seq == 0 || member->len == 0 ||
-	    data[member->len - 1] != '\n' ||
-	    json_parse(data, member->len, member->name, &json, NULL) < 0)
+	    data[member->len - 1] != '\n')
 		return 0;
-	version = (int)json_int(json, "v", 0);
+	if (json_parse(data, member->len, member->name, &json, &why) < 0)
+		return skip_unless_memory(&why, err);
+	version = json_int(json, "v", 0);
 	if (version > ledger->newest_version)
-		ledger->newest_version = version;
-	if (ledger_entry_parse(json, &entry) < 0)
-		return 0;
+		ledger->newest_version = version < INT_MAX ? (int)version : INT_MAX;
+	if (ledger_entry_parse(json, &entry, &why) < 0)
+		return skip_unless_memory(&why, err);
 	if (entry.seq != seq || pending != (entry.result == LEDGER_PENDING)) {
 		ledger_entry_release(&entry);
 		return 0;
