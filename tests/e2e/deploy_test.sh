@@ -16,7 +16,7 @@ write_inventory() { # FILE IMAGE [LINE OF THE SERVICE...]
 		    "$LAB_SSH_CONFIG" "${ssh_more-}"
 		echo 'services:'
 		echo '  web:'
-		printf '    image: %s\n    ready: {running: 1s, timeout: 20s}\n    stop_grace_period: 2s\n' "$image"
+		printf '    image: %s\n    ready: {%s}\n    stop_grace_period: 2s\n' "$image" "${ready:-running: 1s, timeout: 20s}"
 		for line; do printf '    %s\n' "$line"; done
 		echo 'hosts:'
 		for host in ${hosts:-h1 h2 h3}; do echo "  $host: {}"; done

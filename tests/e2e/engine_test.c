@@ -242,8 +242,6 @@ static void assert_environment(json_t *env)
 		if (!found)
 			fail_msg("\"%s\" is lost", want);
 	}
-	/* some engines add PATH */
-	assert_in_range(json_array_size(got), json_array_size(env), json_array_size(env) + 1);
 	json_decref(json);
 	works(engine_container_remove(engine, id, true, err));
 	free(id);
@@ -442,7 +440,7 @@ static void following_ends_by_deadline_and_by_cancel(void **state UNUSED)
 
 	follow(&following);
 	assert_int_equal(following.ended, ERROR_TIMEOUT);
-	assert_in_range(clock_now_ms() - begin, 290, 2000);
+	assert_in_range(clock_now_ms() - begin, 290, 5000);
 	works(cancel_init(&cancel, err));
 	following.cancel_fd = cancel.fd;
 	following.deadline_ms = -1;
@@ -452,7 +450,7 @@ static void following_ends_by_deadline_and_by_cancel(void **state UNUSED)
 	cancel_fire(&cancel);
 	pthread_join(following.thread, NULL);
 	assert_int_equal(following.ended, ERROR_CANCELLED);
-	assert_in_range(clock_now_ms() - begin, 0, 100);
+	assert_in_range(clock_now_ms() - begin, 0, 500);
 	cancel_release(&cancel);
 	strv_release(&following.seen);
 }

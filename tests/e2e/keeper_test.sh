@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The keeper (deploy/remote/keeper.sh) against real engines and real SSH servers, under several shells.
 #
-#   keeper_test.sh [-t PATTERN] [SHELL...]    dash, ash, bash: each on a host of its own, at the same time
+#   keeper_test.sh [-t PATTERN] [SHELL...]    dash and ash, or bash too; each on two hosts, at the same time
 #
 # A test is a function test_NAME (keeper/cases.sh: on the host) or ssh_NAME (keeper/ssh.sh: from here, over SSH). It
 # runs in a subshell with `set -e` on a clean host; what it said is shown when it fails. On the host this
-# file runs again, as `keeper_test.sh --inside SHELL PATTERN`.
+# file runs again, as `keeper_test.sh --inside SHELL HALF PATTERN`.
 # shellcheck source-path=SCRIPTDIR disable=SC2034,SC2154
 
 set -u
@@ -17,11 +17,13 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/keeper/ssh.sh"
 
 run_tests() { # KIND: test or ssh
-	local name status begun
+	local name status begun n=0
 	# shellcheck disable=SC2013 # they are words
 	for name in $(sed -n "s/^\($1_[a-z_]*\)() {.*/\1/p" "$here"/keeper/*.sh); do
 		# shellcheck disable=SC2053 # a pattern
 		[[ ${name#"$1"_} == $pattern ]] || continue
+		n=$((n + 1))
+		[ $((n % 2)) = "$half" ] || continue
 		: >"$tmp/started"
 		: >"$tmp/stderr"
 		begun=$SECONDS
@@ -33,8 +35,10 @@ run_tests() { # KIND: test or ssh
 		) >"$tmp/log" 2>&1
 		status=$? # `if ( ... )` would switch `set -e` off
 		if [ $status = 0 ]; then
+			name=${name#*_}
 			echo "ok $shell: ${name//_/ } ($((SECONDS - begun)) s)$([ ! -e "$tmp/note" ] || echo ": $(cat "$tmp/note")")"
 		else
+			name=${name#*_}
 			echo "FAIL $shell: ${name//_/ }"
 			show_failure | sed 's/^/    /'
 		fi
@@ -52,7 +56,7 @@ clean_up() {
 	# shellcheck disable=SC2046 # pids
 	kill -KILL $(sort -u "$tmp/started") 2>/dev/null
 	wait 2>/dev/null
-	[ "$side" = inside ] || in_host bash "$there/keeper_test.sh" --clean "$shell" '*'
+	[ "$side" = inside ] || in_host bash "$there/keeper_test.sh" --clean "$shell" 0 '*'
 	[ "$side" != inside ] || clean_host
 }
 
@@ -72,8 +76,8 @@ in_host() { # COMMAND...
 
 there=/tmp/keeper_test
 
-inside() { # SHELL PATTERN
-	side=inside shell=$1 pattern=$2 on='' remote_path=$PATH
+inside() { # SHELL HALF PATTERN
+	side=inside shell=$1 half=$2 pattern=$3 on='' remote_path=$PATH
 	tmp=$(mktemp -d /tmp/keeper.XXXXXX)
 	keeper=$there/keeper.sh
 	loader="eval \"\$(dd bs=1 count=$(wc -c <$keeper) 2>/dev/null)\""
@@ -111,14 +115,14 @@ make_image() {
 	tar -C "$root" -cf - .
 }
 
-on_one_host() { # SHELL HOST
-	side=outside shell=$1 host=$2 on="$lab exec $host"
+on_one_host() { # SHELL HALF HOST
+	side=outside shell=$1 half=$2 host=$3 on="$lab exec $3"
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	keeper=$here/../../deploy/remote/keeper.sh
 	loader="eval \"\$(dd bs=1 count=$(wc -c <"$keeper") 2>/dev/null)\""
 	prepare_host || { echo "FAIL $shell: prepare the host"; return; }
-	in_host bash "$there/keeper_test.sh" --inside "$shell" "$pattern"
+	in_host bash "$there/keeper_test.sh" --inside "$shell" "$half" "$pattern"
 	run_tests ssh
 }
 
@@ -128,16 +132,18 @@ outside() {
 		pattern=$2
 		shift 2
 	fi
-	[ $# -gt 0 ] || set -- dash ash bash
+	[ $# -gt 0 ] || set -- dash ash
 	results=$(mktemp)
-	assignments=$("$lab" up $# --owner $$) || exit 1
+	assignments=$("$lab" up $((2 * $#)) --owner $$) || exit 1
 	eval "$assignments"
 	trap '"$lab" down; rm -f "$results"' EXIT
 	trap 'exit 130' INT TERM HUP
-	local shell n=0
+	local shell half n=0
 	for shell; do
-		n=$((n + 1))
-		on_one_host "$shell" h$n >&1 &
+		for half in 0 1; do
+			n=$((n + 1))
+			on_one_host "$shell" $half h$n &
+		done
 	done | tee "$results"
 	summary
 }
@@ -152,9 +158,9 @@ summary() {
 
 case ${1-} in
 --inside)
-	inside "$2" "$3"
+	inside "$2" "$3" "$4"
 	run_tests test
 	;;
---clean) inside "$2" "$3" ;;
+--clean) inside "$2" "$3" "$4" ;;
 *) outside "$@" ;;
 esac

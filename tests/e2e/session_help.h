@@ -396,6 +396,8 @@ static void fill(unsigned char *data, size_t len, uint64_t at, unsigned seed)
 		data[i] = byte_at(at + i, seed);
 }
 
+static atomic_ullong wrong_bytes; /* over all flows of a test */
+
 struct flow {
 	int fd;
 	uint64_t bytes;

@@ -25,7 +25,7 @@ bad_release() { # NAME BEFOREHAND TEXT... -- LINE...
 }
 
 test_bad_releases() {
-	local hosts='h1 h2' networks=''
+	local hosts='h1 h2' networks='' ready=''
 	begin 'a good release to start from'
 	project=bad write_inventory "$tmp/bad/shipit.yml" box:v1 'ports: ["8082:80"]'
 	shipit -f "$tmp/bad/shipit.yml" deploy prod
@@ -37,8 +37,10 @@ test_bad_releases() {
 	want_not_out 'line 5'
 	bad_release 'it never becomes healthy' swapped 'unhealthy' -- 'ports: ["8082:80"]' \
 	    'healthcheck: {test: [CMD, /busybox, "false"], interval: 1s, retries: 2}'
+	ready='running: 1s, timeout: 4s'
 	bad_release 'it is not healthy in time' swapped 'not healthy after 4 s' -- 'ports: ["8082:80"]' \
 	    'healthcheck: {test: [CMD, /busybox, "false"], interval: 3s, retries: 20}' 'labels: {x: y}'
+	ready=''
 	bad_release 'its command does not exist' swapped '/no/such/thing' -- 'ports: ["8082:80"]' 'command: [/no/such/thing]'
 
 	on h1 docker run -d --name squatter -p 8083:80 --entrypoint /busybox \
@@ -72,7 +74,11 @@ gap_of() { # FILE: the longest time without an answer, in ms
 }
 
 probe() { # FILE: until the file FILE.stop is there
-	on h1 python3 "$here/probe.py" 8086 "$1"
+	nsenter -t "$(cut -d ' ' -f 1 "$SHIPIT_LAB/h1/pid")" -n python3 "$here/probe.py" 8086 "$1"
+}
+
+answered_after() { # FILE LINE
+	tail -n "+$(($2 + 1))" "$1" | grep -q ok
 }
 
 measure() { # FILE COMMAND...
@@ -81,24 +87,23 @@ measure() { # FILE COMMAND...
 	rm -f "$file" "$file.stop"
 	probe "$file" &
 	local pid=$!
-	until_true 10 test -s "$file"
+	until_true 10 test -s "$file" || return 1
 	"$@"
-	sleep 0.3 # a few answers more, so that the last gap has an end
+	until_true 20 answered_after "$file" "$(wc -l <"$file")" || return 1 # so that the last gap has an end
 	touch "$file.stop"
 	wait $pid
 	gap_of "$file"
 }
 
 by_hand() {
-	on h1 sh -c 'docker stop -t 2 gap.prod.web >/dev/null && docker start gap.prod.web >/dev/null'
+	on h1 sh -c 'docker stop gap.prod.web >/dev/null && docker start gap.prod.web >/dev/null'
 }
 
 upgrade() { # IMAGE
-	hosts=h1 project=gap write_inventory "$tmp/gap/shipit.yml" "$1" 'ports: ["8086:80"]' 'init: true'
-	sed -i '/init: true/d' "$tmp/gap/shipit.yml"
+	hosts=h1 project=gap write_inventory "$tmp/gap/shipit.yml" "$1" 'ports: ["8086:80"]'
 	[ -z "${ssh_far-}" ] || sed -i "s|$LAB_SSH_CONFIG|$ssh_far|" "$tmp/gap/shipit.yml"
 	shipit -f "$tmp/gap/shipit.yml" deploy prod
-	[ "$code" = 0 ] || wrong "exit $code"
+	[ "$code" = 0 ] || { tail -n 5 "$tmp/out" >&2; return 1; }
 }
 
 median() {
@@ -109,17 +114,19 @@ measure_gap() { # TEXT
 	local images=(v2 v1 v3 v2 v1) i hand=() ours=() h o
 	for i in 0 1 2 3 4; do
 		hand+=("$(measure "$tmp/probe" by_hand)")
-		ours+=("$(measure "$tmp/probe" upgrade "box:${images[i]}" 2>&1 | tail -n 1)")
+		ours+=("$(measure "$tmp/probe" upgrade "hello:${images[i]}")")
 	done
 	h=$(printf '%s\n' "${hand[@]}" | median)
 	o=$(printf '%s\n' "${ours[@]}" | median)
 	echo "gap $1: upgrade ${ours[*]} ms (median $o), docker stop + start ${hand[*]} ms (median $h)"
+	case $h$o in '' | *[!0-9]*) wrong 'no gap could be measured' && return ;; esac
 	[ $((o * 10)) -le $((h * 13)) ] || wrong "the gap is $o ms, by hand it is $h ms"
 }
 
 test_gap() {
 	begin 'the gap of an upgrade is at most 1.3 of docker stop + docker start'
-	upgrade box:v1
+	make_hello v1 v2 v3 || wrong 'no image'
+	upgrade hello:v1 || wrong 'the first deploy failed'
 	measure_gap 'beside the host'
 	begin 'the same at 200 ms round trip to the laptop'
 	"$root/tests/lab/delay" 127.0.0.1:0 "$(address h1):22" 100 >"$tmp/delay.out" 2>&1 &

@@ -3,18 +3,19 @@
 
 tunnel=23456
 
-open_session() { # USER
+open_session() { # USER [OPTION...]
 	local program=sh
 	[ "$shell" != ash ] || program="env PATH=$applets:/usr/sbin:/usr/bin:/sbin:/bin sh"
 	[ "$shell" != bash ] || program='bash --posix'
+	[ -z "${silence-}" ] || program="env SHIPIT_SILENCE=$silence $program"
 	open_keeper ssh -F "$LAB_SSH_CONFIG" -o ExitOnForwardFailure=yes -R "127.0.0.1:$tunnel:127.0.0.1:9" \
-		"$1@$host" "$program -c '$loader'"
+		"${@:2}" "$1@$host" "$program -c '$loader'"
 }
 
-begin_session() { # USER: and a swap that waits for commit
+begin_session() { # USER [OPTION...]: and a swap that waits for commit
 	make_old
 	make_new "$serve"
-	open_session "$1"
+	open_session "$@"
 	tell 'engine 0 docker' 'lock t.e ann@laptop 2026-11-22T17:54:32Z'
 	expect 'engine * /var/run/docker.sock' locked
 	check tunnel_open
@@ -43,7 +44,7 @@ ssh_link_cut() { # the server learns nothing for hours
 	begun=$EPOCHREALTIME
 	"$lab" drop "$host"
 	await fails tunnel_open
-	check below "$(minus "$EPOCHREALTIME" "$begun")" 19
+	check below "$(minus "$EPOCHREALTIME" "$begun")" 25
 	reverted
 	"$lab" undrop "$host"
 	hang_up
@@ -52,12 +53,28 @@ ssh_link_cut() { # the server learns nothing for hours
 }
 
 ssh_laptop_frozen() {
+	silence=4
 	begin_session bob
 	kill -STOP "${session[1]}"
 	reverted
 	kill -CONT "${session[1]}"
 	expect 'swap reverted' || :
 	gone
+}
+
+ssh_dropbear() { # whose process for a session is root's: it ends for root only
+	local port=2022 main
+	[ -n "$(command -v dropbear)" ] || skip 'there is no dropbear'
+	in_host dropbearkey -t ed25519 -f /etc/ssh/dropbear_key >/dev/null
+	in_host setsid --fork dropbear -F -r /etc/ssh/dropbear_key -p $port -P /run/dropbear.pid
+	await in_host test -s /run/dropbear.pid
+	main=$(in_host cat /run/dropbear.pid)
+	silence=4
+	begin_session root -p $port -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
+	kill -STOP "${session[1]}"
+	reverted
+	check in_host test -e "/proc/$main"
+	in_host kill "$main"
 }
 
 ssh_engine_restarts() { # and the revert waits for it

@@ -58,13 +58,15 @@ hang_up() { # both ends, as when sshd is gone
 }
 
 hear() { # the next line that is no text: $heard; when it came: $at; its text: $text. Beats meanwhile, unless $mute.
-	local line status end=$((SECONDS + 60))
+	local line begin='' status end=$((SECONDS + 90))
 	text=''
 	while :; do
 		status=0
 		IFS= read -r -t 2 -u "${from[$k]}" line || status=$?
+		line=$begin$line begin=''
 		if [ $status -gt 128 ] && [ $SECONDS -lt $end ]; then
-			[ -n "${mute-}" ] || echo beat >&"${to[$k]}"
+			begin=$line
+			[ -n "${mute-}" ] || beat
 			continue
 		fi
 		[ $status = 0 ] || { echo "heard nothing ($status)"; return 1; }
@@ -76,6 +78,13 @@ hear() { # the next line that is no text: $heard; when it came: $at; its text: $
 		*) [ -n "${noise_allowed-}" ] || { echo 'unexpected noise'; return 1; } ;;
 		esac
 	done
+}
+
+beat() { # to a keeper that may have been killed
+	(
+		trap '' PIPE
+		echo beat >&"${to[$k]}"
+	) 2>/dev/null || :
 }
 
 expect() { # PATTERN...: the next lines, one each; what it waits for does not matter
@@ -96,6 +105,11 @@ gone() { # the keeper has ended and its output with it
 
 # --- conditions
 
+skip() { # WHY
+	echo "skipped: $1" >"$tmp/note"
+	exit 0
+}
+
 check() { # COMMAND...
 	"$@" || { echo "not so: $*"; return 1; }
 }
@@ -105,7 +119,7 @@ is() { # ACTUAL EXPECTED
 }
 
 await() { # COMMAND...: until it succeeds
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 60))
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || { echo "waited in vain for: $*"; return 1; }
 		sleep 0.1
