@@ -7,7 +7,7 @@
 
 void words_duration(int64_t ms, char out[WORDS_SIZE])
 {
-	int64_t s = ms / 1000;
+	int64_t s = (ms + 500) / 1000;
 
 	if (ms < 0)
 		snprintf(out, WORDS_SIZE, "-");
