@@ -60,14 +60,22 @@ static int hung_up(struct auth *auth, struct error *err)
 			       "IdentitiesOnly and IdentityFile for this host in ~/.ssh/config");
 }
 
+/* libssh2 frees the list with the session; before 1.11 the next list leaks it. */
+static void forget_list(struct auth *auth)
+{
+	if (LIBSSH2_VERSION_NUM < 0x010b00 && auth->list != NULL)
+		libssh2_free(auth->link->ssh, (void *)(uintptr_t)auth->list);
+	auth->list = NULL;
+}
+
 enum auth_result auth_list(struct auth *auth, struct error *err)
 {
 	LIBSSH2_SESSION *ssh = auth->link->ssh;
 	const char *user = auth->config->user;
-	const char *list;
 
 	strv_release(&auth->methods);
-	while ((list = libssh2_userauth_list(ssh, user, (unsigned)strlen(user))) == NULL) {
+	forget_list(auth);
+	while ((auth->list = libssh2_userauth_list(ssh, user, (unsigned)strlen(user))) == NULL) {
 		if (libssh2_userauth_authenticated(ssh))
 			return AUTH_IN;
 		if (libssh2_session_last_errno(ssh) != LIBSSH2_ERROR_EAGAIN) {
@@ -77,9 +85,9 @@ enum auth_result auth_list(struct auth *auth, struct error *err)
 		if (link_wait(auth->link, err) < 0)
 			return AUTH_ERROR;
 	}
-	trace_line(&auth->link->trace, TRACE_LONG, "the host takes: %s", list);
-	return strv_split(&auth->methods, list, ",") < 0 ? (enum auth_result)error_memory(err)
-							 : AUTH_NO;
+	trace_line(&auth->link->trace, TRACE_LONG, "the host takes: %s", auth->list);
+	return strv_split(&auth->methods, auth->list, ",") < 0 ? (enum auth_result)error_memory(err)
+							       : AUTH_NO;
 }
 
 static bool same_methods(const struct strv *a, const struct strv *b)

@@ -44,10 +44,11 @@ static void on_prompts(const char *name, int name_len, const char *instruction, 
 		answer_one(link->prompt, &head, &prompts[i], &responses[i]);
 }
 
-/* After a refusal the host may have moved on to another method all the same. */
-static enum auth_result refused(struct auth *auth, struct error *err)
+/* After a refusal the host may have moved on to another method all the same. To ask it costs one of
+ * its MaxAuthTries, so it is done once. */
+static enum auth_result refused(struct auth *auth, int tries, struct error *err)
 {
-	return auth_outcome(auth, LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED, err);
+	return tries > 0 ? AUTH_NO : auth_outcome(auth, LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED, err);
 }
 
 enum auth_result auth_keyboard(struct auth *auth, struct error *err)
@@ -58,6 +59,7 @@ enum auth_result auth_keyboard(struct auth *auth, struct error *err)
 		auth_tried(auth, "keyboard-interactive: nobody can be asked");
 		return AUTH_NO;
 	}
+	auth_tried(auth, "keyboard-interactive");
 	for (int i = 0; i < TRIES; i++) {
 		enum auth_result result;
 		int asked = auth->asked;
@@ -69,13 +71,12 @@ enum auth_result auth_keyboard(struct auth *auth, struct error *err)
 				return AUTH_ERROR;
 		result = auth_outcome(auth, rc, err);
 		if (result == AUTH_NO)
-			result = refused(auth, err);
+			result = refused(auth, i, err);
 		if (result != AUTH_NO)
 			return result;
 		if (asked == auth->asked)
 			break;
 	}
-	auth_tried(auth, "keyboard-interactive");
 	return AUTH_NO;
 }
 
@@ -91,9 +92,12 @@ enum auth_result auth_password(struct auth *auth, struct error *err)
 		int rc;
 
 		if (password == NULL) {
-			auth_tried(auth, "password: nobody could be asked");
+			if (i == 0)
+				auth_tried(auth, "password: nobody could be asked");
 			return AUTH_NO;
 		}
+		if (i == 0)
+			auth_tried(auth, "password");
 		while ((rc = libssh2_userauth_password_ex(auth->link->ssh, user,
 			    (unsigned)strlen(user), password, (unsigned)strlen(password), NULL)) ==
 		       LIBSSH2_ERROR_EAGAIN)
@@ -104,10 +108,9 @@ enum auth_result auth_password(struct auth *auth, struct error *err)
 			return AUTH_ERROR;
 		result = auth_outcome(auth, rc, err);
 		if (result == AUTH_NO)
-			result = refused(auth, err);
+			result = refused(auth, i, err);
 		if (result != AUTH_NO)
 			return result;
 	}
-	auth_tried(auth, "password");
 	return AUTH_NO;
 }

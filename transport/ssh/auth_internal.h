@@ -18,6 +18,7 @@ struct auth {
 	const struct ssh_config *config;
 	const struct session_target *target;
 	struct strv methods; /* that the host takes now */
+	const char *list;    /* libssh2's own copy of them */
 	struct buf tried;    /* "; "-separated, for the message */
 	int asked;	     /* prompts so far */
 };

@@ -283,6 +283,7 @@ static int ask_ssh(struct ssh_config *config, const struct session_target *targe
 			rc = error_wrap(err, "reading the ssh configuration");
 		}
 	} else if (result.status != 0) {
+		result.err.data[strcspn(result.err.data, "\r\n")] = '\0';
 		rc = error_set(err, ERROR_INVENTORY, "ssh does not accept its configuration: %s",
 		    result.err.len > 0 ? result.err.data : "ssh -G failed");
 		error_hint(err, "try: ssh -G %s", target->name);

@@ -15,7 +15,6 @@ enum {
 	NEXT_ATTEMPT_MS = 300,
 	SILENCE_MS = 15000,
 	PROBE_S = 5,
-	UNSENT_MAX = 64 * 1024,
 };
 
 struct race {
@@ -42,10 +41,6 @@ static void set_options(int fd)
 #endif
 #ifdef TCP_USER_TIMEOUT
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, SILENCE_MS);
-#endif
-#ifdef TCP_NOTSENT_LOWAT
-	/* What the kernel holds unsent delays the heartbeats on a slow link. */
-	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 #endif
 }
 

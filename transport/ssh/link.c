@@ -1,6 +1,8 @@
 #include "transport/ssh/link.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -9,7 +11,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-enum { FREE_ROUNDS = 10000, METHODS_MAX = 4096 };
+enum {
+	FREE_ROUNDS = 10000,
+	METHODS_MAX = 4096,
+	PACE_MS = 250,
+	BUSY_MIN = 64 * 1024,
+	BUSY_MAX = 512 * 1024,
+};
 
 /* The sound ones, the fast ones first. ChaCha20 stays out: without strict key exchange it is open
  * to prefix truncation (CVE-2023-48795). */
@@ -51,9 +59,12 @@ void link_kill(struct link *link, int errnum)
 
 static ssize_t socket_write(void *context, const void *data, size_t len)
 {
-	const struct link *link = context;
+	struct link *link = context;
+	ssize_t n = send(link->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	return send(link->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0)
+		link->sent += (uint64_t)n;
+	return n;
 }
 
 void link_flush(struct link *link)
@@ -64,7 +75,38 @@ void link_flush(struct link *link)
 
 bool link_busy(const struct link *link)
 {
-	return sendqueue_pending(&link->queue) >= LINK_BUSY;
+	return sendqueue_pending(&link->queue) >= link->busy;
+}
+
+static void set_busy(struct link *link, size_t busy)
+{
+	link->busy = busy;
+#ifdef TCP_NOTSENT_LOWAT
+	/* Of no effect on the socket of a proxy. */
+	int value = (int)busy;
+
+	setsockopt(link->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(value));
+#endif
+}
+
+void link_pace(struct link *link)
+{
+	int64_t now = clock_now_ms();
+	uint64_t left = link->sent - link->pace_sent;
+	size_t busy = link->busy * 2;
+
+	if (now - link->pace_ms < PACE_MS)
+		return;
+	if (sendqueue_pending(&link->queue) > 0)
+		busy = (size_t)(left * PACE_MS / (uint64_t)(now - link->pace_ms));
+	link->pace_sent = link->sent;
+	link->pace_ms = now;
+	if (busy < BUSY_MIN)
+		busy = BUSY_MIN;
+	if (busy > BUSY_MAX)
+		busy = BUSY_MAX;
+	if (busy != link->busy)
+		set_busy(link, busy);
 }
 
 static ssize_t on_send(
@@ -157,6 +199,8 @@ int link_init(struct link *link, int fd, struct error *err)
 	*link = fresh;
 	sendqueue_init(&link->queue, LINK_QUEUE_MAX);
 	link->heard_ms = clock_now_ms();
+	link->pace_ms = link->heard_ms;
+	set_busy(link, BUSY_MIN * 2);
 	pthread_once(&once, init_once);
 	if (init_rc == 0)
 		link->ssh = libssh2_session_init_ex(NULL, NULL, NULL, link);

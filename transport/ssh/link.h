@@ -21,6 +21,10 @@ struct link {
 	int fd;
 	LIBSSH2_SESSION *ssh;
 	struct sendqueue queue;
+	size_t busy;	    /* above so many waiting bytes nothing more is written into channels */
+	uint64_t sent;	    /* bytes the socket took, ever */
+	uint64_t pace_sent; /* of link_pace: `sent` and the time at the last look */
+	int64_t pace_ms;
 	bool readable;	   /* poll said so, and recv has not said EAGAIN since */
 	uint64_t received; /* bytes, ever */
 	int64_t heard_ms;  /* when the last of them came */
@@ -34,8 +38,7 @@ struct link {
 	void *prompt; /* of auth.c */
 };
 
-/* Above LINK_BUSY waiting bytes nothing more is written into channels. */
-enum { LINK_BUSY = 128 * 1024, LINK_QUEUE_MAX = 8 * 1024 * 1024 };
+enum { LINK_QUEUE_MAX = 8 * 1024 * 1024 };
 
 /* Takes `fd`, also on failure. */
 int link_init(struct link *link, int fd, struct error *err);
@@ -52,6 +55,10 @@ int link_wait(struct link *link, struct error *err);
 /* Hand the socket what waits; marks the link dead when that fails. */
 void link_flush(struct link *link);
 bool link_busy(const struct link *link);
+/* To be called often: lets about as much wait, here and in the kernel, as leaves in a quarter of a
+ * second. Heartbeats stand in the same queue behind the image: on a slow link they must not come
+ * late, on a fast one the thread must not be woken for every packet. */
+void link_pace(struct link *link);
 
 /* Why it is dead: "closed by the host", "Connection reset by peer". */
 const char *link_death(const struct link *link);

@@ -203,6 +203,7 @@ static bool pass(struct session *session)
 	any |= step_channels(session);
 	any |= ping_step(session);
 	link_flush(&session->link);
+	link_pace(&session->link);
 	return any || session->link.received != received;
 }
 
