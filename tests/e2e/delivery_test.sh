@@ -1,0 +1,97 @@
+#!/bin/bash
+# Images that are large, in many layers, or go over a bad link arrive whole: what the container reads is
+# compared with what was built.
+#
+#   delivery_test.sh [check|soak]     soak: 2 GB over each kind of link
+# shellcheck source-path=SCRIPTDIR disable=SC2154
+. "$(dirname "$0")/lib.sh"
+
+mode=${1:-check}
+limit=3000
+
+# make_load TAG FILES MEGABYTES: an image load:TAG with FILES layers of random bytes, MEGABYTES in all.
+make_load() {
+	local dir=$tmp/load.$1 i
+	mkdir -p "$dir"
+	cp /bin/busybox "$dir/busybox"
+	printf 'FROM scratch\nCOPY busybox /busybox\n' >"$dir/Dockerfile"
+	for i in $(seq "$2"); do
+		head -c $(($3 * 1000000 / $2)) /dev/urandom >"$dir/part$i"
+		echo "COPY part$i /part$i" >>"$dir/Dockerfile"
+	done
+	echo 'CMD ["/busybox", "sleep", "100000"]' >>"$dir/Dockerfile"
+	docker build -q -t "load:$1" "$dir" >"$tmp/build.log" 2>&1 || { cat "$tmp/build.log"; wrong 'no image'; }
+	cat "$dir"/part* | sha256sum >"$tmp/load.$1.sum"
+	rm -rf "$dir"
+}
+
+# arrive TAG HOST CONFIG: deploy it there and compare.
+arrive() {
+	local inventory=$tmp/$2-$1/shipit.yml sum rss
+	mkdir -p "${inventory%/*}"
+	cat >"$inventory" <<-END
+	project: load-$1
+	registry: $LAB_REGISTRY
+	ssh: {config: $3}
+	services: {web: {image: "load:$1", ready: {running: 1s}, stop_grace_period: 1s}}
+	hosts: {$2: {}}
+	environments: {prod: {hosts: [$2]}}
+	END
+	timeout -k 10 $limit /usr/bin/env python3 "$root/tests/e2e/rss.py" "$tmp/rss" \
+	    "$SHIPIT" -f "$inventory" deploy prod >"$tmp/out" 2>&1
+	code=$?
+	want_code 0
+	sum=$(on "$2" docker exec "load-$1.prod.web" /busybox sh -c 'cat /part*' | sha256sum)
+	want_same "the bytes of $1 on $2" "$(cat "$tmp/load.$1.sum")" "$sum"
+	rss=$(cat "$tmp/rss")
+	printf '    %s: deliver %s, largest resident memory %s kB\n' "$1" \
+	    "$(sed -n 's/.*deliver [a-z]*: ok, \(.*\)/\1/p' "$tmp/out")" "$rss"
+	[ "$rss" -lt 65536 ] || wrong "shipit took $rss kB of memory"
+	on "$2" docker rm -f "load-$1.prod.web" >/dev/null
+	on "$2" docker image prune -af >/dev/null
+}
+
+# The configuration for a host behind a proxy that adds MS each way, in $far.
+behind_delay() { # HOST MS
+	"$root/tests/lab/delay" 127.0.0.1:0 "$(address "$1"):22" "$2" >"$tmp/delay.out" 2>&1 &
+	proxy=$!
+	until_true 10 grep -q '[0-9]' "$tmp/delay.out" || wrong 'no proxy'
+	far=$tmp/ssh_far
+	sed -e "s/^\([[:space:]]*\)HostName $(address "$1")\$/\1HostName 127.0.0.1\n\1HostKeyAlias $(address "$1")/" "$LAB_SSH_CONFIG" |
+	    awk -v port="$(grep -oE '[0-9]+$' "$tmp/delay.out" | head -n 1)" \
+		'/HostName 127.0.0.1/ { here = 1 } here && /Port / { sub(/[0-9]+/, port); here = 0 } { print }' >"$far"
+}
+
+large=1200 rekey=200 thin=32 far_size=32
+[ "$mode" != soak ] || large=2000 rekey=2000 thin=2000 far_size=2000
+
+lab_up 2
+
+begin "an image with one layer of $large MB"
+make_load large 1 $large
+arrive large h1 "$LAB_SSH_CONFIG"
+
+begin 'an image of 20 layers'
+make_load many 20 40
+arrive many h2 "$LAB_SSH_CONFIG"
+
+begin "$rekey MB with RekeyLimit 1M on the server"
+"$LAB" sshd h1 'RekeyLimit 1M' >/dev/null
+make_load rekey 4 $rekey
+arrive rekey h1 "$LAB_SSH_CONFIG"
+"$LAB" sshd h1 >/dev/null
+
+begin "$thin MB through a link of 20 Mbit/s"
+"$LAB" limit h2 20mbit
+make_load thin 3 $thin
+arrive thin h2 "$LAB_SSH_CONFIG"
+"$LAB" unlimit h2
+
+begin "$far_size MB through a link of 100 ms round trip"
+make_load far 3 $far_size
+behind_delay h1 50
+arrive far h1 "$far"
+kill "$proxy"
+wait "$proxy" 2>/dev/null
+
+totals
