@@ -55,11 +55,12 @@ static bool superseded_anywhere(const struct ledger *const *ledgers, size_t n_le
 int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
     size_t n_services, char **ret, struct error *err)
 {
-	const char *chosen = NULL;
+	const char *chosen = NULL, *some = NULL;
 
 	for (size_t i = 0; i < n_ledgers; i++) {
 		const char *last = last_of(ledgers[i], services, n_services);
 
+		some = last != NULL ? last : some;
 		if (last == NULL || (chosen != NULL && strcmp(last, chosen) == 0) ||
 		    superseded_anywhere(ledgers, n_ledgers, last, services, n_services))
 			continue;
@@ -71,6 +72,14 @@ int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const cha
 					       "with --limit");
 		}
 		chosen = last;
+	}
+	/* An older release that was started by hand is written down with the rollout it is of. */
+	if (chosen == NULL && some != NULL) {
+		error_set(err, ERROR_CONFLICT,
+		    "which rollout is the last one cannot be told: by the hosts' ledgers some come "
+		    "after each other, %s among them",
+		    some);
+		return error_hint(err, "choose with --to RELEASE, or take one host with --limit");
 	}
 	if (chosen == NULL)
 		return error_set(err, ERROR_NOT_FOUND, "nothing was deployed here yet");
