@@ -103,12 +103,13 @@ int state_write(const char *inventory_path, const struct last_rollout *last, str
 	CLEANUP_FREE char *new_path = path != NULL ? string_printf("%s.%d", path, getpid()) : NULL;
 	CLEANUP_CLOSE int fd = -1;
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_JSON json_t *json =
-	    json_pack("{s:i, s:s, s:s, s:s, s:s}", "v", 1, "environment", last->environment,
-		"rollout", last->rollout, "at", last->at, "inventory", inventory_path);
+	CLEANUP_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s}", "v", 1, "environment",
+	    last->environment, "rollout", last->rollout, "at", last->at);
 
 	if (path == NULL)
 		return -1;
+	/* For people; a path need not be UTF-8, and then it is not told. */
+	json_object_set_new(json, "inventory", json_string(inventory_path));
 	if (json != NULL)
 		text = json_canonical(json);
 	if (text == NULL || new_path == NULL)
