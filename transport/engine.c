@@ -18,7 +18,8 @@ static const struct api oldest = {1, 40}, newest = {1, 45};
 void target_init(struct target *target, const struct engine *engine, const char *path)
 {
 	*target = (struct target){.text = BUF_INIT(TARGET_MAX), .separator = '?'};
-	target_path(target, engine->prefix);
+	if (engine != NULL)
+		target_path(target, engine->prefix);
 	target_path(target, path);
 }
 
@@ -75,11 +76,20 @@ static int send_request(struct engine *engine, const struct target *target,
 	return http_status_error(ret, err);
 }
 
+/* podman 4.3 answers 500 where Docker says 409. */
+static bool says_taken(const struct error *err)
+{
+	return err->kind == ERROR_FAILED && (strstr(error_text(err), "already in use") != NULL ||
+						strstr(error_text(err), "already exists") != NULL);
+}
+
 int engine_perform(struct engine *engine, const struct target *target, struct http_request *request,
     struct http_response *ret, struct error *err)
 {
 	if (send_request(engine, target, request, ret, err) == 0)
 		return 0;
+	if (err != NULL && engine->is_podman && says_taken(err))
+		err->kind = ERROR_CONFLICT;
 	return error_wrap(err, "%s", engine->describe);
 }
 
@@ -239,6 +249,11 @@ void engine_close(struct engine *engine)
 const json_t *engine_version(const struct engine *engine)
 {
 	return engine->version;
+}
+
+bool engine_is_podman(const struct engine *engine)
+{
+	return engine->is_podman;
 }
 
 int engine_info(struct engine *engine, json_t **ret, struct error *err)

@@ -29,11 +29,14 @@ int engine_open(const char *address, const char *describe, int cancel_fd, struct
 void engine_close(struct engine *engine);
 
 /* Where the laptop's engine is: DOCKER_HOST, else the current docker context (config.json of
- * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock; malloc'ed, of engine_open's form. */
+ * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock, else podman's socket where only that is
+ * there; malloc'ed, of engine_open's form. */
 int engine_local_address(char **ret, struct error *err);
 
 /* GET /version (taken when it was opened; borrowed) and GET /info. */
 const json_t *engine_version(const struct engine *engine);
+/* podman answers the same API a little differently; what matters is evened out here. */
+bool engine_is_podman(const struct engine *engine);
 int engine_info(struct engine *engine, json_t **ret, struct error *err);
 
 /* Containers. `id` is an id or a name. */
@@ -47,15 +50,19 @@ int engine_container_start(struct engine *engine, const char *id, struct error *
 int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err);
 int engine_container_rename(
     struct engine *engine, const char *id, const char *name, struct error *err);
-/* `policy`: "no", "always", "unless-stopped", "on-failure", "on-failure:5" */
+/* `policy`: "no", "always", "unless-stopped", "on-failure", "on-failure:5". podman before 5.1
+ * cannot change it: ERROR_FAILED. */
 int engine_container_restart_policy(
     struct engine *engine, const char *id, const char *policy, struct error *err);
 int engine_container_remove(struct engine *engine, const char *id, bool force, struct error *err);
-/* The last `tail` lines of stdout and stderr in the order the engine has them, at most 64 KiB (the
- * end is kept); both the multiplexed and the tty form are understood. */
+/* The last `tail` lines (negative: all) of stdout and stderr in the order the engine has them, at
+ * most 64 KiB (the end is kept, from a line's beginning); both the multiplexed and the tty form are
+ * understood. */
 int engine_container_logs(
     struct engine *engine, const char *id, int tail, struct buf *out, struct error *err);
-/* A tar of `path`, at most `max` bytes; and a tar unpacked at `path`. */
+/* A tar of `path`, at most what `out` has room for; and a tar unpacked at `path`. Both work on
+ * containers that were never started, in named volumes too. A folder "/ledger" comes with members
+ * "ledger/NAME" from Docker, "/NAME" from podman: take the last part. */
 int engine_archive_get(
     struct engine *engine, const char *id, const char *path, struct buf *out, struct error *err);
 int engine_archive_put(struct engine *engine, const char *id, const char *path, const void *tar,
@@ -74,10 +81,12 @@ int engine_image_import_empty(
     struct engine *engine, const char *repository, const char *tag, struct error *err);
 
 struct engine_progress {
-	uint64_t done;	   /* bytes, added up over the layers known so far */
-	uint64_t total;	   /* 0: not known yet */
-	const char *phase; /* "downloading", "extracting", "pushing"; borrowed */
+	uint64_t done;	/* bytes, added up over the layers known so far */
+	uint64_t total; /* 0: not known yet */
+	const char
+	    *phase; /* "downloading", "extracting", "pushing", "sending", "loading"; borrowed */
 };
+/* At most ten times a second, and once at the end. */
 typedef void engine_progress_fn(void *context, const struct engine_progress *progress);
 
 struct engine_transfer {
@@ -86,7 +95,9 @@ struct engine_transfer {
 	engine_progress_fn *progress;	 /* may be NULL */
 	void *context;
 };
-/* `reference` is "HOST:PORT/NAME:TAG". An error inside the stream is an error of the call. */
+/* `reference` is "HOST:PORT/NAME:TAG" or "...@DIGEST". An error inside the stream is an error of
+ * the call; no such image at the registry is ERROR_NOT_FOUND. podman does not say what moves: its
+ * pull has no figures, and stalls after half an hour of silence. */
 int engine_image_pull(struct engine *engine, const char *reference,
     const struct engine_transfer *transfer, struct error *err);
 /* `ret_digest`: the manifest's digest as the engine reports it (malloc'ed; NULL when it says none)
@@ -109,7 +120,8 @@ int engine_volume_create(
     struct engine *engine, const char *name, const json_t *labels, struct error *err);
 
 /* Follow events (GET /events with these "key=value" filters) from `since` (unix seconds; 0: now):
- * `event` is called with each; a non-zero return ends it. Ends also by cancel or deadline. */
+ * `event` is called with each; a non-zero return ends it, and the call returns 0. Else it ends by
+ * ERROR_CANCELLED, ERROR_TIMEOUT at the deadline (-1: none), or ERROR_UNREACHABLE. */
 typedef int engine_event_fn(void *context, const json_t *event);
 int engine_events(struct engine *engine, const struct strv *filters, int64_t since,
     int64_t deadline_ms, engine_event_fn *event, void *context, struct error *err);

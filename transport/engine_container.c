@@ -102,7 +102,7 @@ int engine_container_rename(
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
 }
 
-/* podman before 5.1 answers 200 and changes nothing. */
+/* podman before 5.1 has no such call, or answers 200 and changes nothing: look what came of it. */
 static int check_policy(struct engine *engine, const char *id, const char *name, struct error *err)
 {
 	CLEANUP_JSON json_t *container = NULL;
@@ -111,10 +111,11 @@ static int check_policy(struct engine *engine, const char *id, const char *name,
 	if (engine_container_inspect(engine, id, &container, err) < 0)
 		return -1;
 	is = json_str(container, "HostConfig.RestartPolicy.Name", "");
-	if (strcmp(is[0] != '\0' ? is : "no", name) == 0)
+	is = is[0] != '\0' ? is : "no";
+	if (strcmp(is, name) == 0)
 		return 0;
 	return error_set(err, ERROR_FAILED,
-	    "%s: cannot change the restart policy of a container (it stays \"%s\")",
+	    "%s: this podman cannot change the restart policy of a container (it stays \"%s\")",
 	    engine->describe, is);
 }
 
@@ -132,7 +133,7 @@ int engine_container_restart_policy(
 	if (body == NULL)
 		return error_memory(err);
 	container_target(&target, engine, id, "/update");
-	if (engine_call(engine, "POST", &target, body, NULL, err) < 0)
+	if (engine_call(engine, "POST", &target, body, NULL, err) < 0 && !engine->is_podman)
 		return -1;
 	return engine->is_podman ? check_policy(engine, id, name, err) : 0;
 }

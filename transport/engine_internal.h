@@ -27,6 +27,7 @@ struct target {
 	{                                                                                          \
 		.text = BUF_INIT(0)                                                                \
 	}
+/* `engine` NULL: a path outside the API's version. */
 void target_init(struct target *target, const struct engine *engine, const char *path);
 /* Text as it is: "/json". */
 void target_path(struct target *target, const char *path);

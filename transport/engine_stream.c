@@ -101,13 +101,16 @@ static int take_error(const json_t *message, struct error *err)
 {
 	const char *words = json_str(message, "errorDetail.message", NULL);
 	int64_t code = json_int(message, "errorDetail.code", 0);
+	bool missing;
 
 	if (words == NULL || words[0] == '\0')
 		words = json_str(message, "error", NULL);
 	if (words == NULL && json_object_get(message, "errorDetail") == NULL)
 		return 0;
-	error_set(err, code == 404 ? ERROR_NOT_FOUND : ERROR_FAILED, "%s",
-	    words != NULL && words[0] != '\0' ? words : "failed without a word");
+	if (words == NULL || words[0] == '\0')
+		words = "failed without a word";
+	missing = code == 404 || strstr(words, "manifest unknown") != NULL;
+	error_set(err, missing ? ERROR_NOT_FOUND : ERROR_FAILED, "%s", words);
 	if (err != NULL && err->kind != ERROR_MEMORY && code > 0 && code < 1000)
 		err->code = (int)code;
 	return -1;
@@ -141,7 +144,8 @@ static int take_outcome(struct transfer_state *state, const json_t *message, str
 
 	switch (state->kind) {
 	case TRANSFER_PULL:
-		state->outcome = state->outcome || starts(status, "Status: ");
+		state->outcome = state->outcome || starts(status, "Status: ") ||
+				 json_object_get(message, "images") != NULL;
 		text = starts(status, "Digest: ") ? status + strlen("Digest: ") : NULL;
 		break;
 	case TRANSFER_PUSH:

@@ -6,7 +6,8 @@
  *   {"status":"Digest: sha256:..."}   {"status":"Status: Downloaded newer image for ..."}
  *   {"progressDetail":{},"aux":{"Tag":"1","Digest":"sha256:...","Size":943}}
  *   {"stream":"Loaded image: shop:1\n"}
- *   {"errorDetail":{"code":1,"message":"words"},"error":"words"}                              */
+ *   {"errorDetail":{"code":1,"message":"words"},"error":"words"}
+ * podman's own pull: {"stream":"Copying blob sha256:..."}   {"images":["ID"],"id":"ID"}   */
 #ifndef SHIPIT_TRANSPORT_ENGINE_STREAM_H
 #define SHIPIT_TRANSPORT_ENGINE_STREAM_H
 
@@ -68,7 +69,8 @@ struct transfer_state {
 
 void transfer_state_init(struct transfer_state *state, enum transfer_kind kind);
 /* Take one message. The engine's own report of an error is an error: ERROR_FAILED with its words
- * (ERROR_NOT_FOUND where it says 404). Messages that make no sense are skipped. */
+ * (ERROR_NOT_FOUND where it says 404, or that the registry has no such manifest). Messages that
+ * make no sense are skipped. */
 int transfer_state_take(struct transfer_state *state, const json_t *message, struct error *err);
 /* The sums: "downloading", "pushing" or "loading" while bytes travel, then "extracting". */
 void transfer_state_sum(const struct transfer_state *state, struct engine_progress *ret);

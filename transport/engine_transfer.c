@@ -10,7 +10,13 @@
 #include "transport/engine_internal.h"
 #include "transport/engine_stream.h"
 
-enum { SHOW_EVERY_MS = 100, STALL_MS = 120 * 1000, CREDENTIALS_MAX = 16 * 1024 };
+enum {
+	SHOW_EVERY_MS = 100,
+	STALL_MS = 120 * 1000,
+	/* podman's own pull is silent from the beginning of a layer to its end */
+	SILENT_STALL_MS = 30 * 60 * 1000,
+	CREDENTIALS_MAX = 16 * 1024,
+};
 
 /* base64url with padding (RFC 4648 §5), as dockerd wants it. */
 static int add_base64url(struct buf *out, const char *text)
@@ -71,6 +77,7 @@ struct transfer {
 	const struct engine_transfer *options;
 	struct json_stream stream;
 	struct transfer_state state;
+	bool silent; /* the engine does not say what moves */
 	int64_t shown_ms;
 	uint64_t sent, sent_total; /* of an archive that we send */
 };
@@ -144,16 +151,15 @@ static int run(struct engine *engine, struct transfer *transfer, const struct ta
 	return rc;
 }
 
-/* podman talks TLS to a registry unless told otherwise; dockerd knows that loopback has none. */
-static void allow_plain_http(
-    const struct engine *engine, const char *reference, struct target *target)
+static bool is_loopback(const char *reference)
 {
 	static const char *const loopback[] = {"127.", "localhost:", "[::1]:"};
 
-	for (size_t i = 0; engine->is_podman && i < ARRAY_SIZE(loopback); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(loopback); i++) {
 		if (strncmp(reference, loopback[i], strlen(loopback[i])) == 0)
-			target_query(target, "tlsVerify", "false");
+			return true;
 	}
+	return false;
 }
 
 static int add_credentials(const struct engine_transfer *options, const char *reference,
@@ -184,18 +190,29 @@ static int check_pulled(struct engine *engine, const char *reference, struct err
 	    reference);
 }
 
-static void route(struct engine *engine, enum transfer_kind kind, const char *name, const char *tag,
-    struct target *target)
+/* dockerd knows that loopback speaks plain HTTP, podman has to be told; and its Docker-like pull
+ * does not listen (4.3), so it gets its own (libpod API, "images/pull"). */
+static void route(const struct engine *engine, struct transfer *transfer, const char *reference,
+    const char *name, const char *tag, struct target *target)
 {
-	if (kind == TRANSFER_PULL) {
+	bool plain = engine->is_podman && is_loopback(reference);
+
+	if (transfer->state.kind == TRANSFER_PULL && plain) {
+		target_init(target, NULL, "/v4.0.0/libpod/images/pull");
+		target_query(target, "reference", reference);
+		transfer->silent = true;
+	} else if (transfer->state.kind == TRANSFER_PULL) {
 		target_init(target, engine, "/images/create");
 		target_query(target, "fromImage", name);
+		target_query(target, "tag", tag);
 	} else {
 		target_init(target, engine, "/images/");
 		target_name(target, "an image", name);
 		target_path(target, "/push");
+		target_query(target, "tag", tag);
 	}
-	target_query(target, "tag", tag);
+	if (plain)
+		target_query(target, "tlsVerify", "false");
 }
 
 /* A pull or a push; `transfer` is released by the caller in any case. */
@@ -211,8 +228,7 @@ static int exchange(
 
 	if (engine_reference_split(reference, &name, &tag, err) < 0)
 		return -1;
-	route(engine, transfer->state.kind, name, tag, &target);
-	allow_plain_http(engine, reference, &target);
+	route(engine, transfer, reference, name, tag, &target);
 	rc = add_credentials(transfer->options, reference, &auth, err);
 	headers[0] = auth.data;
 	if (rc == 0)
@@ -296,15 +312,18 @@ int engine_image_import_empty(
 	static const char empty_tar[1024]; /* two zero blocks end an archive (POSIX pax, ustar) */
 	struct transfer transfer;
 	CLEANUP_TARGET struct target target = TARGET_INIT;
+	CLEANUP_FREE char *name = string_printf("%s:%s", repository, tag);
 	struct http_request request = {
 	    .headers = tar_header, .body = empty_tar, .body_len = sizeof(empty_tar)};
 	int rc;
 
+	if (name == NULL)
+		return error_memory(err);
+
 	transfer_init(&transfer, TRANSFER_IMPORT, NULL);
 	target_init(&target, engine, "/images/create");
 	target_query(&target, "fromSrc", "-");
-	target_query(&target, "repo", repository);
-	target_query(&target, "tag", tag);
+	target_query(&target, "repo", name); /* podman 4.3 does not read "tag" */
 	rc = run(engine, &transfer, &target, &request, err);
 	if (rc == 0 && !transfer.state.outcome)
 		rc = no_outcome(engine, "import", err);

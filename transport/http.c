@@ -28,6 +28,7 @@ struct http {
 	char *base;   /* "http://HOST:PORT" */
 	char *address;
 	int cancel_fd;
+	int fd; /* the connection made last; curl's, borrowed */
 };
 
 /* One request under way. */
@@ -39,9 +40,10 @@ struct call {
 	int64_t deadline_ms;
 	int64_t moved_ms; /* when something moved last */
 	uint64_t sent;
-	bool headed; /* the answer's head came whole */
-	bool done;   /* the sink has seen enough */
-	bool paused; /* the source has nothing to send yet */
+	bool headed;  /* the answer's head came whole */
+	bool done;    /* the sink has seen enough */
+	bool paused;  /* the source has nothing to send yet */
+	bool yielded; /* an answer that waited was let in first */
 	char curl_words[CURL_ERROR_SIZE];
 	struct curl_slist headers[HEADERS_MAX];
 };
@@ -114,14 +116,16 @@ void http_close(struct http *http)
 }
 
 static curl_socket_t on_open_socket(
-    void *context UNUSED, curlsocktype purpose UNUSED, struct curl_sockaddr *address)
+    void *context, curlsocktype purpose UNUSED, struct curl_sockaddr *address)
 {
+	struct http *http = context;
 	int fd = socket(address->family, address->socktype, address->protocol);
 
 	if (fd >= 0 && fd_cloexec(fd) < 0) {
 		close(fd);
 		return CURL_SOCKET_BAD;
 	}
+	http->fd = fd;
 	return fd;
 }
 
@@ -187,6 +191,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	size_t len = size * count;
 	bool good = status_is_good(call);
 
+	call->yielded = false;
 	if (call->request->sink == NULL || !good) {
 		call->moved_ms = clock_now_ms();
 		return keep_body(call, data, len, good);
@@ -213,6 +218,18 @@ static bool source_is_ready(const struct call *call)
 	return poll(&slot, 1, 0) != 0;
 }
 
+/* A server that refuses a body answers and hangs up; to write once more would lose its words. Once
+ * between two pieces of an answer: `fd` is a good guess, no more. */
+static bool yields_to_answer(struct call *call)
+{
+	struct pollfd slot = {.fd = call->http->fd, .events = POLLIN};
+
+	if (call->yielded || poll(&slot, 1, 0) <= 0)
+		return false;
+	call->yielded = true;
+	return true;
+}
+
 static size_t on_source(char *out, size_t size, size_t count, void *context)
 {
 	struct call *call = context;
@@ -220,7 +237,7 @@ static size_t on_source(char *out, size_t size, size_t count, void *context)
 	ssize_t n = -1;
 
 	errno = EAGAIN;
-	if (source_is_ready(call))
+	if (!yields_to_answer(call) && source_is_ready(call))
 		n = read(source->fd, out, size * count);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		call->paused = true;
@@ -295,6 +312,7 @@ static int set_options(struct call *call, struct error *err)
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http);
 	rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_words);
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	rc |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -129,7 +129,7 @@ static void a_pull_without_a_last_word_is_checked(void **state UNUSED)
 static void podman_is_told_that_loopback_is_plain(void **state UNUSED)
 {
 	const struct fake_reply replies[] = {
-	    {REPLY("{\"status\":\"Status: Image is up to date\"}"), FAKE_CLOSE},
+	    {REPLY("{\"stream\":\"Copying blob\"}{\"images\":[\"7\"],\"id\":\"7\"}"), FAKE_CLOSE},
 	    {REPLY("{\"status\":\"Status: Image is up to date\"}"), FAKE_CLOSE}};
 	struct script script;
 
@@ -139,7 +139,7 @@ static void podman_is_told_that_loopback_is_plain(void **state UNUSED)
 	engine_close(steal_ptr(script.engine));
 	fake_stop(&script.fake);
 	assert_asked(&script,
-	    "POST /v1.40/images/create?fromImage=127.0.0.1%3A7%2Fa&tag=1&tlsVerify=false HTTP");
+	    "POST /v4.0.0/libpod/images/pull?reference=127.0.0.1%3A7%2Fa%3A1&tlsVerify=false HTTP");
 	assert_asked(&script,
 	    "POST /v1.40/images/create?fromImage=registry.example%3A7%2Fa&tag=latest HTTP");
 	fake_release(&script.fake);
@@ -208,9 +208,9 @@ static void a_pull_that_repeats_itself_stalls(void **state UNUSED)
 	assert_int_equal(engine_image_pull(script.engine, "h:1/a:1", &transfer, &script.err), -1);
 	assert_int_equal(script.err.kind, ERROR_TIMEOUT);
 	assert_string_equal(error_text(&script.err), "the engine on h1: nothing has moved for 1 s");
-	assert_in_range(clock_now_ms() - begin, 990, 2500);
+	assert_in_range(clock_now_ms() - begin, 990, 5000);
 	/* at most ten a second, although a message came every 10 ms */
-	assert_in_range(shown.calls, 2, 12);
+	assert_in_range(shown.calls, 2, 12 + (clock_now_ms() - begin) / 100 - 10);
 	assert_int_equal(shown.last.done, 5);
 	end(&script);
 }

@@ -22,17 +22,17 @@
 #define UNSANITIZED                                                                                \
 	__attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 
-/* The allocation that is to fail, counted in the thread that is under test; 0: none. */
-static _Thread_local long countdown;
-static _Thread_local bool failed_one;
+/* The allocation that is to fail, counted in the thread that is under test; 0: none. Volatile: a
+ * compiler takes malloc() for a function that looks at nothing. */
+static _Thread_local volatile long countdown;
+static _Thread_local volatile bool failed_one;
 
 UNSANITIZED static bool is_spared(void *caller)
 {
 	Dl_info where;
 
 	return dladdr(caller, &where) != 0 && where.dli_fname != NULL &&
-	       (strstr(where.dli_fname, "libjansson") != NULL ||
-		   strstr(where.dli_fname, "libarchive") != NULL);
+	       strstr(where.dli_fname, "libarchive") != NULL;
 }
 
 UNSANITIZED static bool is_its_turn(void *caller)
@@ -106,6 +106,18 @@ UNSANITIZED char *strndup(const char *text, size_t max)
 {
 	REAL(strndup_fn *, "strndup")
 	return is_its_turn(__builtin_return_address(0)) ? NULL : real(text, max);
+}
+
+/* What jansson is given instead. */
+static void *malloc_spared(size_t size)
+{
+	long count = countdown;
+	void *memory;
+
+	countdown = 0;
+	memory = malloc(size);
+	countdown = count;
+	return memory;
 }
 
 /* Run `scenario` with each of its allocations failing, until none is left to fail. */
@@ -406,5 +418,6 @@ int main(void)
 	    cmocka_unit_test(resolving_survives),
 	};
 
+	json_set_alloc_funcs(malloc_spared, free);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
