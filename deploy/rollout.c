@@ -350,31 +350,40 @@ void rollout_interrupt(struct rollout *rollout)
 
 /* --- exit code */
 
+static bool is_mistake(const struct error *err)
+{
+	return err->kind == ERROR_USAGE || err->kind == ERROR_INVENTORY;
+}
+
 int rollout_exit_code(const struct rollout_result *result)
 {
-	size_t counts[HOST_UNKNOWN + 1] = {0};
+	size_t counts[HOST_UNKNOWN + 1] = {0}, good, changed;
 	bool locked = false, failed = result->error.kind != ERROR_NONE;
-	size_t good;
+	bool mistaken = is_mistake(&result->error);
 
 	for (size_t i = 0; i < result->n_hosts; i++) {
 		const struct host_result *host = &result->hosts[i];
 
 		counts[host->outcome]++;
 		locked = locked || host->error.kind == ERROR_LOCKED;
+		mistaken = mistaken || is_mistake(&host->error);
 		failed =
 		    failed || (host->outcome != HOST_UNREACHABLE && host->error.kind != ERROR_NONE);
 	}
 	good = counts[HOST_DONE] + counts[HOST_UNCHANGED];
+	changed = counts[HOST_DONE] + counts[HOST_REVERTED] + counts[HOST_PARTIAL] +
+		  counts[HOST_DOWN] + counts[HOST_UNKNOWN];
 	if (result->interrupted)
 		return 130;
-	if (result->error.kind == ERROR_USAGE || result->error.kind == ERROR_INVENTORY)
+	if (mistaken && changed == 0)
 		return 2;
-	if (locked && counts[HOST_DONE] == 0)
+	if (locked && changed == 0)
 		return 5;
 	if (counts[HOST_DOWN] > 0)
 		return 6;
 	if (counts[HOST_UNKNOWN] > 0 || counts[HOST_PARTIAL] > 0 ||
-	    (counts[HOST_DONE] > 0 && (counts[HOST_REVERTED] > 0 || counts[HOST_UNTOUCHED] > 0)))
+	    (counts[HOST_DONE] > 0 &&
+		(failed || counts[HOST_REVERTED] > 0 || counts[HOST_UNTOUCHED] > 0)))
 		return 3;
 	if (failed || counts[HOST_REVERTED] > 0 || good == 0)
 		return 1;
