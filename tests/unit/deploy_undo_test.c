@@ -1,0 +1,119 @@
+/* Which rollout a rollback takes back, from the ledgers of several hosts. */
+#include "deploy/undo.h"
+#include "tests/unit/deploy_ledger.h"
+
+enum { HOSTS = 3, LINES = 6 };
+
+static const struct {
+	const char *name;
+	const char *services; /* separated by blanks */
+	const char *hosts[HOSTS][LINES];
+	const char *want; /* the rollout; or: */
+	enum error_kind kind;
+	const char *says;
+} cases[] = {
+    {"one host, one deploy", "web", {{"1 deploy committed web a - r1"}}, "r1", 0, NULL},
+    {"the last of several", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2"}}, "r2", 0, NULL},
+    {"what was reverted, failed or is pending does not count", "web",
+	{{"1 deploy committed web a - r1", "2 deploy reverted web b a r2",
+	    "3 deploy failed web b a r3", "4 deploy pending web b a r4"}},
+	"r1", 0, NULL},
+    {"a rollback is taken back by the next one", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+	    "3 rollback committed web a b r3"}},
+	"r3", 0, NULL},
+    {"it came to one host only", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2"},
+	    {"1 deploy committed web a - r1", "2 deploy reverted web b a r2"}},
+	"r2", 0, NULL},
+    {"hosts count from different numbers", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+	     "9 deploy committed web c b r3"},
+	    {"5 deploy committed web c - r3"}},
+	"r3", 0, NULL},
+    {"a host that was away for a while", "web",
+	{{"1 deploy committed web a - r1"},
+	    {"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+		"3 deploy committed web c b r3"}},
+	"r3", 0, NULL},
+    {"a chain over hosts that have no rollout in common", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2"},
+	    {"1 deploy committed web b - r2", "2 deploy committed web c b r3"},
+	    {"1 deploy committed web a - r1"}},
+	"r3", 0, NULL},
+    {"only the services asked for", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed api b - r2"}}, "r1", 0, NULL},
+    {"any of the services asked for", "web api",
+	{{"1 deploy committed web a - r1", "2 deploy committed api b - r2"}}, "r2", 0, NULL},
+    {"a host without a ledger", "web", {{"1 deploy committed web a - r1"}, {NULL}}, "r1", 0, NULL},
+    {"nothing anywhere", "web", {{NULL}, {NULL}}, NULL, ERROR_NOT_FOUND, "nothing was deployed"},
+    {"nothing of this service", "db", {{"1 deploy committed web a - r1"}}, NULL, ERROR_NOT_FOUND,
+	"nothing was deployed"},
+    {"nothing that was committed", "web", {{"1 deploy reverted web a - r1"}}, NULL, ERROR_NOT_FOUND,
+	"nothing was deployed"},
+    {"two last ones", "web", {{"1 deploy committed web a - r1"}, {"1 deploy committed web b - r2"}},
+	NULL, ERROR_CONFLICT, "r1 and r2"},
+    {"two last ones after a common one", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2"},
+	    {"1 deploy committed web a - r1", "2 deploy committed web c a r3"}},
+	NULL, ERROR_CONFLICT, "r2 and r3"},
+    /* Somebody started the old container by hand, and a later command wrote that down. */
+    {"two that come after each other", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+	     "3 deploy committed web a b r1"},
+	    {"1 deploy committed web a - r1", "2 deploy committed web b a r2"}},
+	NULL, ERROR_CONFLICT, "after each other"},
+    {"the same on all hosts", "web",
+	{{"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+	    "3 deploy committed web a b r1"}},
+	"r1", 0, NULL},
+};
+
+static void choose(size_t i, bool turned)
+{
+	CLEANUP_STRV struct strv services = {0};
+	struct ledger ledgers[HOSTS];
+	const struct ledger *pointers[HOSTS];
+	struct error err = {0};
+	char *chosen = NULL;
+	size_t n = 0;
+	int rc;
+
+	assert_int_equal(strv_split(&services, cases[i].services, " "), 0);
+	for (size_t host = 0; host < HOSTS; host++)
+		ledgers[host] = ledger_of(cases[i].hosts[host]);
+	for (size_t host = 0; host < HOSTS; host++)
+		pointers[n++] = &ledgers[turned ? HOSTS - 1 - host : host];
+	rc = undo_choose(pointers, n, (const char *const *)services.v, services.n, &chosen, &err);
+	if (cases[i].want == NULL) {
+		assert_int_equal(rc, -1);
+		assert_null(chosen);
+		if (turned)
+			assert_error(&err, cases[i].kind, NULL);
+		else
+			assert_error(&err, cases[i].kind, cases[i].says);
+	} else {
+		assert_int_equal(rc, 0);
+		assert_string_equal(chosen, cases[i].want);
+	}
+	free(chosen);
+	for (size_t host = 0; host < HOSTS; host++)
+		ledger_release(&ledgers[host]);
+}
+
+static void the_last_rollout_is_chosen(void **state UNUSED)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		print_message("%s\n", cases[i].name);
+		choose(i, false);
+		choose(i, true); /* the order of hosts means nothing */
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(the_last_rollout_is_chosen)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
