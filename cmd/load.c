@@ -65,7 +65,8 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	inventory_free(steal_ptr(cli->inventory));
 	if (find_file(cli, err) < 0)
 		return -1;
-	if (environment != NULL && setenv("SHIPIT_ENV", environment, 1) < 0)
+	/* Empty where a command is about none; whoever calls us may have said something else. */
+	if (setenv("SHIPIT_ENV", environment != NULL ? environment : "", environment != NULL) < 0)
 		return error_memory(err);
 	rc = inventory_load(cli->file, &cli->inventory, &problems, err);
 	tell(cli, "problem", "", &problems);

@@ -1,9 +1,7 @@
-/* Exit codes: of errors before a rollout, of what only looks, and of rollouts, as the manual has
- * them. */
+/* Exit codes: of errors before a rollout, and of what only looks. */
 #include "tests/unit/cmd_golden.h"
 
 #include "cmd/cli.h"
-#include "deploy/rollout.h"
 
 static void test_errors(void **state)
 {
@@ -56,47 +54,11 @@ static void test_surveys(void **state)
 	assert_int_equal(worse_exit_code(0, 0), 0);
 }
 
-static int rollout_code(
-    const enum host_outcome *outcomes, const enum error_kind *kinds, size_t n, bool interrupted)
-{
-	struct host_result hosts[4] = {0};
-	const struct rollout_result result = {
-	    .hosts = hosts, .n_hosts = n, .interrupted = interrupted};
-
-	for (size_t i = 0; i < n; i++) {
-		hosts[i].outcome = outcomes[i];
-		hosts[i].error.kind = kinds[i];
-	}
-	return rollout_exit_code(&result);
-}
-
-#define CODE(a, ka, b, kb)                                                                         \
-	rollout_code((enum host_outcome[]){a, b}, (enum error_kind[]){ka, kb}, 2, false)
-
-static void test_rollouts(void **state)
-{
-	(void)state;
-	assert_int_equal(CODE(HOST_DONE, ERROR_NONE, HOST_UNCHANGED, ERROR_NONE), 0);
-	assert_int_equal(CODE(HOST_DONE, ERROR_NONE, HOST_UNREACHABLE, ERROR_UNREACHABLE), 4);
-	assert_int_equal(CODE(HOST_DONE, ERROR_NONE, HOST_REVERTED, ERROR_FAILED), 3);
-	assert_int_equal(CODE(HOST_DONE, ERROR_NONE, HOST_UNKNOWN, ERROR_UNREACHABLE), 3);
-	assert_int_equal(CODE(HOST_UNTOUCHED, ERROR_NONE, HOST_REVERTED, ERROR_FAILED), 1);
-	assert_int_equal(CODE(HOST_UNTOUCHED, ERROR_NONE, HOST_UNTOUCHED, ERROR_FAILED), 1);
-	assert_int_equal(CODE(HOST_DONE, ERROR_NONE, HOST_DOWN, ERROR_DOWN), 6);
-	assert_int_equal(CODE(HOST_UNTOUCHED, ERROR_NONE, HOST_UNTOUCHED, ERROR_LOCKED), 5);
-	assert_int_equal(
-	    CODE(HOST_UNREACHABLE, ERROR_UNREACHABLE, HOST_UNREACHABLE, ERROR_UNREACHABLE), 1);
-	assert_int_equal(rollout_code((enum host_outcome[]){HOST_DOWN},
-			     (enum error_kind[]){ERROR_DOWN}, 1, true),
-	    130);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_surveys),
-	    cmocka_unit_test(test_rollouts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cmd/help.h"
+#include "inventory/schema.h"
 
 enum { LINES = 24, COLUMNS = 80 };
 
@@ -43,10 +44,10 @@ static void test_fits(void **state)
 	buf_release(&text);
 }
 
-static char *read_page(void)
+static char *read_page(const char *path)
 {
 	struct buf page = BUF_INIT((size_t)1 << 20);
-	FILE *file = fopen("docs/shipit.1", "r");
+	FILE *file = fopen(path, "r");
 	char chunk[4096];
 	size_t n;
 
@@ -92,7 +93,7 @@ static void has_options(const char *page, const struct option_spec *options, siz
 
 static void test_manual_agrees(void **state)
 {
-	char *page = read_page(), item[64];
+	char *page = read_page("docs/shipit.1"), item[64];
 	size_t options = n_global_options;
 
 	(void)state;
@@ -109,11 +110,32 @@ static void test_manual_agrees(void **state)
 	free(page);
 }
 
+/* Every key that the inventory may have stands in its page. */
+static void test_keys_are_in_the_manual(void **state)
+{
+	char *page = read_page("docs/shipit.yml.5"), item[128];
+
+	(void)state;
+	for (size_t t = 0; inventory_key_tables[t] != NULL; t++)
+		for (size_t i = 0; i < inventory_key_tables[t]->n; i++) {
+			const struct key *key = &inventory_key_tables[t]->keys[i];
+
+			if (key->kind != KEY_OPTIONAL && key->kind != KEY_REQUIRED)
+				continue;
+			snprintf(item, sizeof(item), "\n.It Cm %s\n", key->name);
+			if (strstr(page, item) == NULL)
+				fail_msg("docs/shipit.yml.5 lacks %s of %s", key->name,
+				    inventory_key_tables[t]->what);
+		}
+	free(page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fits),
 	    cmocka_unit_test(test_manual_agrees),
+	    cmocka_unit_test(test_keys_are_in_the_manual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
