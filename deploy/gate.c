@@ -24,6 +24,7 @@ int gates_new(
     size_t parties, size_t n, gate_fn *decide, void *context, struct gates **ret, struct error *err)
 {
 	struct gates *gates = calloc(1, sizeof(*gates));
+	pthread_condattr_t attr;
 
 	if (gates != NULL)
 		gates->v = calloc(n > 0 ? n : 1, sizeof(*gates->v));
@@ -36,7 +37,12 @@ int gates_new(
 	gates->decide = decide;
 	gates->context = context;
 	pthread_mutex_init(&gates->lock, NULL);
-	pthread_cond_init(&gates->opened, NULL);
+	pthread_condattr_init(&attr);
+#ifndef __APPLE__
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+#endif
+	pthread_cond_init(&gates->opened, &attr);
+	pthread_condattr_destroy(&attr);
 	*ret = gates;
 	return 0;
 }
@@ -83,7 +89,11 @@ bool gates_wait(struct gates *gates, size_t gate, int wait_ms, bool *ret_go)
 	struct timespec until;
 	bool open;
 
+#ifdef __APPLE__
 	clock_gettime(CLOCK_REALTIME, &until);
+#else
+	clock_gettime(CLOCK_MONOTONIC, &until);
+#endif
 	until.tv_sec += wait_ms / 1000;
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
 	if (until.tv_nsec >= 1000000000) {
