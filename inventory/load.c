@@ -49,6 +49,9 @@ static int system_read_file(void *context UNUSED, const char *path, size_t max, 
 
 		if (errnum == ENOMEM)
 			return error_memory(err);
+		if (errnum == EFBIG)
+			return error_set(
+			    err, ERROR_INVENTORY, "%s is longer than %zu bytes", path, max);
 		error_set(err, ERROR_INVENTORY, "cannot read %s: %s", path, strerror(errnum));
 		err->code = errnum;
 		return -1;
@@ -240,8 +243,7 @@ static int load_file(struct reader *r, const char *path, struct inventory **ret,
 	CLEANUP_FREE char *dir = NULL;
 	size_t len;
 
-	if (r->source->read_file(
-		r->source->context, path, (size_t)YAML_MAX_BYTES + 1, &text, &len, err) < 0) {
+	if (r->source->read_file(r->source->context, path, YAML_MAX_BYTES, &text, &len, err) < 0) {
 		if (err->code == ENOENT)
 			error_hint(err, "`shipit init` writes one, and -f FILE names another");
 		return -1;
@@ -249,6 +251,8 @@ static int load_file(struct reader *r, const char *path, struct inventory **ret,
 	dir = folder_of(path);
 	if (!dir)
 		return error_errno(err, errno, "cannot find the folder of %s", path);
+	if (problems_file(r->problems, path) < 0)
+		return error_memory(err);
 	if (load_dotenv(r, path, dir, err) < 0)
 		return -1;
 	return load_text(r, text, len, path, dir, ret, err);
@@ -261,6 +265,8 @@ int inventory_load(
 
 	*ret = NULL;
 	int result = load_file(&r, path, ret, err);
+	if (problems->n == 0)
+		problems_release(problems);
 	pairs_release(&r.dotenv);
 	return result;
 }

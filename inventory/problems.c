@@ -22,6 +22,11 @@ static const char *intern_file(struct problems *problems, const char *file)
 	return copy;
 }
 
+int problems_file(struct problems *problems, const char *file)
+{
+	return intern_file(problems, file) ? 0 : -1;
+}
+
 int problem_vadd(
     struct problems *problems, const struct position *pos, const char *format, va_list args)
 {

@@ -17,6 +17,9 @@ int problem_vadd(struct problems *problems, const struct position *pos, const ch
 /* What to do about the mistake added last; replaces an earlier hint. */
 int problem_hint(struct problems *problems, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Mistakes in `file` come before those in files that were not named yet. */
+int problems_file(struct problems *problems, const char *file);
+
 /* Into the order of the files, and each only once: a mistake behind a YAML anchor is met wherever
  * the anchor is used. */
 void problems_sort(struct problems *problems);

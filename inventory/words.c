@@ -75,7 +75,7 @@ enum words_result words_split(const char *text, struct strv *list)
 	struct splitter s = {.at = text, .list = list, .word = BUF_INIT(strlen(text))};
 	enum words_result result = WORDS_OK;
 
-	for (; *s.at && result == WORDS_OK; s.at++)
+	for (; result == WORDS_OK && *s.at; s.at++)
 		result = step(&s);
 	if (result == WORDS_OK && end_word(&s) < 0)
 		result = WORDS_NO_MEMORY;
