@@ -163,10 +163,11 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	found->pending = ledger_pending(&facts->ledger, found->service);
 	found->current =
 	    choose(facts, found->service, name, ledger_current(&facts->ledger, found->service));
+	/* Where it does not run it has the name, so the commit was past the renames: it is started.
+	 */
 	found->pending_result =
 	    found->pending != NULL && found->current != NULL &&
-		    strcmp(found->current->release, found->pending->release) == 0 &&
-		    found->current->running
+		    strcmp(found->current->release, found->pending->release) == 0
 		? LEDGER_COMMITTED
 		: LEDGER_REVERTED;
 	for (size_t i = 0; i < facts->n_containers; i++) {
