@@ -226,9 +226,8 @@ int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts
 }
 
 static int gather_images(
-    struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
+    struct engine *engine, const char *glob, struct facts *facts, struct error *err)
 {
-	CLEANUP_FREE char *glob = name_image(prefix, "*");
 	CLEANUP_JSON json_t *list = NULL;
 	json_t *image, *tag;
 	size_t i, j;
@@ -265,10 +264,14 @@ static int gather_engine(struct engine *engine, struct facts *facts, struct erro
 static int gather(struct engine *engine, struct keeper *keeper, const char *prefix,
     struct facts *facts, struct error *err)
 {
+	CLEANUP_FREE char *ours = name_image(prefix, "*");
+	CLEANUP_FREE char *pulled = name_pulled(prefix, "*");
+
 	if (gather_engine(engine, facts, err) < 0 ||
 	    keeper_facts(keeper, facts->root_dir, &facts->listens, err) < 0 ||
 	    facts_refresh(engine, prefix, facts, err) < 0 ||
-	    gather_images(engine, prefix, facts, err) < 0 ||
+	    gather_images(engine, ours, facts, err) < 0 ||
+	    gather_images(engine, pulled, facts, err) < 0 ||
 	    ledger_read(engine, prefix, &facts->ledger, &facts->has_ledger, err) < 0)
 		return -1;
 	facts->free_bytes = facts->listens.free_bytes;

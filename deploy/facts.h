@@ -51,7 +51,7 @@ struct facts {
 	size_t n_ports;
 	struct keeper_facts listens; /* and what else the keeper said */
 	struct strv foreign;	     /* names of containers that are not this prefix's */
-	struct strv images;	     /* "REPOSITORY:TAG" of localhost/shipit/PREFIX.* */
+	struct strv images;	     /* "REPOSITORY:TAG" of name_image and name_pulled */
 	struct strv image_ids;	     /* ids of the images above, same order */
 	struct ledger ledger;
 	bool has_ledger; /* the ledger's volume is there */

@@ -183,15 +183,19 @@ static enum way create(struct host_run *run)
 
 static void finish(struct host_run *run)
 {
-	struct error prune_error = {0};
-	struct event_source source = run->source;
+	CLEANUP_ERROR struct error err = {0};
+	bool done = run->result->outcome == HOST_DONE;
+	int rc;
 
-	step_begin(run, STEP_PRUNE, NULL);
+	if (done)
+		step_begin(run, STEP_PRUNE, NULL);
+	rc = host_prune(run, &err);
+	if (done)
+		step_end(run, STEP_PRUNE, NULL, rc, &err);
 	/* What serves, serves: left-over releases are worth a word, not a failure. */
-	if (step_end(run, STEP_PRUNE, NULL, host_prune(run, &prune_error), &prune_error) < 0)
+	if (rc < 0)
 		emit_note(
-		    &source, "old releases could not all be removed: %s", error_text(&prune_error));
-	error_release(&prune_error);
+		    &run->source, "old releases could not all be removed: %s", error_text(&err));
 }
 
 /* Was anything swapped and committed, or put back? Called when the way is at its end. */
@@ -271,7 +275,8 @@ void *host_thread(void *context)
 			host_discard(run);
 	}
 	gates_leave(run->rollout->gates, run->voted, yes);
-	if (result->outcome == HOST_DONE)
+	if (result->outcome == HOST_DONE ||
+	    (result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run))
 		finish(run);
 	host_link_close(&run->link);
 	work_end(run);

@@ -1,8 +1,10 @@
-/* After a commit: the moving tags, and releases beyond `retain`. Nothing is touched that is not
- * this prefix's. */
+/* After a commit, or when there was nothing to do because an interrupted rollout had done it: the
+ * moving tags, and releases beyond `retain`. Nothing is touched that is not this prefix's. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/text.h"
 #include "deploy/run.h"
 
 /* The releases to keep: the last `retain` different ones that were committed, newest first. */
@@ -21,26 +23,42 @@ static int kept(
 	return 0;
 }
 
-static int move_tags(struct host_run *run, const struct planned *planned, struct error *err)
+/* The image of `release` gets a tag that moves, unless it has it. What is not there gets none. */
+static int move_tag(struct host_run *run, const char *service, const char *release, const char *tag,
+    struct error *err)
 {
-	const char *prefix = run->rollout->prefix, *service = planned->service->name;
+	const char *prefix = run->rollout->prefix, *id, *tagged;
 	CLEANUP_FREE char *repository = name_image(prefix, service);
-	CLEANUP_FREE char *now = name_image_tag(prefix, service, planned->release);
-	CLEANUP_FREE char *before =
-	    planned->previous != NULL ? name_image_tag(prefix, service, planned->previous) : NULL;
+	CLEANUP_FREE char *image = name_image_tag(prefix, service, release);
+	CLEANUP_FREE char *moving = name_image_tag(prefix, service, tag);
 
-	if (repository == NULL || now == NULL || (planned->previous != NULL && before == NULL))
+	if (repository == NULL || image == NULL || moving == NULL)
 		return error_memory(err);
-	if (before != NULL &&
-	    engine_image_tag(run->link.care, before, repository, "previous", err) < 0 &&
-	    err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
-	if (engine_image_tag(run->link.care, now, repository, "current", err) < 0 &&
+	id = facts_image_id(&run->facts, image);
+	tagged = facts_image_id(&run->facts, moving);
+	if (id != NULL && tagged != NULL && strcmp(id, tagged) == 0)
+		return 0;
+	if (engine_image_tag(run->link.care, image, repository, tag, err) < 0 &&
 	    err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
 	return 0;
+}
+
+static int move_tags(struct host_run *run, const struct planned *planned, struct error *err)
+{
+	const char *service = planned->service->name;
+	const struct ledger_entry *entry = ledger_current(&run->facts.ledger, service);
+	const char *now = entry != NULL ? entry->release : NULL;
+	const char *before = entry != NULL ? entry->previous : NULL;
+
+	if (planned->action >= PLAN_CREATE) {
+		now = planned->release;
+		before = planned->previous;
+	}
+	if (before != NULL && move_tag(run, service, before, "previous", err) < 0)
+		return -1;
+	return now != NULL ? move_tag(run, service, now, "current", err) : 0;
 }
 
 static int prune_containers(
@@ -60,19 +78,29 @@ static int prune_containers(
 	return 0;
 }
 
+/* A release that is not kept, or what an interrupted pull left under the name of its tunnel. */
+static bool is_left_over(
+    const char *reference, const char *start, const char *pulled, const struct strv *keep)
+{
+	if (strncmp(reference, start, strlen(start)) == 0)
+		return name_is_release(reference + strlen(start)) &&
+		       !strv_has(keep, reference + strlen(start));
+	return text_glob(pulled, reference);
+}
+
 static int prune_images(
     struct host_run *run, const struct service *service, const struct strv *keep, struct error *err)
 {
 	CLEANUP_FREE char *start = name_image_tag(run->rollout->prefix, service->name, "");
+	CLEANUP_FREE char *pulled = name_pulled(run->rollout->prefix, service->name);
+	CLEANUP_FREE char *glob = pulled != NULL ? string_printf("%s:*", pulled) : NULL;
 
-	if (start == NULL)
+	if (start == NULL || glob == NULL)
 		return error_memory(err);
 	for (size_t i = 0; i < run->facts.images.n; i++) {
 		const char *reference = run->facts.images.v[i];
-		const char *tag = reference + strlen(start);
 
-		if (strncmp(reference, start, strlen(start)) != 0 || !name_is_release(tag) ||
-		    strv_has(keep, tag))
+		if (!is_left_over(reference, start, glob, keep))
 			continue;
 		if (engine_image_remove(run->link.care, reference, false, err) < 0 &&
 		    err->kind != ERROR_NOT_FOUND)
@@ -91,7 +119,7 @@ int host_prune(struct host_run *run, struct error *err)
 		const struct planned *planned = &run->plan.services[i];
 		CLEANUP_STRV struct strv keep = {0};
 
-		if (planned->action < PLAN_CREATE)
+		if (planned->action == PLAN_NOTHING)
 			continue;
 		if (move_tags(run, planned, err) < 0 ||
 		    kept(&run->facts.ledger, planned->service, &keep, err) < 0 ||

@@ -74,6 +74,11 @@ char *name_image_tag(const char *prefix, const char *service, const char *tag)
 	return string_printf("localhost/shipit/%s.%s:%s", prefix, service, tag);
 }
 
+char *name_pulled(const char *prefix, const char *service)
+{
+	return string_printf("127.0.0.1:*/%s.%s", prefix, service);
+}
+
 char *name_default_network(const char *prefix)
 {
 	return string_printf("%s.default", prefix);

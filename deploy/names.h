@@ -22,6 +22,8 @@ char *name_retained(const char *prefix, const char *service, const char *release
 char *name_image(const char *prefix, const char *service);
 /* "localhost/shipit/shop.prod.web:RELEASE" */
 char *name_image_tag(const char *prefix, const char *service, const char *tag);
+/* "127.0.0.1:*" + "/shop.prod.web": what a pull through any tunnel is called until it is tagged. */
+char *name_pulled(const char *prefix, const char *service);
 char *name_default_network(const char *prefix);
 char *name_ledger(const char *prefix);
 

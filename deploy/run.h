@@ -136,7 +136,7 @@ int record_undone(struct host_run *run, const struct work *work, struct error *e
 int record_repair(struct host_run *run, const struct repair *repair, struct error *err);
 
 /* --- host_prune.c */
-/* Keep the last `retain` releases of each service that was changed; set :current and :previous. */
+/* Keep the last `retain` releases of each service; set :current and :previous. */
 int host_prune(struct host_run *run, struct error *err);
 
 #endif
