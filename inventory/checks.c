@@ -61,17 +61,15 @@ static bool same_address(const struct port *a, const struct port *b)
 	return is_any(a->host_ip) || is_any(b->host_ip) || strcmp(a->host_ip, b->host_ip) == 0;
 }
 
-static const struct host *common_host(const struct inventory *inv, const struct environment *env,
-    const struct service *a, const struct service *b)
-{
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		if (inventory_runs_on(inv, env, a, &inv->hosts[i]) &&
-		    inventory_runs_on(inv, env, b, &inv->hosts[i]))
-			return &inv->hosts[i];
-	return NULL;
-}
+/* Those that want the same port of a host, whichever host that is. */
+struct group {
+	const struct published *v;
+	size_t n;
+	bool *told;   /* was complained about */
+	size_t *here; /* which of them are on the host that is looked at */
+};
 
-static int check_same_service(
+static int report_same_service(
     struct reader *r, const struct published *one, const struct published *other)
 {
 	const struct position *first = &one->port->pos;
@@ -83,46 +81,84 @@ static int check_same_service(
 	    other->port->host_port, other->port->protocol, first->line, first->column);
 }
 
-static int check_two_services(
-    struct reader *r, const struct published *one, const struct published *other)
+static int check_same_service(struct reader *r, const struct group *group)
 {
-	const struct inventory *inv = r->inv;
-	char shown[SHOWN_SIZE], name[SHOWN_SIZE];
+	for (size_t i = 1, first = 0; i < group->n; i++) {
+		const struct published *one = NULL, *other = &group->v[i];
 
-	for (size_t i = 0; i < inv->n_environments; i++) {
-		const struct environment *env = &inv->environments[i];
-		const struct host *host = common_host(inv, env, one->service, other->service);
-
-		if (host)
-			return problem_add(r->problems, &other->port->pos,
-			    "the port %d/%s is taken on \"%s\" in \"%s\" by the service \"%s\" "
-			    "(%d:%d)",
-			    other->port->host_port, other->port->protocol,
-			    show_text(shown, host->name), show_text(name, env->name),
-			    one->service->name, one->port->pos.line, one->port->pos.column);
+		if (other->service != group->v[first].service)
+			first = i;
+		for (size_t k = first; k < i && !one; k++)
+			if (same_address(group->v[k].port, other->port))
+				one = &group->v[k];
+		group->told[i] = one != NULL;
+		if (one && report_same_service(r, one, other) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-/* Of those with the same number, compare each with the ones before it; the first that is in its
- * way is said. */
-static int check_group(struct reader *r, const struct published *group, size_t n)
+static int report_two_services(struct reader *r, const struct environment *env,
+    const struct host *host, const struct published *one, const struct published *other)
 {
-	for (size_t i = 1; i < n; i++) {
-		size_t before = r->problems->n;
+	char shown[SHOWN_SIZE], name[SHOWN_SIZE];
 
-		for (size_t k = 0; k < i && r->problems->n == before; k++) {
-			const struct published *one = &group[k], *other = &group[i];
+	return problem_add(r->problems, &other->port->pos,
+	    "the port %d/%s is taken on \"%s\" in \"%s\" by the service \"%s\" (%d:%d)",
+	    other->port->host_port, other->port->protocol, show_text(shown, host->name),
+	    show_text(name, env->name), one->service->name, one->port->pos.line,
+	    one->port->pos.column);
+}
 
-			if (!same_address(one->port, other->port))
-				continue;
-			if ((one->service == other->service
-				    ? check_same_service(r, one, other)
-				    : check_two_services(r, one, other)) < 0)
-				return -1;
-		}
+static int check_host(struct reader *r, const struct group *group, const struct environment *env,
+    const struct host *host)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < group->n; i++) {
+		const struct published *other = &group->v[i], *one = NULL;
+
+		if (group->told[i] || !inventory_runs_on(r->inv, env, other->service, host))
+			continue;
+		for (size_t k = 0; k < n && !one; k++)
+			if (same_address(group->v[group->here[k]].port, other->port))
+				one = &group->v[group->here[k]];
+		if (one && report_two_services(r, env, host, one, other) < 0)
+			return -1;
+		group->told[i] = one != NULL;
+		group->here[n] = i;
+		n += one == NULL;
 	}
 	return 0;
+}
+
+static int check_hosts(struct reader *r, const struct group *group)
+{
+	const struct inventory *inv = r->inv;
+
+	for (size_t i = 0; i < inv->n_environments; i++)
+		for (size_t k = 0; k < inv->n_hosts; k++)
+			if (check_host(r, group, &inv->environments[i], &inv->hosts[k]) < 0)
+				return -1;
+	return 0;
+}
+
+static int check_group(struct reader *r, const struct published *v, size_t n)
+{
+	struct group group = {v, n, NULL, NULL};
+	int result = -1;
+
+	if (n < 2)
+		return 0;
+	group.told = calloc(n, sizeof(*group.told));
+	group.here = calloc(n, sizeof(*group.here));
+	if (group.told && group.here)
+		result = check_same_service(r, &group);
+	if (result == 0)
+		result = check_hosts(r, &group);
+	free(group.told);
+	free(group.here);
+	return result;
 }
 
 static int check_ports(struct reader *r)

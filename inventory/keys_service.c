@@ -133,6 +133,17 @@ const struct key_table service_table = KEY_TABLE("a service", service_keys);
 
 static_assert(ARRAY_SIZE(service_keys) <= SCHEMA_MAX_KEYS, "struct seen is too small");
 
+/* oci:PATH and docker-archive:PATH; a tag, which `oci:latest` has, holds no slash. */
+static bool is_archive(const char *text)
+{
+	static const char *const kinds[] = {"oci:", "oci-archive:", "docker-archive:"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strncmp(text, kinds[i], strlen(kinds[i])) == 0)
+			return strchr(text, '/') != NULL;
+	return false;
+}
+
 static int read_image(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
@@ -144,6 +155,9 @@ static int read_image(
 	if (got <= 0)
 		return got;
 	service->image_pos = value->pos;
+	if (is_archive(text))
+		return mistake(r, value,
+		    "an image in a file or folder is not supported by this version of shipit");
 	if (!*text || text[0] == '-' || text[strcspn(text, " \t\r\n")])
 		return mistake_value(r, value, expected);
 	return set_string(&service->image, text);

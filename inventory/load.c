@@ -262,11 +262,15 @@ int inventory_load(
     const char *path, struct inventory **ret, struct problems *problems, struct error *err)
 {
 	struct reader r = {.problems = problems, .source = &source_system};
+	struct error own = {0};
 
 	*ret = NULL;
-	int result = load_file(&r, path, ret, err);
+	int result = load_file(&r, path, ret, &own);
 	if (problems->n == 0)
 		problems_release(problems);
 	pairs_release(&r.dotenv);
+	if (err && result < 0)
+		error_move(err, &own);
+	error_release(&own);
 	return result;
 }
