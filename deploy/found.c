@@ -64,45 +64,84 @@ static int add(struct found *found, enum repair_kind kind, const struct containe
 	return 0;
 }
 
-static int repair_ledger(struct found *found, const struct facts *facts)
+/* Does what was found end with the current one running? */
+static bool will_run(const struct found *found)
 {
-	const struct ledger_entry *committed = ledger_current(&facts->ledger, found->service);
-	const char *runs = found->current != NULL ? found->current->release : NULL;
+	return found->current != NULL && (found->current->running || found->pending != NULL);
+}
 
-	if (found->pending != NULL) {
-		if (add(found, REPAIR_LEDGER, NULL, NULL, false) < 0)
-			return -1;
-		found->repairs[found->n_repairs - 1].seq = found->pending->seq;
-		found->repairs[found->n_repairs - 1].result = found->pending_result;
-		if (strv_addf(&found->words,
-			"%s: %s of %s by %s at %s was interrupted; it had been %s", found->service,
-			found->pending->kind == LEDGER_ROLLBACK ? "a rollback to" : "the deploy",
-			found->pending->release, found->pending->by, found->pending->at,
-			found->pending_result == LEDGER_COMMITTED ? "committed" : "reverted") < 0)
-			return -1;
-		if (found->pending_result == LEDGER_COMMITTED)
-			return 0;
+/* What runs decides, or what is going to: a current one that does not run has the name, so its
+ * commit was past the renames, or it is the old one. */
+static enum ledger_result outcome(const struct found *found, const struct ledger_entry *pending)
+{
+	return found->current != NULL && strcmp(found->current->release, pending->release) == 0
+		   ? LEDGER_COMMITTED
+		   : LEDGER_REVERTED;
+}
+
+static int repair_pending(struct found *found, const struct ledger_entry *pending)
+{
+	enum ledger_result result = outcome(found, pending);
+
+	if (add(found, REPAIR_LEDGER, NULL, NULL, false) < 0)
+		return -1;
+	found->repairs[found->n_repairs - 1].seq = pending->seq;
+	found->repairs[found->n_repairs - 1].result = result;
+	return strv_addf(&found->words, "%s: the %s %s by %s at %s was interrupted; it had been %s",
+	    found->service, pending->kind == LEDGER_ROLLBACK ? "rollback to" : "deploy of",
+	    pending->release, pending->by, pending->at,
+	    result == LEDGER_COMMITTED ? "committed" : "reverted");
+}
+
+static int repair_ledger(struct found *found, const struct ledger *ledger)
+{
+	const char *last = NULL; /* what is current by the ledger, when all of it is written */
+
+	for (size_t i = 0; i < ledger->n; i++) {
+		const struct ledger_entry *entry = &ledger->v[i];
+		enum ledger_result result = entry->result;
+
+		if (strcmp(entry->service, found->service) != 0)
+			continue;
+		if (result == LEDGER_PENDING) {
+			if (repair_pending(found, entry) < 0)
+				return -1;
+			result = outcome(found, entry);
+		}
+		if (result == LEDGER_COMMITTED)
+			last = entry->release;
 	}
-	if (runs == NULL || !found->current->running ||
-	    (committed != NULL && strcmp(committed->release, runs) == 0))
+	if (!will_run(found) || (last != NULL && strcmp(last, found->current->release) == 0))
 		return 0;
 	if (add(found, REPAIR_LEDGER, found->current, NULL, false) < 0)
 		return -1;
 	found->repairs[found->n_repairs - 1].result = LEDGER_COMMITTED;
-	return strv_addf(
-	    &found->words, "%s: %s runs, of which the ledger does not know", found->service, runs);
+	return strv_addf(&found->words, "%s: %s runs, which is not what the ledger calls current",
+	    found->service, found->current->release);
 }
 
-static bool was_committed(const struct found *found, const struct facts *facts, const char *release)
+static bool is_in(const struct ledger *ledger, const char *service, const char *release)
 {
-	if (found->pending != NULL && found->pending_result == LEDGER_COMMITTED &&
-	    strcmp(found->pending->release, release) == 0)
-		return true;
-	return ledger_release_entry(&facts->ledger, found->service, release) != NULL;
+	for (size_t i = 0; i < ledger->n; i++)
+		if (strcmp(ledger->v[i].service, service) == 0 &&
+		    strcmp(ledger->v[i].release, release) == 0)
+			return true;
+	return false;
 }
 
-/* A container that is not the current one: stopped, policy `no`, retained name; gone when nobody
- * ever trusted it. */
+/* Nobody ever trusted it: it was never started, or the ledger says what it was started for and
+ * never that it was committed. One that was started and is in no ledger is older than the ledger,
+ * which was lost: it is kept. */
+static bool never_served(const struct ledger *ledger, const struct container *container)
+{
+	bool started = container->running || container->started_at != 0;
+
+	if (ledger_release_entry(ledger, container->service, container->release) != NULL)
+		return false;
+	return !started || is_in(ledger, container->service, container->release);
+}
+
+/* A container that is not the current one: stopped, policy `no`, retained name, or gone. */
 static int repair_other(struct found *found, const struct facts *facts, const char *prefix,
     const struct container *container)
 {
@@ -115,7 +154,7 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 		strv_addf(&found->words, "%s: %s ran beside the current release", found->service,
 		    container->release) < 0))
 		return -1;
-	if (!was_committed(found, facts, container->release)) {
+	if (never_served(&facts->ledger, container)) {
 		if (strv_addf(&found->words, "%s: %s was created and never came into service",
 			found->service, container->release) < 0)
 			return -1;
@@ -130,6 +169,18 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 	return 0;
 }
 
+static int repair_policy(struct found *found)
+{
+	const struct container *current = found->current;
+
+	if (current == NULL || strcmp(current->policy, current->restart) == 0)
+		return 0;
+	if (add(found, REPAIR_POLICY, current, strdup(current->restart), true) < 0)
+		return -1;
+	return strv_addf(&found->words, "%s: its restart policy was %s instead of %s",
+	    found->service, current->policy, current->restart);
+}
+
 static int repair_current(struct found *found, const char *name)
 {
 	const struct container *current = found->current;
@@ -138,13 +189,8 @@ static int repair_current(struct found *found, const char *name)
 		return 0;
 	if (strcmp(current->name, name) != 0 &&
 	    (add(found, REPAIR_RENAME, current, strdup(name), true) < 0 ||
-		strv_addf(&found->words, "%s: the running container was called %s", found->service,
+		strv_addf(&found->words, "%s: the current container was called %s", found->service,
 		    current->name) < 0))
-		return -1;
-	if (strcmp(current->policy, current->restart) != 0 &&
-	    (add(found, REPAIR_POLICY, current, strdup(current->restart), true) < 0 ||
-		strv_addf(&found->words, "%s: its restart policy was %s instead of %s",
-		    found->service, current->policy, current->restart) < 0))
 		return -1;
 	if (!current->running && found->pending != NULL &&
 	    (add(found, REPAIR_START, current, NULL, false) < 0 ||
@@ -163,13 +209,10 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	found->pending = ledger_pending(&facts->ledger, found->service);
 	found->current =
 	    choose(facts, found->service, name, ledger_current(&facts->ledger, found->service));
-	/* Where it does not run it has the name, so the commit was past the renames: it is started.
-	 */
 	found->pending_result =
-	    found->pending != NULL && found->current != NULL &&
-		    strcmp(found->current->release, found->pending->release) == 0
-		? LEDGER_COMMITTED
-		: LEDGER_REVERTED;
+	    found->pending != NULL ? outcome(found, found->pending) : LEDGER_REVERTED;
+	if (repair_policy(found) < 0)
+		return -1;
 	for (size_t i = 0; i < facts->n_containers; i++) {
 		const struct container *container = &facts->containers[i];
 
@@ -179,7 +222,7 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	}
 	if (repair_current(found, name) < 0)
 		return -1;
-	return repair_ledger(found, facts);
+	return repair_ledger(found, &facts->ledger);
 }
 
 int found_make(const struct facts *facts, const char *prefix, const char *service,

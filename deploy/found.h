@@ -35,7 +35,8 @@ struct found {
 	/* What an interrupted rollout tried and what became of it; NULL: none was. Borrowed. */
 	const struct ledger_entry *pending;
 	enum ledger_result pending_result;
-	/* In the order in which they are to be done: a name is freed before it is taken. */
+	/* In the order in which they are to be done: a name is freed before it is taken, and the
+	 * current one comes back by itself before another one no longer does. */
 	struct repair *repairs;
 	size_t n_repairs;
 	struct strv words; /* a line for each thing worth saying */
