@@ -111,16 +111,21 @@ static inline struct box_container *box_find(struct box *box, const char *releas
 
 static inline void box_rename(struct box *box, const char *release, const char *name)
 {
+	struct box_container *c;
+
 	for (size_t i = 0; i < box->n; i++)
 		if (!box->v[i].gone && strcmp(box->v[i].name, name) == 0)
 			fail_msg(
 			    "%s is to be called %s, as %s is", release, name, box->v[i].release);
-	snprintf(box_find(box, release)->name, sizeof(box->v[0].name), "%s", name);
+	c = box_find(box, release);
+	snprintf(c->name, sizeof(c->name), "%s", name);
 }
 
 static inline void box_policy(struct box *box, const char *release, const char *policy)
 {
-	snprintf(box_find(box, release)->policy, sizeof(box->v[0].policy), "%s", policy);
+	struct box_container *c = box_find(box, release);
+
+	snprintf(c->policy, sizeof(c->policy), "%s", policy);
 }
 
 static inline void box_run(struct box *box, const char *release, bool run)
