@@ -45,18 +45,29 @@ void step_begin(struct host_run *run, enum step step, const char *service)
 	emit_step(&source, step, STATE_START, -1, NULL);
 }
 
-int step_end(
-    struct host_run *run, enum step step, const char *service, int rc, const struct error *why)
+/* What was asked of an engine when the session ended: the reason is the session's. */
+static void explain(const struct host_run *run, struct error *err)
+{
+	CLEANUP_ERROR struct error lost = {0};
+
+	if (err->kind == ERROR_UNREACHABLE && run->link.session != NULL &&
+	    session_lost(run->link.session, &lost) < 0)
+		error_move(err, &lost);
+}
+
+int step_end(struct host_run *run, enum step step, const char *service, int rc, struct error *why)
 {
 	struct event_source source = host_source(run, service);
 	int64_t ms = clock_now_ms() - run->step_start_ms;
 	int64_t *sum = &run->result->step_ms[step];
 
 	*sum = (*sum < 0 ? 0 : *sum) + ms;
-	if (rc < 0)
+	if (rc < 0) {
+		explain(run, why);
 		emit_failed(&source, step, ms, why);
-	else
+	} else {
 		emit_step(&source, step, STATE_OK, ms, NULL);
+	}
 	return rc;
 }
 
@@ -261,6 +272,7 @@ void *host_thread(void *context)
 
 	work_begin(run);
 	way = go(run);
+	explain(run, &result->error);
 	if (!run->connected) {
 		result->outcome =
 		    host_link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;
