@@ -200,7 +200,7 @@ services:
     ports: ["8080:80"]
     restart: "${POLICY}"
     environment: {STOP: "2", SLOW: "${SLOW}"}
-    healthcheck: {test: [CMD, /app, --check], interval: 1s, timeout: 2s, retries: 30}
+    healthcheck: {test: [CMD, /app, --check], interval: 3s, timeout: 2s, retries: 10}
     ready: {running: 1s, timeout: 60s}
 hosts: {%(host)s: {}}
 environments:
