@@ -223,6 +223,18 @@ static void keeper_free(struct keeper *keeper)
 	free(keeper);
 }
 
+/* A login may print whatever it likes before the keeper does: also lines that look like its own. */
+static int wait_hello(struct keeper *keeper, struct strv *answer, struct error *err)
+{
+	int64_t deadline_ms = clock_now_ms() + HELLO_MS;
+	int rc;
+
+	do
+		rc = next_answer(keeper, deadline_ms, answer, err);
+	while (rc > 0 && !word_is(answer, 0, "hello") && !word_is(answer, 0, "error"));
+	return rc;
+}
+
 static int say_hello(struct keeper *keeper, struct error *err)
 {
 	CLEANUP_STRV struct strv answer = {0};
@@ -230,7 +242,7 @@ static int say_hello(struct keeper *keeper, struct error *err)
 
 	if (fd_write_all(keeper->exec.in, keeper_text, sizeof(keeper_text)) < 0)
 		return lost(keeper, err);
-	rc = next_answer(keeper, clock_now_ms() + HELLO_MS, &answer, err);
+	rc = wait_hello(keeper, &answer, err);
 	if (rc < 0)
 		return -1;
 	if (rc == 0) {
@@ -244,9 +256,7 @@ static int say_hello(struct keeper *keeper, struct error *err)
 	}
 	if (word_is(&answer, 0, "error"))
 		return keeper_error(keeper, &answer, err);
-	if (!word_is(&answer, 0, "hello") || !word_is(&answer, 1, "1"))
-		return unexpected(&answer, "hello", err);
-	return 0;
+	return word_is(&answer, 1, "1") ? 0 : unexpected(&answer, "hello", err);
 }
 
 int keeper_start(struct session *session, struct heart *heart, int cancel_fd, struct keeper **ret,

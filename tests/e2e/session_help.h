@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/proc.h"
@@ -45,7 +46,7 @@ struct server {
 
 /* ---- files and children ---- */
 
-static void run(const char *command)
+static UNUSED void run(const char *command)
 {
 	const char *argv[] = {"/bin/sh", "-c", command, NULL};
 	struct proc_result result = {0};
@@ -59,7 +60,7 @@ static void run(const char *command)
 }
 
 static void runf(const char *format, ...) PRINTF_LIKE(1, 2);
-static void runf(const char *format, ...)
+static UNUSED void runf(const char *format, ...)
 {
 	char command[SMALL];
 	va_list args;
@@ -70,19 +71,19 @@ static void runf(const char *format, ...)
 	run(command);
 }
 
-static char *slurp(const char *path)
+static UNUSED char *slurp(const char *path)
 {
 	FILE *file = fopen(path, "r");
 	char *text = calloc(1, 1 << 20);
 
 	if (file != NULL) {
-		fread(text, 1, (1 << 20) - 1, file);
+		text[fread(text, 1, (1 << 20) - 1, file)] = '\0';
 		fclose(file);
 	}
 	return text;
 }
 
-static void write_file(const char *path, const char *text)
+static UNUSED void write_file(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
 
@@ -93,7 +94,7 @@ static void write_file(const char *path, const char *text)
 
 /* ---- sshd ---- */
 
-static int make_keys(void **state)
+static UNUSED int make_keys(void **state)
 {
 	(void)state;
 	assert_non_null(mkdtemp(top));
@@ -111,14 +112,14 @@ static int make_keys(void **state)
 	return 0;
 }
 
-static int remove_all(void **state)
+static UNUSED int remove_all(void **state)
 {
 	(void)state;
 	runf("rm -rf %s", top);
 	return 0;
 }
 
-static int free_port(void)
+static UNUSED int free_port(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof(address);
@@ -131,7 +132,7 @@ static int free_port(void)
 	return ntohs(address.sin_port);
 }
 
-static int connect_port(int port)
+static UNUSED int connect_port(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -143,7 +144,7 @@ static int connect_port(int port)
 	return -1;
 }
 
-static int connect_path(const char *path)
+static UNUSED int connect_path(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -155,7 +156,7 @@ static int connect_path(const char *path)
 	return -1;
 }
 
-static bool answers(int port)
+static UNUSED bool answers(int port)
 {
 	int fd = connect_port(port);
 	char banner[4] = "";
@@ -171,7 +172,7 @@ static bool answers(int port)
 	return n == 4 && memcmp(banner, "SSH-", 4) == 0;
 }
 
-static void spawn_sshd(struct server *server)
+static UNUSED void spawn_sshd(struct server *server)
 {
 	char config[256], log[256];
 	const char *argv[] = {"/usr/sbin/sshd", "-D", "-f", config, "-E", log, NULL};
@@ -185,7 +186,7 @@ static void spawn_sshd(struct server *server)
 }
 
 /* `extra`: more lines of sshd_config, which come first and so win. */
-static void server_start(struct server *server, const char *extra)
+static UNUSED void server_start(struct server *server, const char *extra)
 {
 	char path[256], text[SMALL];
 	int64_t limit = clock_now_ms() + READY_MS;
@@ -214,7 +215,7 @@ static void server_start(struct server *server, const char *extra)
 }
 
 /* Which processes serve connections (sshd's children and theirs). */
-static int server_children(pid_t parent, pid_t *pids, int max)
+static UNUSED int server_children(pid_t parent, pid_t *pids, int max)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -232,9 +233,8 @@ static int server_children(pid_t parent, pid_t *pids, int max)
 		file = fopen(path, "r");
 		if (file == NULL)
 			continue;
-		fgets(line, sizeof(line), file);
+		after = fgets(line, sizeof(line), file) != NULL ? strrchr(line, ')') : NULL;
 		fclose(file);
-		after = strrchr(line, ')');
 		if (after == NULL || sscanf(after + 1, " %*c %d", &ppid) != 1 || ppid != parent)
 			continue;
 		pids[n++] = atoi(entry->d_name);
@@ -244,7 +244,7 @@ static int server_children(pid_t parent, pid_t *pids, int max)
 	return n;
 }
 
-static void server_signal(const struct server *server, int signal)
+static UNUSED void server_signal(const struct server *server, int signal)
 {
 	pid_t pids[256];
 	int n = server_children(server->pid, pids, 256);
@@ -254,7 +254,7 @@ static void server_signal(const struct server *server, int signal)
 		kill(pids[i], signal);
 }
 
-static void server_stop(struct server *server)
+static UNUSED void server_stop(struct server *server)
 {
 	pid_t pids[256];
 	int n = server_children(server->pid, pids, 256);
@@ -265,7 +265,7 @@ static void server_stop(struct server *server)
 	waitpid(server->pid, NULL, 0);
 }
 
-static char *server_log(const struct server *server)
+static UNUSED char *server_log(const struct server *server)
 {
 	char path[256];
 
@@ -277,14 +277,14 @@ static char *server_log(const struct server *server)
 
 static bool verbose;
 
-static void log_line(void *context, int level, const char *text)
+static UNUSED void log_line(void *context, int level, const char *text)
 {
 	(void)context;
 	if (verbose)
 		fprintf(stderr, "  [%d] %s\n", level, text);
 }
 
-static struct session_target target_of(const struct server *server)
+static UNUSED struct session_target target_of(const struct server *server)
 {
 	static char run_dir[64], config[256];
 	struct session_target target = {
@@ -297,7 +297,7 @@ static struct session_target target_of(const struct server *server)
 	return target;
 }
 
-static struct session *open_target(const struct session_target *target)
+static UNUSED struct session *open_target(const struct session_target *target)
 {
 	struct session *session = NULL;
 	struct error err = {0};
@@ -307,14 +307,14 @@ static struct session *open_target(const struct session_target *target)
 	return session;
 }
 
-static struct session *open_session(const struct server *server)
+static UNUSED struct session *open_session(const struct server *server)
 {
 	struct session_target target = target_of(server);
 
 	return open_target(&target);
 }
 
-static void expect_refusal(
+static UNUSED void expect_refusal(
     const struct session_target *target, enum error_kind kind, const char *const *words)
 {
 	struct session *session = NULL;
@@ -337,7 +337,7 @@ static void expect_refusal(
 #define REFUSED(target, kind, ...)                                                                 \
 	expect_refusal((target), (kind), (const char *const[]){__VA_ARGS__, NULL})
 
-static struct session_exec start(struct session *session, const char *command)
+static UNUSED struct session_exec start(struct session *session, const char *command)
 {
 	struct session_exec exec;
 	struct error err = {0};
@@ -347,7 +347,7 @@ static struct session_exec start(struct session *session, const char *command)
 	return exec;
 }
 
-static int finish(struct session *session, struct session_exec *exec)
+static UNUSED int finish(struct session *session, struct session_exec *exec)
 {
 	struct error err = {0};
 	int status = -1;
@@ -362,7 +362,7 @@ static int finish(struct session *session, struct session_exec *exec)
 }
 
 /* Everything up to EOF, at most SMALL - 1 bytes, as a string. */
-static void read_all(int fd, char text[SMALL])
+static UNUSED void read_all(int fd, char text[SMALL])
 {
 	size_t len = 0;
 	ssize_t n;
@@ -372,7 +372,7 @@ static void read_all(int fd, char text[SMALL])
 	text[len] = '\0';
 }
 
-static int exec_status(struct session *session, const char *command, char out[SMALL])
+static UNUSED int exec_status(struct session *session, const char *command, char out[SMALL])
 {
 	struct session_exec exec = start(session, command);
 
@@ -385,18 +385,18 @@ static int exec_status(struct session *session, const char *command, char out[SM
 /* ---- peers ---- */
 
 /* The bytes at position `i` of a test stream: any shift, loss or doubling shows. */
-static unsigned char byte_at(uint64_t i, unsigned seed)
+static UNUSED unsigned char byte_at(uint64_t i, unsigned seed)
 {
 	return (unsigned char)((i * 2654435761U + seed) >> 13 ^ (i >> 16));
 }
 
-static void fill(unsigned char *data, size_t len, uint64_t at, unsigned seed)
+static UNUSED void fill(unsigned char *data, size_t len, uint64_t at, unsigned seed)
 {
 	for (size_t i = 0; i < len; i++)
 		data[i] = byte_at(at + i, seed);
 }
 
-static atomic_ullong wrong_bytes; /* over all flows of a test */
+static UNUSED atomic_ullong wrong_bytes; /* over all flows of a test */
 
 struct flow {
 	int fd;
@@ -405,7 +405,7 @@ struct flow {
 	uint64_t wrong; /* bytes that differ, or are missing or too many */
 };
 
-static void *send_flow(void *argument)
+static UNUSED void *send_flow(void *argument)
 {
 	struct flow *flow = argument;
 	unsigned char data[65536];
@@ -431,7 +431,7 @@ static void *send_flow(void *argument)
 	return NULL;
 }
 
-static void *receive_flow(void *argument)
+static UNUSED void *receive_flow(void *argument)
 {
 	struct flow *flow = argument;
 	unsigned char data[65536], expected[65536];
@@ -460,7 +460,7 @@ struct listener {
 	int stop[2];
 };
 
-static void *listen_loop(void *argument)
+static UNUSED void *listen_loop(void *argument)
 {
 	struct listener *listener = argument;
 
@@ -482,7 +482,8 @@ static void *listen_loop(void *argument)
 	}
 }
 
-static void listener_start(struct listener *listener, const char *name, void *(*serve)(void *))
+static UNUSED void listener_start(
+    struct listener *listener, const char *name, void *(*serve)(void *))
 {
 	memset(listener, 0, sizeof(*listener));
 	listener->serve = serve;
@@ -511,7 +512,7 @@ static void listener_start(struct listener *listener, const char *name, void *(*
 	pthread_create(&listener->thread, NULL, listen_loop, listener);
 }
 
-static void listener_stop(struct listener *listener)
+static UNUSED void listener_stop(struct listener *listener)
 {
 	close(listener->stop[1]);
 	pthread_join(listener->thread, NULL);
@@ -519,7 +520,7 @@ static void listener_stop(struct listener *listener)
 	close(listener->fd);
 }
 
-static void *serve_echo(void *argument)
+static UNUSED void *serve_echo(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
 	char data[65536];
@@ -533,7 +534,7 @@ static void *serve_echo(void *argument)
 }
 
 /* Sends without end, reads nothing. */
-static void *serve_flood(void *argument)
+static UNUSED void *serve_flood(void *argument)
 {
 	int fd = (int)(intptr_t)argument;
 	char data[65536] = "";
@@ -546,7 +547,7 @@ static void *serve_flood(void *argument)
 
 /* ---- what this process holds ---- */
 
-static int count_entries(const char *folder)
+static UNUSED int count_entries(const char *folder)
 {
 	DIR *dir = opendir(folder);
 	int n = 0;
@@ -557,13 +558,13 @@ static int count_entries(const char *folder)
 	return n;
 }
 
-static int count_fds(void)
+static UNUSED int count_fds(void)
 {
 	return count_entries("/proc/self/fd");
 }
 
 /* Detached threads need a moment to be gone. */
-static bool threads_become(int n)
+static UNUSED bool threads_become(int n)
 {
 	for (int i = 0; i < 200; i++) {
 		if (count_entries("/proc/self/task") <= n)
@@ -573,7 +574,7 @@ static bool threads_become(int n)
 	return false;
 }
 
-static double cpu_seconds(void)
+static UNUSED double cpu_seconds(void)
 {
 	struct rusage usage;
 

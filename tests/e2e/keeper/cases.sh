@@ -14,6 +14,7 @@ test_commands_in_one_write() {
 test_line_in_pieces() {
 	local piece
 	start_keeper
+	stop_heart
 	for piece in pa 'th ' /e tc $'\nbe' $'at\npath /' $'usr\n'; do
 		printf %s "$piece" >&"${to[$k]}"
 		sleep 0.05
@@ -252,12 +253,12 @@ test_revert_by_silence() {
 	make_new "$serve"
 	begin SHIPIT_SILENCE=2
 	swap
+	stop_heart
 	for beats in 1 2 3 4 5 6; do
 		sleep 0.5
 		tell beat
 	done
 	begun=$EPOCHREALTIME
-	mute=yes
 	expect 'swap stopping' 'swap starting' 'swap started' 'swap ready' 'swap reverted'
 	check below 1.9 "$(minus "$at" "$begun")"
 	check below "$(minus "$at" "$begun")" 10

@@ -5,7 +5,7 @@
 
 # --- a keeper, and talking to it: number 1 or 2, $k
 
-declare -a to from pid session
+declare -a to from pid session heart
 k=1
 
 defaults() { # of what a swap is told
@@ -29,6 +29,21 @@ open_keeper() { # COMMAND...: it gets the program's text on its standard input, 
 	cat "$keeper" >&"${to[$k]}"
 	expect 'hello 1 *'
 	pid[k]=${heard##* }
+	beat &
+	heart[k]=$!
+	echo "${heart[k]}" >>"$tmp/started"
+}
+
+beat() { # without holding anybody's input or output open
+	exec >&"${to[$k]}"
+	exec 2>/dev/null
+	for fd in "${to[@]}" "${from[@]}"; do exec {fd}>&-; done
+	while sleep 2 >/dev/null; do echo beat; done
+}
+
+stop_heart() {
+	kill -KILL "${heart[k]}"
+	wait "${heart[k]}" 2>/dev/null || :
 }
 
 start_keeper() { # [VARIABLE=VALUE...]
@@ -46,6 +61,7 @@ tell() { # LINE...
 
 close_input() {
 	local fd=${to[$k]}
+	stop_heart
 	exec {fd}>&-
 	unset "to[$k]"
 }
@@ -57,19 +73,11 @@ hang_up() { # both ends, as when sshd is gone
 	unset "from[$k]"
 }
 
-hear() { # the next line that is no text: $heard; when it came: $at; its text: $text. Beats meanwhile, unless $mute.
-	local line begin='' status end=$((SECONDS + 90))
+hear() { # the next line that is no text: $heard; when it came: $at; its text: $text.
+	local line
 	text=''
 	while :; do
-		status=0
-		IFS= read -r -t 2 -u "${from[$k]}" line || status=$?
-		line=$begin$line begin=''
-		if [ $status -gt 128 ] && [ $SECONDS -lt $end ]; then
-			begin=$line
-			[ -n "${mute-}" ] || beat
-			continue
-		fi
-		[ $status = 0 ] || { echo "heard nothing ($status)"; return 1; }
+		IFS= read -r -t 90 -u "${from[$k]}" line || { echo "heard nothing ($?)"; return 1; }
 		at=$EPOCHREALTIME
 		echo "$k< $line"
 		case $line in
@@ -80,18 +88,11 @@ hear() { # the next line that is no text: $heard; when it came: $at; its text: $
 	done
 }
 
-beat() { # to a keeper that may have been killed
-	(
-		trap '' PIPE
-		echo beat >&"${to[$k]}"
-	) 2>/dev/null || :
-}
-
 expect() { # PATTERN...: the next lines, one each; what it waits for does not matter
 	local pattern
 	for pattern; do
 		hear
-		while [[ $heard == 'swap waiting '* && $pattern != 'swap waiting'* ]]; do hear; done
+		while [[ $heard == 'swap begun' || $heard == 'swap waiting '* && $pattern != 'swap waiting'* ]]; do hear; done
 		# shellcheck disable=SC2053 # a pattern
 		[[ $heard == $pattern ]] || { echo "expected: $pattern"; return 1; }
 	done
