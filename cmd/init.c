@@ -38,7 +38,7 @@ static void project_name(const char *folder, char out[NAME_MAX_LEN + 1])
 		len--;
 	out[len] = '\0';
 	if (!text_is_name(out))
-		strcpy(out, "app");
+		memcpy(out, "app", sizeof("app"));
 }
 
 /* The first port of the last EXPOSE: that of the last stage, as a rule. */

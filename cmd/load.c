@@ -71,14 +71,16 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	rc = inventory_load(cli->file, &cli->inventory, &problems, err);
 	tell(cli, "problem", "", &problems);
 	problems_release(&problems);
-	/* The file may be read again, for another environment: once is enough. */
-	if (rc == 0 && !cli->warned && !cli->settings.quiet)
-		tell(cli, "warning", "warning: ", &cli->inventory->warnings);
-	cli->warned = cli->warned || rc == 0;
 	/* A file that cannot be read is a mistake in what we were told, too. */
 	if (rc < 0 && err->kind == ERROR_SYSTEM)
 		err->kind = ERROR_INVENTORY;
-	return rc;
+	if (rc < 0 || cli->inventory == NULL)
+		return -1;
+	/* The file may be read again, for another environment: once is enough. */
+	if (!cli->warned && !cli->settings.quiet)
+		tell(cli, "warning", "warning: ", &cli->inventory->warnings);
+	cli->warned = true;
+	return 0;
 }
 
 static int no_environment(const struct cli *cli, const char *name, struct error *err)
@@ -105,7 +107,7 @@ static int no_environment(const struct cli *cli, const char *name, struct error 
 int cli_environment(
     struct cli *cli, const char *name, const struct environment **ret, struct error *err)
 {
-	if (cli_load(cli, name, err) < 0)
+	if (cli_load(cli, name, err) < 0 || cli->inventory == NULL)
 		return -1;
 	*ret = inventory_environment(cli->inventory, name);
 	return *ret != NULL ? 0 : no_environment(cli, name, err);
@@ -120,7 +122,7 @@ int cli_environments(struct cli *cli, const char *name, struct strv *ret, struct
 			return -1;
 		return strv_add(ret, name) < 0 ? error_memory(err) : 0;
 	}
-	if (cli_load(cli, NULL, err) < 0)
+	if (cli_load(cli, NULL, err) < 0 || cli->inventory == NULL)
 		return -1;
 	for (size_t i = 0; i < cli->inventory->n_environments; i++)
 		if (strv_add(ret, cli->inventory->environments[i].name) < 0)

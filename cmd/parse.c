@@ -139,7 +139,7 @@ static int set_number(
 static int set_choice(
     const struct option_spec *option, const char *value, const char **ret, struct error *err)
 {
-	const char *at = option->argument;
+	const char *at = option->argument != NULL ? option->argument : "";
 
 	while (*at != '\0') {
 		size_t len = strcspn(at, "|");
@@ -187,7 +187,9 @@ static int take_option(
 {
 	if (option->argument == NULL && attached != NULL)
 		return error_set(err, ERROR_USAGE, "--%s takes no value", option->name);
-	if (option->argument != NULL && attached == NULL) {
+	if (option->argument == NULL)
+		return set_option(&r->out->settings, option, "", err);
+	if (attached == NULL) {
 		if (r->next >= r->argc)
 			return error_set(err, ERROR_USAGE, "--%s takes %s, and nothing follows",
 			    option->name, option->argument);
@@ -215,7 +217,7 @@ static int take_letters(struct reader *r, const char *letters, struct error *err
 			return unknown_letter(r->out->command, *letters, err);
 		if (option->argument != NULL)
 			return take_option(r, option, letters[1] != '\0' ? letters + 1 : NULL, err);
-		if (set_option(&r->out->settings, option, NULL, err) < 0)
+		if (set_option(&r->out->settings, option, "", err) < 0)
 			return -1;
 	}
 	return 0;
