@@ -12,7 +12,6 @@ umask 022
 export LC_ALL=C PATH="${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/bin"
 
 silence=${SHIPIT_SILENCE:-15} # seconds without a line after which the laptop is gone; tests set less
-committed=0 reverted=10 down=11
 engine='' sudo='' prefix='' label='' job='' outcome='' asked='' said=''
 
 # say LINE [TEXT]: in one write, so that nothing of the other process comes between the two.
@@ -188,8 +187,15 @@ swap_job() {
 	say 'swap ready'
 	await_verdict
 	commit || fail commit 'the new one cannot take its place'
-	say 'swap committed' "$said"
-	exit $committed
+	end_swap 20 committed
+}
+
+# end_swap STATUS OUTCOME: the status is odd when it ended by itself, and nobody had asked for an end by then.
+end_swap() {
+	[ -n "$ask" ]
+	set -- $(($1 + $?)) "$2"
+	say "swap $2" "$said"
+	exit "$1"
 }
 
 prepare() { # from here on the old one comes back after a loss of power
@@ -205,6 +211,7 @@ look() { # at the new one; false, with a reason, when it has failed
 	read -r status code health begun <<-END
 		$(ask_about "$new" "{{.State.Status}} {{.State.ExitCode}} $health_format {{.State.StartedAt}}")
 	END
+	health=${health#=}
 	case $status:$health in
 	exited:* | dead:*) reason="exited $code" && return 1 ;;
 	*:unhealthy) reason=unhealthy && return 1 ;;
@@ -272,18 +279,14 @@ fail() { # PHASE REASON
 
 revert() { # SECONDS that the new one has to stop
 	stop_new "$1" || { await_engine && stop_new "$1"; }
-	if ! start_old; then
-		say 'swap down' "$said"
-		exit $down
-	fi
+	start_old || end_swap 24 down
 	was_reverted
 }
 
 was_reverted() {
 	said=''
 	[ "$oldruns" = 0 ] || [ "$oldpolicy" = always ] || set_policy "$old" "$oldpolicy"
-	say 'swap reverted' "$said"
-	exit $reverted
+	end_swap 22 reverted
 }
 
 stop_new() { # SECONDS
@@ -315,7 +318,7 @@ await_engine() { # which may be restarting
 
 # The job was killed, and the engine may be busy with what it asked for last: look until that is over.
 rescue() {
-	ask=revert
+	ask=$asked
 	undo_commit
 	stop_new 1
 	start_old
@@ -333,6 +336,10 @@ rescue() {
 # --- the main process
 
 swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING HEALTHY TIMEOUT
+	for _ in 1 2 3 4; do # the one before has said how it ended, and may need a moment to be gone
+		[ -z "$job" ] || pause
+		watch_job
+	done
 	problem=''
 	[ -z "$job" ] || problem='The swap before this one has not ended.'
 	numbers "$5" "$9" "${10}" "${11}" "${12}" || problem="Not all of these are numbers: $5 $9 ${10} ${11} ${12}."
@@ -347,8 +354,9 @@ swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING H
 	grace=$1 running=$2 healthy=$3 timeout=$4
 	[ "$old" != - ] || oldruns=0
 	health_format=-
-	[ "$healthy" = 0 ] || health_format='{{with .State.Health}}{{.Status}}{{else}}none{{end}}'
+	[ "$healthy" = 0 ] || health_format='={{with .State.Health}}{{.Status}}{{end}}'
 	outcome='' asked='' ask='' reason=''
+	say 'swap begun'
 	swap_job &
 	job=$!
 }
@@ -360,16 +368,19 @@ watch_job() { # learn how it ended, or ask again: a signal that came before its 
 		return
 	fi
 	wait "$job"
-	case $? in
-	"$committed") outcome=committed job='' ;;
-	"$reverted") outcome=reverted job='' ;;
-	"$down") outcome=down job='' ;;
+	status=$? job=''
+	case $status in
+	20) outcome=committed ;;
+	22 | 23) outcome=reverted ;;
+	24 | 25) outcome=down ;;
 	*)
 		say 'swap failed keeper the process of the swap was killed'
 		rescue &
 		job=$!
+		return
 		;;
 	esac
+	[ -z "$asked" ] || [ $((status % 2)) = 0 ] || say "swap $outcome" # who asked too late has no answer yet
 }
 
 decide() { # commit or revert
@@ -378,6 +389,7 @@ decide() { # commit or revert
 	elif [ -z "$job" ]; then
 		say "error $1" 'There is no swap.'
 	elif [ "$1" = commit ]; then
+		asked=${asked:-commit}
 		kill -s USR1 "$job" 2>/dev/null
 	else
 		asked=revert

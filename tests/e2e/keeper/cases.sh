@@ -341,9 +341,9 @@ test_exits_at_once() {
 
 test_exits_later() {
 	make_old
-	make_new 'sleep 1; exit 4'
+	make_new 'sleep 3; exit 4'
 	begin
-	running=3
+	running=60 timeout=90
 	swap
 	expect 'swap stopping' 'swap starting' 'swap started' 'swap waiting running -' 'swap failed ready exited 4' 'swap reverted'
 	as_before

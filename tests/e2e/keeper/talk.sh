@@ -42,7 +42,7 @@ beat() { # without holding anybody's input or output open
 }
 
 stop_heart() {
-	kill -KILL "${heart[k]}"
+	kill -KILL "${heart[k]}" 2>/dev/null || :
 	wait "${heart[k]}" 2>/dev/null || :
 }
 
