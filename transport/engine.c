@@ -152,13 +152,20 @@ static int compare(struct api a, struct api b)
 	return a.major != b.major ? a.major - b.major : a.minor - b.minor;
 }
 
+/* "1.41" */
 static int read_api(const json_t *version, const char *key, struct api *ret)
 {
-	char rest;
+	const char *text = json_str(version, key, "");
+	char *dot, *end;
+	long major = strtol(text, &dot, 10), minor;
 
-	return sscanf(json_str(version, key, ""), "%4d.%4d%c", &ret->major, &ret->minor, &rest) == 2
-		   ? 0
-		   : -1;
+	if (dot == text || *dot != '.')
+		return -1;
+	minor = strtol(dot + 1, &end, 10);
+	if (end == dot + 1 || *end != '\0' || major < 0 || major > 999 || minor < 0 || minor > 999)
+		return -1;
+	*ret = (struct api){(int)major, (int)minor};
+	return 0;
 }
 
 /* Docker Engine API, "Versioning": the client asks for min(its own newest, the engine's

@@ -119,23 +119,36 @@ static int check_policy(struct engine *engine, const char *id, const char *name,
 	    engine->describe, is);
 }
 
+/* "on-failure:5" as {"Name": "on-failure", "MaximumRetryCount": 5}; NULL when it is none, or out of
+ * memory. */
+static json_t *read_policy(const char *policy)
+{
+	size_t len = strspn(policy, "abcdefghijklmnopqrstuvwxyz-");
+	char *end = (char *)(uintptr_t)policy + len;
+	long retries = 0;
+
+	if (*end == ':')
+		retries = strtol(end + 1, &end, 10);
+	if (len == 0 || *end != '\0' || retries < 0 || retries > 1000000)
+		return NULL;
+	return json_pack("{ss%sI}", "Name", policy, len, "MaximumRetryCount", (json_int_t)retries);
+}
+
 int engine_container_restart_policy(
     struct engine *engine, const char *id, const char *policy, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	CLEANUP_JSON json_t *body = NULL;
-	char name[32] = "";
-	int retries = 0;
+	CLEANUP_JSON json_t *wanted = read_policy(policy), *body = NULL;
 
-	if (sscanf(policy, "%31[a-z-]:%d", name, &retries) < 1)
+	if (wanted == NULL)
 		return error_set(err, ERROR_FAILED, "\"%s\" is no restart policy", policy);
-	body = json_pack("{s{sssi}}", "RestartPolicy", "Name", name, "MaximumRetryCount", retries);
+	body = json_pack("{sO}", "RestartPolicy", wanted);
 	if (body == NULL)
 		return error_memory(err);
 	container_target(&target, engine, id, "/update");
 	if (engine_call(engine, "POST", &target, body, NULL, err) < 0 && !engine->is_podman)
 		return -1;
-	return engine->is_podman ? check_policy(engine, id, name, err) : 0;
+	return engine->is_podman ? check_policy(engine, id, json_str(wanted, "Name", ""), err) : 0;
 }
 
 int engine_container_remove(struct engine *engine, const char *id, bool force, struct error *err)

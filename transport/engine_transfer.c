@@ -222,7 +222,7 @@ static int exchange(
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_FREE char *name = NULL;
 	struct buf auth = BUF_INIT(2 * CREDENTIALS_MAX);
-	const char *tag, *headers[2] = {NULL, NULL};
+	const char *tag = NULL, *headers[2] = {NULL, NULL};
 	struct http_request request = {.headers = headers};
 	int rc;
 

@@ -50,7 +50,7 @@ int registry_ping(const char *host_port, int cancel_fd, struct error *err)
 	struct http_request request = {
 	    .method = "GET", .target = "/v2/", .stall_ms = PING_STALL_MS, .max_body = 64 * 1024};
 	struct http_response response;
-	struct http *http;
+	struct http *http = NULL;
 	int rc;
 
 	if (open_registry(host_port, cancel_fd, &http, err) < 0)
