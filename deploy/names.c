@@ -21,7 +21,9 @@ int name_release(time_t when, const char *config_digest, char out[RELEASE_SIZE],
 	char at[RELEASE_SIZE];
 	size_t start = sizeof(digest_start) - 1;
 
-	if (strncmp(config_digest, digest_start, start) != 0 || strlen(config_digest) < start + 7)
+	if (strncmp(config_digest, digest_start, start) != 0 ||
+	    strspn(config_digest + start, "0123456789abcdef") != 64 ||
+	    config_digest[start + 64] != '\0')
 		return error_set(
 		    err, ERROR_PROTOCOL, "\"%s\" is not a SHA-256 digest", config_digest);
 	stamp(when, at);
