@@ -156,6 +156,36 @@ static int gone(
 	    release, service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
 }
 
+/* Of a container that no ledger entry describes, what a swap has to know. */
+static json_t *options_of(const struct container *container)
+{
+	json_t *options = json_pack("{s:s, s:I}", "restart", container->restart, "stop_grace_ms",
+	    (json_int_t)container->stop_grace_s * 1000);
+
+	if (options == NULL || options_check(options, NULL) == 0)
+		return options;
+	json_decref(options);
+	return json_object();
+}
+
+/* The ledger's, when they are fit to be used; a container that is there can do without. */
+static int take_options(
+    const struct ledger_entry *entry, struct planned *planned, struct error *err)
+{
+	bool fit = entry != NULL && entry->options != NULL;
+
+	if (fit && options_check(entry->options, err) < 0) {
+		if (planned->target == NULL)
+			return error_wrap(err,
+			    "release %s of %s cannot be made again from the ledger",
+			    planned->release, planned->service->name);
+		error_release(err);
+		fit = false;
+	}
+	planned->options = fit ? json_incref(entry->options) : options_of(planned->target);
+	return planned->options == NULL ? error_memory(err) : 0;
+}
+
 /* Return to `release`: by its retained container, else by its image and the ledger's options. */
 static int return_to(
     const struct plan_input *input, const char *release, struct planned *planned, struct error *err)
@@ -170,18 +200,23 @@ static int return_to(
 		return error_memory(err);
 	if (!name_is_release(release))
 		return gone(input, service, release, err);
+	if (planned->old != NULL && strcmp(planned->old->release, release) == 0)
+		return keep(planned,
+		    string_printf(planned->old->running ? "runs %s already"
+							: "%s is current already, and is stopped",
+			release),
+		    err);
 	memcpy(planned->release, release, RELEASE_SIZE);
 	planned->target = facts_container(input->facts, service, release);
 	planned->action = planned->target != NULL ? PLAN_RETURN : PLAN_CREATE;
-	if (entry != NULL && entry->options != NULL)
-		planned->options = json_incref(entry->options);
 	image_id = facts_image_id(input->facts, tag);
-	if (planned->target == NULL && (planned->options == NULL || image_id == NULL))
+	if (planned->target == NULL &&
+	    (entry == NULL || entry->options == NULL || image_id == NULL))
 		return gone(input, service, release, err);
-	if (planned->options == NULL)
-		planned->options = json_object();
+	if (take_options(entry, planned, err) < 0)
+		return -1;
 	if (set_text(&planned->image, entry != NULL ? entry->image : planned->target->image) < 0 ||
-	    set_text(&planned->image_id, image_id) < 0 || planned->options == NULL)
+	    set_text(&planned->image_id, image_id) < 0)
 		return error_memory(err);
 	memcpy(planned->config, "", 1);
 	strncat(planned->config, entry != NULL ? entry->config : planned->target->config,
@@ -203,20 +238,19 @@ static int rollback_one(const struct plan_input *input, size_t i, const char *to
 		return 0;
 	if (current != NULL && set_text(&planned->previous, current->release) < 0)
 		return error_memory(err);
-	if (to != NULL) {
-		if (current != NULL && strcmp(current->release, to) == 0)
-			return keep(planned, string_printf("runs %s already", to), err);
+	if (to != NULL)
 		return return_to(input, to, planned, err);
-	}
 	if (entry == NULL || undo == NULL || strcmp(entry->rollout, undo) != 0)
 		return keep(planned,
 		    string_printf("left alone on %s: it took no part in that rollout",
 			current != NULL ? current->release : entry->release),
 		    err);
-	if (entry->previous == NULL)
-		return error_set(err, ERROR_NOT_FOUND,
-		    "there is no release of %s before %s to go back to", service->name,
-		    entry->release);
+	if (entry->previous == NULL) {
+		error_set(err, ERROR_NOT_FOUND, "there is no release of %s before %s to go back to",
+		    service->name, entry->release);
+		return error_hint(
+		    err, "name the services that have one, or take their hosts with --limit");
+	}
 	return return_to(input, entry->previous, planned, err);
 }
 
