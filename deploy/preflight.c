@@ -87,23 +87,50 @@ static int check_name(
 	return error_hint(err, "rename or remove it: docker rename %s %s.old", name, name);
 }
 
-static int check_image(const struct facts *facts, const struct planned *planned,
+static int check_arch(const struct facts *facts, const struct planned *planned,
     const struct image *image, struct error *err)
 {
-	char need[TEXT_BYTES_SIZE], have[TEXT_BYTES_SIZE];
-
-	if (strcmp(image->arch, facts->arch) != 0) {
-		error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is %s",
-		    planned->service->name, image->arch, facts->arch);
-		return error_hint(err, "build it for linux/%s", facts->arch);
-	}
-	if (planned->image_id != NULL || facts->free_bytes < 0 ||
-	    (uint64_t)facts->free_bytes >= image->size + DISK_SPARE)
+	if (strcmp(image->arch, facts->arch) == 0)
 		return 0;
-	text_bytes(image->size + DISK_SPARE, need);
+	error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is %s",
+	    planned->service->name, image->arch, facts->arch);
+	return error_hint(err, "build it for linux/%s", facts->arch);
+}
+
+static bool is_delivered(const struct planned *planned)
+{
+	return planned->action == PLAN_CREATE && planned->image_id == NULL;
+}
+
+/* Does a service before this one bring the same image? */
+static bool is_counted(const struct plan *plan, const struct image *images, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (is_delivered(&plan->services[i]) &&
+		    strcmp(images[i].config, images[at].config) == 0)
+			return true;
+	return false;
+}
+
+/* All that is to be delivered has to find room, not just each of it. */
+static int check_disk(const struct facts *facts, const struct plan *plan,
+    const struct image *images, struct error *err)
+{
+	char need[TEXT_BYTES_SIZE], have[TEXT_BYTES_SIZE];
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++)
+		if (is_delivered(&plan->services[i]) && !is_counted(plan, images, i)) {
+			bytes += images[i].size;
+			n++;
+		}
+	if (n == 0 || facts->free_bytes < 0 || (uint64_t)facts->free_bytes >= bytes + DISK_SPARE)
+		return 0;
+	text_bytes(bytes + DISK_SPARE, need);
 	text_bytes((uint64_t)facts->free_bytes, have);
-	error_set(err, ERROR_FAILED, "too little disk for the image of %s: it needs %s, %s has %s",
-	    planned->service->name, need, facts->root_dir, have);
+	error_set(err, ERROR_FAILED, "too little disk for the images: they need %s, %s has %s",
+	    need, facts->root_dir, have);
 	return error_hint(err, "free some on the host, for instance with: docker image prune");
 }
 
@@ -117,8 +144,8 @@ int plan_preflight(const struct plan_input *input, const struct plan *plan,
 			continue;
 		if (check_name(input, planned, err) < 0 ||
 		    check_ports(input->facts, planned, err) < 0 ||
-		    (images != NULL && check_image(input->facts, planned, &images[i], err) < 0))
+		    (images != NULL && check_arch(input->facts, planned, &images[i], err) < 0))
 			return -1;
 	}
-	return 0;
+	return images != NULL ? check_disk(input->facts, plan, images, err) : 0;
 }
