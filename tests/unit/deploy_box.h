@@ -1,5 +1,5 @@
-/* A host's engine in miniature: containers of the service web and a ledger, for tests that find
- * them in some state, set it right, and look again. */
+/* A host's engine in miniature: containers, of the service web if nothing else is said, and a
+ * ledger, for tests that find them in some state, set it right, and look again. */
 #ifndef SHIPIT_TESTS_UNIT_DEPLOY_BOX_H
 #define SHIPIT_TESTS_UNIT_DEPLOY_BOX_H
 
@@ -13,9 +13,11 @@
 enum { BOX_MAX = 8 };
 
 struct box_container {
+	char service[8];
 	char release[2]; /* a letter */
 	char name[64];
 	char policy[16], restart[16];
+	char image[16]; /* "sha256:" and the letter, as in ledgers */
 	bool running, started, gone;
 };
 
@@ -33,24 +35,32 @@ static inline const char *box_retained(const char *letter)
 	return name;
 }
 
-/* "RELEASE NAME STATE POLICY RESTART": NAME `*` is the service's, `=` the retained one; STATE is
- * created, running or exited. */
+/* "RELEASE NAME STATE POLICY RESTART", "api:" before it for that service: NAME `*` is the
+ * service's,
+ * `=` the retained one; STATE is created, running or exited. */
 static inline void box_add(struct box *box, const char *line)
 {
-	struct box_container *c = &box->v[box->n++];
-	char name[40], state[12];
+	const char *service = strncmp(line, "api:", 4) == 0 ? "api" : BOX_SERVICE;
+	struct box_container c = {.gone = false};
+	char letter[2], name[40], state[12];
 
-	assert_true(box->n <= BOX_MAX);
-	*c = (struct box_container){.gone = false};
+	assert_true(box->n < BOX_MAX);
+	line += strcmp(service, "api") == 0 ? 4 : 0;
 	assert_int_equal(
-	    sscanf(line, "%1s %39s %11s %15s %15s", c->release, name, state, c->policy, c->restart),
-	    5);
-	snprintf(c->name, sizeof(c->name), "%s",
-	    strcmp(name, "*") == 0   ? BOX_NAME
-	    : strcmp(name, "=") == 0 ? box_retained(c->release)
-				     : name);
-	c->running = strcmp(state, "running") == 0;
-	c->started = strcmp(state, "created") != 0;
+	    sscanf(line, "%1s %39s %11s %15s %15s", letter, name, state, c.policy, c.restart), 5);
+	memcpy(c.release, letter, sizeof(letter));
+	memcpy(c.service, service, sizeof("web"));
+	if (strcmp(name, "*") == 0)
+		snprintf(c.name, sizeof(c.name), "%s.%s", BOX_PREFIX, service);
+	else if (strcmp(name, "=") == 0)
+		snprintf(
+		    c.name, sizeof(c.name), "%s.%s.%s", BOX_PREFIX, service, release_named(letter));
+	else
+		memcpy(c.name, name, sizeof(name));
+	snprintf(c.image, sizeof(c.image), "sha256:%s", letter);
+	c.running = strcmp(state, "running") == 0;
+	c.started = strcmp(state, "created") != 0;
+	box->v[box->n++] = c;
 }
 
 static inline struct box box_of(const char *const *containers, const char *const *lines)
@@ -82,10 +92,10 @@ static inline struct facts box_facts(struct box *box, struct container container
 		containers[facts.n_containers++] = (struct container){
 		    .id = c->release,
 		    .name = c->name,
-		    .service = (char *)(uintptr_t)BOX_SERVICE,
+		    .service = c->service,
 		    .release = (char *)(uintptr_t)release_named(c->release),
 		    .rollout = (char *)(uintptr_t) "of-its-label",
-		    .image = (char *)(uintptr_t) "sha256:x",
+		    .image = c->image,
 		    .config = (char *)(uintptr_t) "1:abc",
 		    .restart = c->restart,
 		    .policy = c->policy,
