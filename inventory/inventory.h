@@ -155,7 +155,7 @@ struct inventory {
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
-	char *registry;		       /* "HOST:PORT"; NULL: embedded */
+	char *registry;		       /* "HOST:PORT"; default "localhost:5000" */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;

@@ -23,7 +23,7 @@ static const struct key top_keys[] = {
     NEEDED("project", read_project, AT(project), "what all of this is called"),
     KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
-    KEY("registry", read_registry, AT(registry), "where images are served from"),
+    KEY("registry", read_registry, AT(registry), "the registry that images go through"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
     KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
@@ -160,15 +160,18 @@ static int read_command(struct reader *r, const struct node *value, void *field,
 
 static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg)
 {
-	static const char expected[] = "embedded, or HOST:PORT such as localhost:5000";
+	static const char expected[] = "HOST:PORT of a registry, such as localhost:5000";
 	struct address address;
 	const char *text;
 	int got = scalar_text(r, value, expected, &text);
 
 	if (got <= 0)
 		return got;
-	if (strcmp(text, "embedded") == 0)
-		return 0;
+	if (strcmp(text, "embedded") == 0) {
+		if (mistake(r, value, "`embedded` is not supported by this version of shipit") < 0)
+			return -1;
+		return mistake_hint(r, "write HOST:PORT of a registry, such as localhost:5000");
+	}
 	const char *wrong = address_parse(text, &address);
 	bool no_memory = !wrong && !address.host;
 	bool good = !wrong && !address.user && address.port > 0 && !strchr(text, '/');
