@@ -283,6 +283,9 @@ void *host_thread(void *context)
 		yes = way == WAY_ON;
 		if (yes && result->outcome == HOST_UNTOUCHED)
 			result->outcome = HOST_UNCHANGED;
+		/* A service was committed, a later one not tried, and the first not taken back. */
+		if (!yes && result->outcome == HOST_DONE)
+			result->outcome = HOST_PARTIAL;
 		if (!run->rollout->options.dry_run)
 			host_discard(run);
 	}
