@@ -97,6 +97,8 @@ static int record_unknown(struct host_run *run, const struct container *containe
     enum ledger_result result, struct error *err)
 {
 	const struct ledger_entry *current = ledger_current(ledger_of(run), container->service);
+	const struct ledger_entry *before =
+	    ledger_release_entry(ledger_of(run), container->service, container->release);
 	const struct ledger_entry entry = {
 	    .seq = ledger_next_seq(ledger_of(run)),
 	    .kind = LEDGER_DEPLOY,
@@ -111,6 +113,7 @@ static int record_unknown(struct host_run *run, const struct container *containe
 	    .from = (char *)(uintptr_t) "",
 	    .at = container->at,
 	    .source = container->source,
+	    .options = before != NULL ? before->options : NULL,
 	    .found = true,
 	};
 
