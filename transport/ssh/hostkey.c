@@ -124,12 +124,16 @@ static int offered_init(struct offered *offered, const struct link *link, struct
 
 	if (blob != NULL && len >= 4 && len <= BLOB_MAX)
 		type_len = (size_t)(unsigned char)blob[2] << 8 | (unsigned char)blob[3];
-	if (type_len == 0 || type_len > len - 4)
-		return error_set(err, ERROR_PROTOCOL, "the host sent no host key");
+	if (type_len == 0 || type_len > len - 4) {
+		error_set(err, ERROR_PROTOCOL, "the host sent no host key");
+		return -1;
+	}
 	offered->type = strndup(blob + 4, type_len);
 	offered->base64 = malloc(len * 4 / 3 + 8);
-	if (offered->type == NULL || offered->base64 == NULL)
-		return error_memory(err);
+	if (offered->type == NULL || offered->base64 == NULL) {
+		error_memory(err);
+		return -1;
+	}
 	EVP_EncodeBlock((unsigned char *)offered->base64, (const unsigned char *)blob, (int)len);
 	hostkey_print(offered->base64, offered->print);
 	return 0;

@@ -116,7 +116,9 @@ static bool wait_ready(struct session *session, bool sleep)
 	n = poll(session->slots, session->n_slots, sleep ? clock_left_ms(next_timer(session)) : 0);
 	if (n <= 0)
 		return true;
-	if (session->slots[SLOT_CANCEL].revents != 0)
+	/* Another descriptor may have been set while this one was being waited for. */
+	if (session->slots[SLOT_CANCEL].revents != 0 &&
+	    session->slots[SLOT_CANCEL].fd == atomic_load(&session->cancel_fd))
 		return false;
 	if (session->slots[SLOT_WAKE].revents != 0)
 		swallow_wakes(session);

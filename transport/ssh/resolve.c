@@ -19,7 +19,8 @@ struct lookup {
 	struct addrinfo hints;
 	struct addrinfo *found;
 	int rc;
-	int done[2]; /* the writer closes its end when `rc` is there */
+	atomic_bool ready; /* `found` and `rc` are there */
+	int done[2];	   /* the writer closes its end then */
 };
 
 static void lookup_drop(struct lookup *lookup)
@@ -39,6 +40,7 @@ static void *look_up(void *argument)
 	int done = lookup->done[1];
 
 	lookup->rc = getaddrinfo(lookup->host, lookup->port, &lookup->hints, &lookup->found);
+	atomic_store(&lookup->ready, true);
 	close(done);
 	lookup_drop(lookup);
 	return NULL;
@@ -61,6 +63,7 @@ static struct lookup *lookup_new(const char *host, int port, int family)
 	lookup->hints.ai_socktype = SOCK_STREAM;
 	lookup->hints.ai_flags = AI_NUMERICSERV;
 	atomic_init(&lookup->users, 1);
+	atomic_init(&lookup->ready, false);
 	return lookup;
 }
 
@@ -100,7 +103,7 @@ static int lookup_wait(
 			continue;
 		if (slots[1].revents != 0)
 			return error_set(err, ERROR_CANCELLED, "cancelled");
-		if (n == 0)
+		if (!atomic_load(&lookup->ready))
 			return error_set(
 			    err, ERROR_TIMEOUT, "looking up %s took too long", lookup->host);
 		return 0;
