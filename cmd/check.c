@@ -15,6 +15,14 @@ enum {
 	LITTLE_BYTES = 1000000000, /* an image and the one before need about as much */
 };
 
+/* Before the engine was asked: the way there, or what ssh's configuration says about it. */
+static bool login_failed(const struct survey_host *at)
+{
+	return host_unreached(at) ||
+	       (at->step == STEP_CONNECT &&
+		   (at->error.kind == ERROR_INVENTORY || at->error.kind == ERROR_SYSTEM));
+}
+
 static bool little_disk(const struct facts *facts)
 {
 	return facts->free_bytes >= 0 && facts->free_bytes < LITTLE_BYTES;
@@ -57,7 +65,7 @@ static void add_row(struct columns *table, const struct survey_host *at)
 {
 	const struct facts *facts = &at->facts;
 	bool well = at->error.kind == ERROR_NONE;
-	bool in = well || !host_unreached(at);
+	bool in = !login_failed(at);
 	char ms[WORDS_SIZE];
 
 	words_duration(at->connect_ms, ms);
@@ -106,8 +114,8 @@ static void json_row(
 		return;
 	json_put(object, "environment", env->name);
 	json_put(object, "host", at->host->name);
-	put_check(object, "login", well || !host_unreached(at), &at->error);
-	if (well || !host_unreached(at))
+	put_check(object, "login", !login_failed(at), &at->error);
+	if (!login_failed(at))
 		put_check(object, "engine", well, &at->error);
 	if (well) {
 		put_check(object, "forwarding", at->forwarding, &at->forwarding_error);
@@ -152,19 +160,24 @@ static bool forwarding_failed(const struct survey_host *at)
 
 static void complaints(struct cli *cli, const struct survey *survey)
 {
-	fflush(cli->out);
-	for (size_t i = 0; i < survey->n; i++) {
-		const struct survey_host *at = &survey->hosts[i];
+	CLEANUP_FREE struct host_error *errors = calloc(survey->n + 1, sizeof(*errors));
 
-		if (at->error.kind != ERROR_NONE)
-			complain(cli->err, cli->color_err, at->host->name,
-			    host_unreached(at) ? "login" : "engine", &at->error);
-		else if (forwarding_failed(at))
-			complain(cli->err, cli->color_err, at->host->name, "forwarding",
-			    &at->forwarding_error);
-		if (at->error.kind == ERROR_NONE)
-			advise(cli, at);
+	fflush(cli->out);
+	for (size_t i = 0; errors != NULL && i < survey->n; i++) {
+		const struct survey_host *at = &survey->hosts[i];
+		bool well = at->error.kind == ERROR_NONE;
+
+		errors[i] = (struct host_error){.host = at->host->name,
+		    .step = well	       ? "forwarding"
+			    : login_failed(at) ? "login"
+					       : "engine",
+		    .error = well ? &at->forwarding_error : &at->error};
 	}
+	if (errors != NULL)
+		complain_hosts(cli->err, cli->color_err, errors, survey->n);
+	for (size_t i = 0; i < survey->n; i++)
+		if (survey->hosts[i].error.kind == ERROR_NONE)
+			advise(cli, &survey->hosts[i]);
 	fflush(cli->err);
 }
 

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "cmd/ui/color.h"
 
-enum { MESSAGE_MAX = 256 * 1024 };
+enum { MESSAGE_MAX = 256 * 1024, NAMES_MAX = 12 };
 
 /* What is behind "WORD: " when the message begins so. */
 static const char *without(const char *message, const char *word)
@@ -57,6 +57,44 @@ void complain_text(
 void complain(FILE *to, bool color, const char *host, const char *step, const struct error *error)
 {
 	complain_text(to, color, host, step, error_text(error), error->hint);
+}
+
+static bool same_error(const struct host_error *a, const struct host_error *b)
+{
+	return a->error->kind == b->error->kind &&
+	       (a->step == b->step ||
+		   (a->step != NULL && b->step != NULL && strcmp(a->step, b->step) == 0)) &&
+	       strcmp(error_text(a->error), error_text(b->error)) == 0;
+}
+
+/* "web1, web2 and 3 more" of the hosts from `first` on that have its error; marks them as said. */
+static char *who_says_so(const struct host_error *errors, size_t n, size_t first, bool *said)
+{
+	CLEANUP_BUF struct buf names = BUF_INIT((size_t)64 * 1024);
+	size_t found = 0;
+
+	for (size_t i = first; i < n; i++) {
+		if (said[i] || !same_error(&errors[first], &errors[i]))
+			continue;
+		said[i] = true;
+		if (found++ < NAMES_MAX)
+			buf_addf(&names, "%s%s", found > 1 ? ", " : "", errors[i].host);
+	}
+	if (found > NAMES_MAX)
+		buf_addf(&names, " and %zu more", found - NAMES_MAX);
+	return buf_steal(&names);
+}
+
+void complain_hosts(FILE *to, bool color, const struct host_error *errors, size_t n)
+{
+	CLEANUP_FREE bool *said = calloc(n + 1, sizeof(*said));
+
+	for (size_t i = 0; said != NULL && i < n; i++) {
+		if (said[i] || errors[i].error->kind == ERROR_NONE)
+			continue;
+		CLEANUP_FREE char *who = who_says_so(errors, n, i, said);
+		complain(to, color, who, errors[i].step, errors[i].error);
+	}
 }
 
 /* Files in the current folder go by their short name. */

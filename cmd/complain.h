@@ -15,6 +15,16 @@ void complain(FILE *to, bool color, const char *host, const char *step, const st
 void complain_text(FILE *to, bool color, const char *host, const char *step, const char *message,
     const char *hint);
 
+/* What went wrong on one of several hosts. All borrowed; an `error` of kind ERROR_NONE is skipped.
+ */
+struct host_error {
+	const char *host;
+	const char *step; /* NULL: not known */
+	const struct error *error;
+};
+/* One message for each error; hosts with the same one are named together. */
+void complain_hosts(FILE *to, bool color, const struct host_error *errors, size_t n);
+
 /* "shipit.yml:12:5: TEXT; HINT": one line for each mistake. `label` stands before the text, as in
  * "warning: "; or "". */
 void complain_problems(FILE *to, bool color, const char *label, const struct problems *problems);

@@ -114,17 +114,19 @@ static void host_line(const struct cli *cli, const struct survey_host *host)
 
 void survey_complain(struct cli *cli, const struct survey *survey)
 {
+	CLEANUP_FREE struct host_error *errors = calloc(survey->n + 1, sizeof(*errors));
+
 	fflush(cli->out);
-	for (size_t i = 0; i < survey->n; i++) {
+	for (size_t i = 0; errors != NULL && i < survey->n; i++) {
 		const struct survey_host *host = &survey->hosts[i];
 
-		if (host->error.kind == ERROR_NONE)
-			continue;
-		if (cli->settings.json)
+		errors[i] = (struct host_error){
+		    .host = host->host->name, .step = step_name(host->step), .error = &host->error};
+		if (host->error.kind != ERROR_NONE && cli->settings.json)
 			host_line(cli, host);
-		complain(cli->err, cli->color_err, host->host->name, step_name(host->step),
-		    &host->error);
 	}
+	if (errors != NULL)
+		complain_hosts(cli->err, cli->color_err, errors, survey->n);
 	fflush(cli->err);
 }
 

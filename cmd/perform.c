@@ -19,23 +19,20 @@ static void perform_interrupt(void *context)
 	rollout_interrupt(context);
 }
 
+static size_t count(const struct rollout_result *result, enum host_outcome outcome)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < result->n_hosts; i++)
+		n += result->hosts[i].outcome == outcome;
+	return n;
+}
+
 /* Is there something on some host now that was not there before? */
 static bool changed(const struct rollout_result *result)
 {
-	for (size_t i = 0; i < result->n_hosts; i++)
-		switch (result->hosts[i].outcome) {
-		case HOST_DONE:
-		case HOST_PARTIAL:
-		case HOST_DOWN:
-		case HOST_UNKNOWN:
-			return true;
-		case HOST_UNTOUCHED:
-		case HOST_UNCHANGED:
-		case HOST_REVERTED:
-		case HOST_UNREACHABLE:
-			break;
-		}
-	return false;
+	return count(result, HOST_DONE) + count(result, HOST_PARTIAL) + count(result, HOST_DOWN) >
+	       0;
 }
 
 /* A comfort: that it cannot be kept is worth a note, and no more. */
@@ -71,7 +68,7 @@ static int report(struct cli *cli, const struct rollout_options *options,
 	    .now_ms = clock_now_ms(),
 	};
 
-	if (undoable)
+	if (!options->dry_run && (undoable || count(result, HOST_UNKNOWN) > 0))
 		remember(cli, options, result, ui);
 	ui_end(ui, &end);
 	cli->summarized = true;
@@ -87,6 +84,7 @@ static int perform_shown(struct cli *cli, const struct rollout_options *options,
 	    .project = cli->inventory->project,
 	    .environment = options->environment->name,
 	    .n_hosts = result->n_hosts,
+	    .dry_run = options->dry_run,
 	    .now_ms = clock_now_ms(),
 	};
 	struct work work = {

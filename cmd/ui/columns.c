@@ -36,7 +36,7 @@ void columns_add(struct columns *columns, enum hue hue, const char *text)
 		return;
 	}
 	cell->hue = hue;
-	cell->text = text_cleaned(text != NULL && *text != '\0' ? text : "-");
+	cell->text = text_cleaned(text != NULL ? text : "-");
 	if (cell->text == NULL)
 		columns->failed = true;
 	else
@@ -67,15 +67,17 @@ size_t columns_rows(const struct columns *columns)
 static void print_row(const struct columns *columns, size_t row, const size_t *widths, FILE *out,
     bool color, int indent)
 {
-	fprintf(out, "%*s", indent, "");
+	size_t missing = (size_t)indent; /* written only before something that stands there */
+
 	for (size_t c = 0; c < columns->n_columns; c++) {
 		const struct cell *cell = &columns->cells[row * columns->n_columns + c];
-		bool last = c + 1 == columns->n_columns;
 
-		fprintf(
-		    out, "%s%s%s", hue_on(color, cell->hue), cell->text, hue_off(color, cell->hue));
-		if (!last)
-			fprintf(out, "%*s", (int)(widths[c] - text_width(cell->text) + 2), "");
+		if (*cell->text != '\0') {
+			fprintf(out, "%*s%s%s%s", (int)missing, "", hue_on(color, cell->hue),
+			    cell->text, hue_off(color, cell->hue));
+			missing = 0;
+		}
+		missing += widths[c] - text_width(cell->text) + 2;
 	}
 	fputc('\n', out);
 }

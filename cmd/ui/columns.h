@@ -26,7 +26,7 @@ struct columns {
 
 /* `headings`: NULL-terminated; at most COLUMNS_MAX. */
 void columns_init(struct columns *columns, const char *const *headings);
-/* The next cell; NULL is shown as "-". */
+/* The next cell; NULL is shown as "-", "" as nothing. */
 void columns_add(struct columns *columns, enum hue hue, const char *text);
 void columns_addf(struct columns *columns, enum hue hue, const char *format, ...) PRINTF_LIKE(3, 4);
 /* How many rows there are below the heading. */

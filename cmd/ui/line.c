@@ -151,7 +151,7 @@ char *line_of_event(
 		break;
 	case EVENT_HOST:
 		*ret_hue = hue_of(event->state);
-		if (with_steps)
+		if (with_steps && !(ui->start.dry_run && event->state == STATE_OK))
 			rc = host_line(&out, ui, event);
 		break;
 	case EVENT_SUMMARY:

@@ -21,44 +21,26 @@ static const char *failed_step(const struct ui *ui, const char *host)
 	return row != NULL && row->step != STEP_NONE ? step_name(row->step) : NULL;
 }
 
-static bool same_error(const struct host_result *a, const struct host_result *b)
+/* Whoever pressed the key knows. */
+static bool only_interrupted(const struct rollout_result *result, const struct error *error)
 {
-	return a->error.kind == b->error.kind && a->outcome == b->outcome &&
-	       strcmp(error_text(&a->error), error_text(&b->error)) == 0;
-}
-
-/* "web1, web2 and 3 more" of the hosts after `first` that have its error; marks them as said. */
-static char *who_says_so(const struct rollout_result *result, size_t first, bool *said)
-{
-	CLEANUP_BUF struct buf names = BUF_INIT((size_t)64 * 1024);
-	size_t n = 0;
-
-	for (size_t i = first; i < result->n_hosts; i++) {
-		if (said[i] || !same_error(&result->hosts[first], &result->hosts[i]))
-			continue;
-		said[i] = true;
-		if (n++ < NAMES_MAX)
-			buf_addf(&names, "%s%s", n > 1 ? ", " : "", result->hosts[i].host);
-	}
-	if (n > NAMES_MAX)
-		buf_addf(&names, " and %zu more", n - NAMES_MAX);
-	return buf_steal(&names);
+	return result->interrupted && error->kind == ERROR_CANCELLED && error->hint == NULL;
 }
 
 static void print_errors(const struct ui *ui, const struct rollout_result *result)
 {
 	const struct ui_options *o = &ui->options;
-	CLEANUP_FREE bool *said = calloc(result->n_hosts + 1, sizeof(*said));
+	CLEANUP_FREE struct host_error *errors = calloc(result->n_hosts + 1, sizeof(*errors));
+	size_t n = 0;
 
-	for (size_t i = 0; said != NULL && i < result->n_hosts; i++) {
-		const struct host_result *host = &result->hosts[i];
-
-		if (said[i] || host->error.kind == ERROR_NONE)
-			continue;
-		CLEANUP_FREE char *who = who_says_so(result, i, said);
-		complain(o->err, o->color_err, who, failed_step(ui, host->host), &host->error);
-	}
-	if (result->error.kind != ERROR_NONE)
+	for (size_t i = 0; errors != NULL && i < result->n_hosts; i++)
+		if (!only_interrupted(result, &result->hosts[i].error))
+			errors[n++] = (struct host_error){.host = result->hosts[i].host,
+			    .step = failed_step(ui, result->hosts[i].host),
+			    .error = &result->hosts[i].error};
+	if (errors != NULL)
+		complain_hosts(o->err, o->color_err, errors, n);
+	if (result->error.kind != ERROR_NONE && !only_interrupted(result, &result->error))
 		complain(o->err, o->color_err, NULL, NULL, &result->error);
 }
 
@@ -99,12 +81,21 @@ static void print_plan(
 		fputs("  nothing to do\n", o->out);
 }
 
+/* Without an error, no lines are a plan, too: there is nothing to do. */
+static bool has_plan(const struct rollout_result *result, size_t i)
+{
+	const struct host_result *host = &result->hosts[i];
+
+	return host->error.kind == ERROR_NONE &&
+	       (host->plan.n > 0 || result->error.kind == ERROR_NONE);
+}
+
 static void print_plans(const struct ui *ui, const struct rollout_result *result)
 {
 	CLEANUP_FREE bool *said = calloc(result->n_hosts + 1, sizeof(*said));
 
 	for (size_t i = 0; said != NULL && i < result->n_hosts; i++)
-		if (!said[i] && result->hosts[i].error.kind == ERROR_NONE)
+		if (!said[i] && has_plan(result, i))
 			print_plan(&ui->options, result, i, said);
 }
 
@@ -199,6 +190,14 @@ static void print_slowest(const struct ui_options *o, const struct rollout_resul
 	fputc('\n', o->out);
 }
 
+static bool all_untouched(const struct rollout_result *result)
+{
+	for (size_t i = 0; i < result->n_hosts; i++)
+		if (result->hosts[i].outcome != HOST_UNTOUCHED)
+			return false;
+	return true;
+}
+
 static bool all_well(const struct rollout_result *result)
 {
 	for (size_t i = 0; i < result->n_hosts; i++)
@@ -226,6 +225,12 @@ static void print_summary(const struct ui *ui, const struct ui_end *end)
 
 	fprintf(o->out, "%s %s: ", ui->start.command,
 	    ui->start.environment != NULL ? ui->start.environment : "");
+	if (result->interrupted)
+		fputs("interrupted; ", o->out);
+	if (all_untouched(result)) {
+		fputs("nothing was changed on any host\n", o->out);
+		return;
+	}
 	print_counts(o, result);
 	words_duration(end->now_ms - ui->start.now_ms, words);
 	fprintf(o->out, " in %s", words);

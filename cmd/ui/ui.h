@@ -32,6 +32,7 @@ struct ui_start {
 	const char *const *hosts;
 	size_t n_hosts;
 	enum step last_step; /* as in struct fleet */
+	bool dry_run;	     /* nothing is done on any host */
 	int64_t now_ms;
 };
 
