@@ -8,7 +8,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "deploy/names.h"
+#include "deploy/options.h"
 #include "transport/engine.h"
 
 /* As images name architectures (Go's GOARCH), from what uname -m and the engine's /info say. */
@@ -71,6 +73,17 @@ static char *policy_of(const json_t *inspect)
 	return strdup(*name != '\0' ? name : "no");
 }
 
+/* "+01:00" in seconds: podman tells its host's time. */
+static int64_t zone_of(const char *text)
+{
+	int hours = 0, minutes = 0;
+	char sign = '+';
+
+	if (sscanf(text, "%c%2d:%2d", &sign, &hours, &minutes) != 3 || (sign != '+' && sign != '-'))
+		return 0;
+	return (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
 static int64_t started_at(const json_t *inspect)
 {
 	const char *text = json_str(inspect, "State.StartedAt", "");
@@ -82,7 +95,9 @@ static int64_t started_at(const json_t *inspect)
 		return 0;
 	memcpy(whole, text, 19);
 	memcpy(whole + 19, "Z", 2);
-	return clock_parse_utc(whole, &when) < 0 ? 0 : (int64_t)when;
+	if (clock_parse_utc(whole, &when) < 0)
+		return 0;
+	return (int64_t)when - zone_of(text + 19 + strspn(text + 19, ".0123456789"));
 }
 
 static int container_from(const json_t *inspect, struct container *ret)
@@ -111,6 +126,15 @@ static int container_from(const json_t *inspect, struct container *ret)
 	    copy_label(inspect, LABEL_PREFIX "source", NULL, &c.source) < 0) {
 		container_release(&c);
 		return -1;
+	}
+	/* A label that somebody altered: what it has is what it wants. */
+	if (!options_is_restart(c.restart)) {
+		free(c.restart);
+		c.restart = strdup(c.policy);
+		if (c.restart == NULL) {
+			container_release(&c);
+			return -1;
+		}
 	}
 	*ret = c;
 	return 0;
@@ -154,12 +178,21 @@ static int add_port(struct facts *facts, const json_t *port, const char *holder,
 	return 0;
 }
 
+/* What has our prefix and no service or release is the ledger's container, or a stranger's. */
+static bool is_ours(const json_t *labels, const char *prefix)
+{
+	const char *of = json_string_value(json_object_get(labels, LABEL_PREFIX "prefix"));
+	const char *service = json_string_value(json_object_get(labels, LABEL_PREFIX "service"));
+	const char *release = json_string_value(json_object_get(labels, LABEL_PREFIX "release"));
+
+	return of != NULL && strcmp(of, prefix) == 0 && service != NULL && text_is_name(service) &&
+	       release != NULL && name_is_release(release);
+}
+
 /* One entry of the list: ours is inspected, of the others the names and ports matter. */
 static int look_at(struct engine *engine, const char *prefix, const json_t *summary,
     struct facts *facts, struct error *err)
 {
-	const json_t *labels = json_object_get(summary, "Labels");
-	const char *of = json_string_value(json_object_get(labels, LABEL_PREFIX "prefix"));
 	const char *name = json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
 	CLEANUP_JSON json_t *inspect = NULL;
 	json_t *port;
@@ -171,8 +204,7 @@ static int look_at(struct engine *engine, const char *prefix, const json_t *summ
 		if (add_port(facts, port, name, err) < 0)
 			return -1;
 	}
-	if (of == NULL || strcmp(of, prefix) != 0 ||
-	    json_object_get(labels, LABEL_PREFIX "service") == NULL)
+	if (!is_ours(json_object_get(summary, "Labels"), prefix))
 		return strv_add(&facts->foreign, name) < 0 ? error_memory(err) : 0;
 	if (engine_container_inspect(engine, json_str(summary, "Id", name), &inspect, err) < 0) {
 		/* It went away between the two questions. */
@@ -240,6 +272,8 @@ static int gather_images(
 	{
 		json_array_foreach(json_object_get(image, "RepoTags"), j, tag)
 		{
+			if (!json_is_string(tag))
+				continue;
 			if (strv_add(&facts->images, json_string_value(tag)) < 0 ||
 			    strv_add(&facts->image_ids, json_str(image, "Id", "")) < 0)
 				return error_memory(err);

@@ -27,6 +27,9 @@ int options_make(const struct inventory *inv, const struct environment *env,
  * left alone. */
 int options_check(const json_t *options, struct error *err);
 
+/* "always", "no", "unless-stopped", "on-failure" or "on-failure:N". */
+bool options_is_restart(const char *text);
+
 int options_hash(
     const json_t *options, const char *image_config, char out[CONFIG_HASH_SIZE], struct error *err);
 

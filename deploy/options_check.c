@@ -11,7 +11,7 @@ enum { RETRIES_MAX = 1000000 };
 
 typedef bool form_fn(const json_t *value);
 
-static bool is_restart(const char *text)
+bool options_is_restart(const char *text)
 {
 	static const char *const words[] = {"always", "no", "on-failure", "unless-stopped"};
 	static const char counted[] = "on-failure:";
@@ -28,7 +28,7 @@ static bool is_restart(const char *text)
 
 static bool restart_form(const json_t *value)
 {
-	return json_is_string(value) && is_restart(json_string_value(value));
+	return json_is_string(value) && options_is_restart(json_string_value(value));
 }
 
 static bool ms_form(const json_t *value)
