@@ -45,8 +45,7 @@ void step_begin(struct host_run *run, enum step step, const char *service)
 	emit_step(&source, step, STATE_START, -1, NULL);
 }
 
-/* What was asked of an engine when the session ended: the reason is the session's. */
-static void explain(const struct host_run *run, struct error *err)
+void host_explain(const struct host_run *run, struct error *err)
 {
 	CLEANUP_ERROR struct error lost = {0};
 
@@ -63,7 +62,7 @@ int step_end(struct host_run *run, enum step step, const char *service, int rc, 
 
 	*sum = (*sum < 0 ? 0 : *sum) + ms;
 	if (rc < 0) {
-		explain(run, why);
+		host_explain(run, why);
 		emit_failed(&source, step, ms, why);
 	} else {
 		emit_step(&source, step, STATE_OK, ms, NULL);
@@ -204,6 +203,7 @@ static void finish(struct host_run *run)
 	if (done)
 		step_end(run, STEP_PRUNE, NULL, rc, &err);
 	/* What serves, serves: left-over releases are worth a word, not a failure. */
+	host_explain(run, &err);
 	if (rc < 0)
 		emit_note(
 		    &run->source, "old releases could not all be removed: %s", error_text(&err));
@@ -272,7 +272,7 @@ void *host_thread(void *context)
 
 	work_begin(run);
 	way = go(run);
-	explain(run, &result->error);
+	host_explain(run, &result->error);
 	if (!run->connected) {
 		result->outcome =
 		    host_link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;

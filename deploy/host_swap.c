@@ -146,9 +146,13 @@ static int commit(struct host_run *run, struct work *work, struct error *err)
 		return step_end(run, STEP_COMMIT, service, -1, err);
 	error_release(err);
 	/* The engine has it; a line that cannot be written is written by the next command. */
-	if (work->seq != 0 && record_outcome(run, work, LEDGER_COMMITTED, NULL, &ledger_error) < 0)
-		emit_note(&run->source, "%s: the ledger could not be written: %s", service,
+	if (work->seq != 0 &&
+	    record_outcome(run, work, LEDGER_COMMITTED, NULL, &ledger_error) < 0) {
+		host_explain(run, &ledger_error);
+		emit_note(&run->source,
+		    "%s: the ledger could not be written, the next command will do it: %s", service,
 		    error_text(&ledger_error));
+	}
 	return step_end(run, STEP_COMMIT, service, 0, NULL);
 }
 

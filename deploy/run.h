@@ -102,6 +102,9 @@ void *host_thread(void *context);
 /* Steps tell their beginning and end; `service` may be NULL. step_end returns `rc`. */
 void step_begin(struct host_run *run, enum step step, const char *service);
 int step_end(struct host_run *run, enum step step, const char *service, int rc, struct error *why);
+/* Did it fail because the session ended? The engine's socket went with it: say the session's
+ * reason. */
+void host_explain(const struct host_run *run, struct error *err);
 struct event_source host_source(const struct host_run *run, const char *service);
 struct identity host_identity(const struct host_run *run, const struct planned *planned);
 
