@@ -123,6 +123,9 @@ class Case:
         if self.shipit.poll() is not None:
             self.said()
             raise Failed("shipit ended with %d before %s" % (self.shipit.returncode, self.point))
+        return self.is_stopped()
+
+    def is_stopped(self):
         with open("/proc/%d/stat" % self.shipit.pid) as stat:
             return stat.read().rpartition(")")[2].split()[0] == "T"
 
@@ -131,9 +134,11 @@ class Case:
 
     def ended(self):
         """An event that was on its way may stop it again: it is sent on."""
-        if self.shipit.poll() is None and self.stopped():
+        if self.shipit.poll() is not None:
+            return True
+        if self.is_stopped():
             self.resume()
-        return self.shipit.poll() is not None
+        return False
 
     def wait_shipit(self, seconds):
         until("shipit to end", seconds, self.ended)
