@@ -75,7 +75,6 @@ static void test_hostile(void **state)
 	    .text = "a\xff"
 		    "b \033[2J\xc2\x9b"
 		    "c \xe2\x80\xae \" \\ \n end"};
-	CLEANUP_BUF struct buf line = BUF_INIT(4096);
 	json_t *object;
 
 	(void)state;
