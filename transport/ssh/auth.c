@@ -40,6 +40,7 @@ char *auth_ask(struct auth *auth, const char *text, bool echo)
 	answer = auth->target->prompt(auth->target->context, auth->target->name, text, echo);
 	/* A person thinks longer than a host may. */
 	auth->link->deadline_ms += clock_now_ms() - start;
+	auth->nobody = answer == NULL;
 	return answer;
 }
 

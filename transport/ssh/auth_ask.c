@@ -74,7 +74,7 @@ enum auth_result auth_keyboard(struct auth *auth, struct error *err)
 			result = refused(auth, i, err);
 		if (result != AUTH_NO)
 			return result;
-		if (asked == auth->asked)
+		if (asked == auth->asked || auth->nobody)
 			break;
 	}
 	return AUTH_NO;

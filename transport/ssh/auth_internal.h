@@ -21,6 +21,7 @@ struct auth {
 	const char *list;    /* libssh2's own copy of them */
 	struct buf tried;    /* "; "-separated, for the message */
 	int asked;	     /* prompts so far */
+	bool nobody;	     /* the last one was answered by nobody */
 };
 
 /* Ask the host for its methods, anew. AUTH_IN when none is needed. */
