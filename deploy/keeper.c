@@ -100,7 +100,7 @@ static int fill(struct keeper *keeper, int64_t deadline_ms, struct error *err)
 			n = read(keeper->exec.err, chunk, sizeof(chunk));
 			if (n > 0)
 				keep_noise(keeper, chunk, (size_t)n);
-			if (n == 0) {
+			if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
 				close(keeper->exec.err);
 				keeper->exec.err = -1;
 			}
@@ -359,14 +359,15 @@ int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, c
 static void take_fact(const struct strv *answer, struct keeper_facts *facts)
 {
 	const char *value = answer->n > 2 ? answer->v[2] : "";
-	long number = strtol(value, NULL, 10);
+	long long number = strtoll(value, NULL, 10);
+	bool known = *value >= '0' && *value <= '9' && number < INT64_MAX / 1024;
 
 	if (word_is(answer, 1, "arch"))
 		snprintf(facts->arch, sizeof(facts->arch), "%s", value);
 	else if (word_is(answer, 1, "free"))
-		facts->free_bytes = strcmp(value, "-") == 0 ? -1 : (int64_t)number * 1024;
+		facts->free_bytes = known ? (int64_t)number * 1024 : -1;
 	else if (word_is(answer, 1, "clock"))
-		facts->clock = number;
+		facts->clock = known ? (int64_t)number : 0;
 	else if (word_is(answer, 1, "listen") && number > 0 && number < 65536)
 		facts->listens[number / 8] |= (unsigned char)(1U << (number % 8));
 }
@@ -498,6 +499,31 @@ static enum swap_end swap_wait(struct keeper *keeper, int64_t deadline_ms, bool 
 	}
 }
 
+/* What comes before "swap begun" is an earlier swap's end, told once more. Returns 1; 0 when it was
+ * refused, -1 when the session is lost. */
+static int await_begun(struct keeper *keeper, int64_t deadline_ms, struct error *err)
+{
+	CLEANUP_STRV struct strv answer = {0};
+
+	for (;;) {
+		int rc = next_answer(keeper, deadline_ms, &answer, err);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			return error_set(
+			    err, ERROR_TIMEOUT, "the keeper on the host does not answer");
+		if (word_is(&answer, 0, "swap") && word_is(&answer, 1, "begun"))
+			return 1;
+		if (word_is(&answer, 0, "error") &&
+		    (word_is(&answer, 1, "swap") || word_is(&answer, 1, "command"))) {
+			keeper_error(keeper, &answer, err);
+			return 0;
+		}
+		buf_clear(&keeper->text);
+	}
+}
+
 enum swap_end keeper_swap(struct keeper *keeper, const struct keeper_swap *swap,
     keeper_progress_fn *progress, void *context, struct error *err)
 {
@@ -508,11 +534,15 @@ enum swap_end keeper_swap(struct keeper *keeper, const struct keeper_swap *swap,
 	    swap->new_name, swap->policy, swap->grace_s, swap->running_s, swap->healthy ? 1 : 0,
 	    swap->timeout_s);
 	enum swap_end end;
+	int rc;
 
 	keeper->swap_deadline_ms =
 	    clock_now_ms() + ((int64_t)swap->grace_s + swap->timeout_s) * 1000 + SWAP_EXTRA_MS;
 	if (send_line(keeper, line, err) < 0)
 		return SWAP_LOST;
+	rc = await_begun(keeper, clock_now_ms() + ANSWER_MS, err);
+	if (rc <= 0)
+		return rc < 0 ? SWAP_LOST : SWAP_REVERTED;
 	keeper->stop_fd = swap->stop_fd;
 	end = swap_wait(keeper, keeper->swap_deadline_ms, true, progress, context, err);
 	keeper->stop_fd = -1;
@@ -547,9 +577,13 @@ enum swap_end keeper_watch(struct keeper *keeper, int wait_ms, struct error *err
 		return SWAP_READY;
 	if (swap_answer(keeper, &answer, NULL, NULL, &why, &end, err))
 		return end;
+	if (why.kind == ERROR_NONE)
+		return SWAP_READY;
 	/* It failed while it waited: the revert is on its way. */
 	end = swap_wait(keeper, clock_now_ms() + SWAP_EXTRA_MS, false, NULL, NULL, err);
-	if (why.kind != ERROR_NONE && end == SWAP_REVERTED)
+	if (end == SWAP_REVERTED)
 		error_move(err, &why);
+	else if (end != SWAP_COMMITTED)
+		error_wrap(err, "%s", error_text(&why));
 	return end;
 }
