@@ -26,6 +26,15 @@ static const struct ledger_entry *newest(const struct survey *survey)
 	return best;
 }
 
+static size_t not_asked(const struct survey *survey)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < survey->n; i++)
+		n += survey->hosts[i].error.kind != ERROR_NONE;
+	return n;
+}
+
 static int add_last(struct cli *cli, const char *name, struct buf *out, struct error *err)
 {
 	const struct environment *env;
@@ -42,6 +51,8 @@ static int add_last(struct cli *cli, const char *name, struct buf *out, struct e
 		    ledger_kind_name(last->kind), last->service, last->rollout, last->at, last->by);
 	else
 		rc = buf_addf(out, "\n%s: no rollout found", name);
+	if (rc == 0 && not_asked(&survey) > 0)
+		rc = buf_addf(out, " (hosts that could not be asked: %zu)", not_asked(&survey));
 	survey_release(&survey);
 	return rc < 0 ? error_memory(err) : 0;
 }

@@ -94,8 +94,12 @@ static int host_line(struct buf *out, const struct ui *ui, const struct event *e
 {
 	const struct row *row = fleet_row(&ui->fleet, event->host);
 	bool told = row != NULL && row->step_failed;
-	const char *state = event->state == STATE_OK ? "done" : state_name(event->state);
+	const char *state = state_name(event->state);
 
+	if (event->state == STATE_OK)
+		state = "done";
+	else if (event->state == STATE_SKIPPED)
+		state = "left as it was";
 	if (buf_addf(out, "%s: %s", words_host(event->host), state) < 0 ||
 	    add_amounts(out, event) < 0 || add_cleaned(out, "; ", event->text) < 0)
 		return -1;
@@ -114,6 +118,11 @@ static int note_line(struct buf *out, const struct event *event)
 	if (add_subject(out, event, false) < 0)
 		return -1;
 	return add_cleaned(out, ": ", event->text);
+}
+
+static bool is_blank(const char *text)
+{
+	return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
 }
 
 static int log_line(struct buf *out, const struct event *event)
@@ -146,7 +155,7 @@ char *line_of_event(
 		break;
 	case EVENT_LOG:
 		*ret_hue = HUE_FAINT;
-		if (event->level <= verbose)
+		if (event->level <= verbose && !is_blank(event->text))
 			rc = log_line(&out, event);
 		break;
 	case EVENT_HOST:

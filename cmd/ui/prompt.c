@@ -21,7 +21,7 @@ enum { ANSWER_MAX = 4096 };
 
 /* For the signal handlers: what the terminal was like; `asking` is set last and cleared first. */
 static struct termios normal, silent;
-static int tty_fd = -1;
+static atomic_int tty_fd = -1;
 static atomic_bool asking;
 
 void prompt_restore(void)
