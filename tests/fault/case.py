@@ -12,13 +12,13 @@ from truth import Truth, label
 SHIPIT = os.environ.get("SHIPIT", TOP + "/shipit")
 
 STEPS = "connect", "lock", "facts", "deliver", "create", "swap", "ready", "commit", "prune"
+IN_THE_MIDDLE = "deliver", "swap", "ready", "commit"
 POINTS = [step + ":" + state for step in STEPS
-          for state in (("start", "progress", "ok") if step in ("deliver", "swap", "ready", "commit")
-                        else ("start", "ok"))]
+          for state in (("start", "progress", "ok") if step in IN_THE_MIDDLE else ("start", "ok"))]
 WINDOW = POINTS.index("swap:start"), POINTS.index("commit:start")  # swapped, not committed
 
-# What a fault does is in Case.do_NAME. "cut" is never mended while shipit runs, "back" is as soon as
-# the host has let go, "hiccup" before that; "both" is "kill" and "power".
+# What a fault does is in Case.do_NAME. "cut" is never mended while shipit runs, "back" is as soon
+# as the host has let go, "hiccup" before that; "both" is "kill" and "power".
 FAULTS = "kill", "cut", "back", "power", "both", "hiccup", "deaf", "sleep", "keeper"
 POLICIES = "always", "unless-stopped", "on-failure", "no"
 
@@ -26,6 +26,17 @@ CLEAR_S = 30  # lock, listener and processes are gone
 GAP_S = 30    # without an answer
 BOOT_S = 15   # from the engine's return to an answer
 END_S = 240   # of shipit, after a fault
+
+# The oldest of those that hold the lock.
+KILL_KEEPER = """
+for fd in /proc/[0-9]*/fd/9; do
+	[ "$(readlink "$fd")" = "$1" ] || continue
+	pid=${fd#/proc/}
+	pid=${pid%%/*}
+	[ "${first:=$pid}" -lt "$pid" ] || first=$pid
+done
+kill -KILL "$first"
+"""
 
 
 class Case:
@@ -248,8 +259,7 @@ class Case:
 
     def do_keeper(self):
         """Somebody kills the keeper's first process."""
-        self.host("sh", "-c", 'kill -KILL "$(fuser "$1" 2>/dev/null | xargs -n 1 | sort -n | head -n 1)"',
-                  "-", "/run/lock/shipit." + self.host.prefix)
+        self.host("sh", "-c", KILL_KEEPER, "-", "/run/lock/shipit." + self.host.prefix)
         self.resume()
         self.exit = self.wait_shipit(END_S)
         self.await_clear()
