@@ -66,8 +66,10 @@ int strv_split(struct strv *list, const char *string, const char *separators)
 		size_t len = strcspn(string, separators);
 
 		if (strv_addn(list, string, len) < 0) {
-			while (list->n > before)
-				free(steal_ptr(list->v[--list->n]));
+			while (list->n > before) {
+				list->n--;
+				free(steal_ptr(list->v[list->n]));
+			}
 			return -1;
 		}
 		string += len;
