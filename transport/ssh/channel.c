@@ -5,7 +5,7 @@
 #include "transport/ssh/internal.h"
 #include "transport/ssh/wire.h"
 
-enum { MESSAGE_MAX = 4096, STATUS_STOPPED = 128 + SIGHUP };
+enum { MESSAGE_MAX = 4096, STATUS_STOPPED = 128 + SIGHUP, STARVED_MS = 50 };
 
 static const char *const state_names[] = {
     "connecting", "queued", "opening", "starting", "open", "closing", "gone"};
@@ -349,6 +349,9 @@ bool channel_step(struct channel *channel)
 
 int64_t channel_timer(const struct channel *channel)
 {
+	if (channel->to_host.starved || channel->from_host.starved ||
+	    channel->from_host_err.starved)
+		return clock_now_ms() + STARVED_MS;
 	return channel->state < CHANNEL_OPEN && !channel->abandoned ? channel->deadline_ms : -1;
 }
 

@@ -32,7 +32,8 @@ int proxy_start(struct proxy *proxy, const struct ssh_config *config, const stru
     int *ret_fd, struct error *err);
 /* Append " (the proxy says: ...)" when it said something. */
 void proxy_blame(struct proxy *proxy, struct error *err);
-/* End it: TERM, after 300 ms KILL. The socket must be closed already. */
+/* End it: its socket must be closed already, which gives it 200 ms; then TERM, after 300 ms KILL.
+ */
 void proxy_stop(struct proxy *proxy);
 
 #endif

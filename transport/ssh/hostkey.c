@@ -182,23 +182,24 @@ static int refuse_changed(const struct known_key *known, const struct offered *o
 }
 
 static int refuse_type(const struct ssh_config *config, const struct known_key *known,
-    const struct offered *offered, const char *name, struct error *err)
+    const struct offered *offered, const char *name, bool pinned, struct error *err)
 {
 	char print[HOSTKEY_PRINT_SIZE];
+	bool rsa = strcmp(known->type, "ssh-rsa") == 0 && LIBSSH2_VERSION_NUM < 0x010b00;
 
 	hostkey_print(known->base64, print);
 	error_set(err, ERROR_HOST_KEY,
 	    "the host key of %s is of another type than the known one: known is %s %s (%s), "
-	    "offered is %s %s",
-	    name, known->type, print, known->file, offered->type, offered->print);
-	if (strcmp(known->type, "ssh-rsa") == 0 && LIBSSH2_VERSION_NUM < 0x010b00)
+	    "offered is %s %s%s",
+	    name, known->type, print, known->file, offered->type, offered->print,
+	    rsa ? " (RSA host keys of today's servers cannot be checked with libssh2 before 1.11)"
+		: "");
+	if (pinned)
 		return error_hint(err,
-		    "libssh2 %s cannot check RSA host keys of today's servers; let ssh learn the "
-		    "other key: ssh -o HostKeyAlgorithms=%s %s",
-		    libssh2_version(0), offered->type, config->name);
+		    "if the host has this key too, pin it instead: host_key: \"%s %s\"",
+		    offered->type, offered->base64);
 	return error_hint(err,
-	    "if the host has this key too, add it: ssh -o "
-	    "HostKeyAlgorithms=%s %s",
+	    "if the host has this key too, let ssh learn it: ssh -o HostKeyAlgorithms=%s %s",
 	    offered->type, config->name);
 }
 
@@ -230,8 +231,7 @@ static int decide(const struct link *link, const struct ssh_config *config,
 	case HOSTKEY_CHANGED:
 		return refuse_changed(known, offered, name, pinned, err);
 	case HOSTKEY_OTHER_TYPE:
-		return pinned ? refuse_changed(known, offered, name, pinned, err)
-			      : refuse_type(config, known, offered, name, err);
+		return refuse_type(config, known, offered, name, pinned, err);
 	default:
 		break;
 	}

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "transport/ssh/connect.h"
 
-enum { SAID_MAX = 2048, STOP_MS = 300, STOP_STEP_MS = 10 };
+enum { SAID_MAX = 2048, END_MS = 200, STOP_MS = 300, STOP_STEP_MS = 10 };
 
 /* As ssh does: the user's shell, and exec so that the child is the command itself. */
 static int command_argv(struct strv *argv, const char *command)
@@ -129,10 +129,13 @@ void proxy_stop(struct proxy *proxy)
 {
 	if (proxy->pid == 0)
 		return;
-	kill(-proxy->pid, SIGTERM);
-	if (!ended(proxy->pid, STOP_MS)) {
-		kill(-proxy->pid, SIGKILL);
-		ended(proxy->pid, STOP_MS);
+	/* EOF is enough for most, and lets our goodbye through to the host. */
+	if (!ended(proxy->pid, END_MS)) {
+		kill(-proxy->pid, SIGTERM);
+		if (!ended(proxy->pid, STOP_MS)) {
+			kill(-proxy->pid, SIGKILL);
+			ended(proxy->pid, STOP_MS);
+		}
 	}
 	close(proxy->errors);
 	proxy->pid = 0;

@@ -6,6 +6,7 @@ static void end(struct pump *pump)
 {
 	free(pump->data);
 	pump->data = NULL;
+	pump->starved = false;
 	pump->head = 0;
 	pump->len = 0;
 	pump->state = PUMP_ENDED;
@@ -48,7 +49,8 @@ static bool fill(struct pump *pump, const struct pump_ends *ends, void *source)
 
 	if (pump->data == NULL) {
 		pump->data = malloc(PUMP_BUFFER_SIZE);
-		if (pump->data == NULL)
+		pump->starved = pump->data == NULL;
+		if (pump->starved)
 			return false;
 	}
 	n = ends->read(source, pump->data, PUMP_BUFFER_SIZE);

@@ -36,7 +36,8 @@ enum pump_state {
 struct pump {
 	enum pump_state state;
 	bool sink_gone;
-	char *data; /* PUMP_BUFFER_SIZE bytes, there from the first read to the end */
+	bool starved; /* there was no memory for the buffer: to be tried again soon */
+	char *data;   /* PUMP_BUFFER_SIZE bytes, there from the first read to the end */
 	size_t head, len;
 	uint64_t moved; /* bytes that the sink took */
 };
