@@ -67,8 +67,8 @@ int strv_split(struct strv *list, const char *string, const char *separators)
 
 		if (strv_addn(list, string, len) < 0) {
 			while (list->n > before) {
-				list->n--;
-				free(steal_ptr(list->v[list->n]));
+				free(list->v[--list->n]);
+				list->v[list->n] = NULL;
 			}
 			return -1;
 		}

@@ -76,12 +76,16 @@ static char *policy_of(const json_t *inspect)
 /* "+01:00" in seconds: podman tells its host's time. */
 static int64_t zone_of(const char *text)
 {
-	int hours = 0, minutes = 0;
-	char sign = '+';
+	char *end;
+	long hours, minutes;
 
-	if (sscanf(text, "%c%2d:%2d", &sign, &hours, &minutes) != 3 || (sign != '+' && sign != '-'))
+	if (*text != '+' && *text != '-')
 		return 0;
-	return (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+	hours = strtol(text + 1, &end, 10);
+	minutes = *end == ':' ? strtol(end + 1, NULL, 10) : 0;
+	if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59)
+		return 0;
+	return (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
 }
 
 static int64_t started_at(const json_t *inspect)

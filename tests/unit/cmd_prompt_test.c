@@ -242,5 +242,7 @@ int main(void)
 	    cmocka_unit_test(test_nobody),
 	};
 
+	/* Shells start what they put into the background with SIGINT ignored. */
+	signal(SIGINT, SIG_DFL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
