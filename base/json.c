@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson says of a line that it had no memory for that it is no JSON, or drops the end of a string
- * without a word: that it ran short is noted here. */
+/* Short of memory, jansson calls a line no JSON, drops the end of a string without a word, and
+ * writes text with something missing: that it ran short is noted here. */
 static _Thread_local bool starved;
 
 static void *allocate(size_t size)
@@ -63,7 +63,14 @@ bool json_flag(const json_t *root, const char *path, bool otherwise)
 
 char *json_canonical(const json_t *value)
 {
-	return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text;
+
+	starved = false;
+	text = json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!starved)
+		return text;
+	free(text);
+	return NULL;
 }
 
 int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct error *err)
