@@ -15,8 +15,8 @@ enum { NS_PER_MS = 1000000 };
 
 static json_t *labels_of(const struct identity *id, const json_t *options)
 {
-	const json_t *own = json_object_get(options, "labels");
-	json_t *labels = own != NULL ? json_copy((json_t *)(uintptr_t)own) : json_object();
+	json_t *own = json_object_get(options, "labels");
+	json_t *labels = json_object();
 	const struct {
 		const char *key, *value;
 	} ours[] = {
@@ -34,6 +34,11 @@ static json_t *labels_of(const struct identity *id, const json_t *options)
 	    {LABEL_PREFIX "source", id->source},
 	};
 
+	/* json_copy would leave out what it has no memory for. */
+	if (own != NULL && json_object_update(labels, own) < 0) {
+		json_decref(labels);
+		return NULL;
+	}
 	for (size_t i = 0; labels != NULL && i < ARRAY_SIZE(ours); i++)
 		if (ours[i].value != NULL &&
 		    json_object_set_new(labels, ours[i].key, json_string(ours[i].value)) < 0) {

@@ -140,6 +140,7 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 		socket = strdup(answer.v[2]);
 	if (path == NULL || (socket == NULL && strcmp(answer.v[2], "-") != 0)) {
 		free(path);
+		free(socket);
 		return error_memory(err);
 	}
 	*ret_path = path;

@@ -61,13 +61,16 @@ int state_read(const char *inventory_path, struct last_rollout *ret, struct erro
 	CLEANUP_BUF struct buf text = BUF_INIT(STATE_MAX);
 	CLEANUP_JSON json_t *json = NULL;
 	struct last_rollout last = {0};
+	CLEANUP_ERROR struct error why = {0};
 
 	if (path == NULL)
 		return -1;
-	if (read_file(path, &text, err) < 0 ||
-	    json_parse(text.data, text.len, path, &json, err) < 0)
-		return error_set(
-		    err, ERROR_NOT_FOUND, "no rollout from this inventory is remembered here");
+	if (read_file(path, &text, &why) < 0 ||
+	    json_parse(text.data, text.len, path, &json, &why) < 0)
+		return why.kind == ERROR_MEMORY
+			   ? error_memory(err)
+			   : error_set(err, ERROR_NOT_FOUND,
+				 "no rollout from this inventory is remembered here");
 	last.environment = strdup(json_str(json, "environment", ""));
 	last.rollout = strdup(json_str(json, "rollout", ""));
 	last.at = strdup(json_str(json, "at", ""));
