@@ -1,0 +1,521 @@
+/* Every allocation fails in turn, alone and with all that come after it: that is an error like any
+ * other, which says so; nothing crashes, nothing leaks, nothing is decided differently. */
+#include "tests/unit/base_memory.h"
+#include "tests/unit/deploy_keeper.h"
+
+#include <signal.h>
+
+#include "deploy/container.h"
+#include "deploy/event.h"
+#include "deploy/gate.h"
+#include "deploy/state.h"
+#include "deploy/undo.h"
+#include "tests/unit/deploy_scene.h"
+#include "transport/tar.h"
+
+/* One try, as anything that can fail; what it makes it releases itself. `context` is made while
+ * there is memory. */
+typedef int try_fn(void *context, struct error *err);
+
+enum { TRIES_MAX = 20000, SAID_MAX = 32 * 1024 };
+
+/* What a try made, as text, to be compared: less memory must not make something else. */
+static char said[SAID_MAX];
+
+static void say(const char *text)
+{
+	size_t len = strlen(said);
+
+	snprintf(said + len, SAID_MAX - len, "%s|", text != NULL ? text : "(null)");
+}
+
+static void compare(const char *name, size_t n, const char *want, const struct error *err, int rc)
+{
+	/* libcrypto does not always say why. */
+	if (rc < 0 && err->kind != ERROR_MEMORY && strstr(error_text(err), "libcrypto") == NULL)
+		fail_msg("%s: allocation %zu: %d, %s", name, n, rc, error_text(err));
+	if (rc >= 0 && strcmp(said, want) != 0)
+		fail_msg("%s: allocation %zu: \"%s\" instead of \"%s\"", name, n, said, want);
+}
+
+/* With plenty of memory it succeeds; with any less it gives the error of memory, or, where it can
+ * do without (printf can, at times), the same as with plenty. */
+static void starve(const char *name, try_fn *try, void *context)
+{
+	static char want[SAID_MAX];
+	struct error err = {0};
+	size_t n;
+
+	if (!memory_can_fail())
+		skip();
+	said[0] = '\0';
+	if (try(context, &err) < 0) /* and what is made once in a program is made now */
+		fail_msg("%s: %s", name, error_text(&err));
+	memcpy(want, said, sizeof(said));
+	for (int once = 0; once < 2; once++) {
+		bool failed = true;
+
+		for (n = 1; failed && n < TRIES_MAX; n++) {
+			int rc;
+
+			said[0] = '\0';
+			memory_fail_at(n, once == 1);
+			rc = try(context, &err);
+			failed = memory_is_back();
+			compare(name, n, want, &err, rc);
+			error_release(&err);
+		}
+		assert_true(n > 2 && n < TRIES_MAX);
+	}
+}
+
+/* --- options and containers */
+
+static struct volume mounts[] = {
+    {.kind = VOLUME_NAMED, .source = (char[]){"data"}, .target = (char[]){"/d"}},
+    {.kind = VOLUME_BIND, .source = (char[]){"/etc"}, .target = (char[]){"/e"}},
+    {.kind = VOLUME_ANONYMOUS, .target = (char[]){"/x"}},
+};
+static struct port ports[] = {
+    {.host_port = 80, .container_port = 80, .protocol = "tcp"},
+    {.host_ip = (char[]){"::1"}, .container_port = 53, .protocol = "udp"},
+};
+static struct service everything = {
+    .name = (char[]){"web"},
+    .restart = (char[]){"no"},
+    .user = (char[]){"1000"},
+    .has_command = true,
+    .command = STRV("serve", "x y"),
+    .has_entrypoint = true,
+    .entrypoint = STRV("/bin/sh", "-c"),
+    .environment = PAIRS({"A", "1"}, {"B", "2"}),
+    .labels = PAIRS({"l", "1"}),
+    .networks = STRV("front", "default"),
+    .devices = STRV("/dev/a", "/dev/b:/dev/c:r"),
+    .healthcheck = {.set = true, .test = STRV("CMD", "/bin/check"), .interval_ms = 1, .retries = 2},
+    .ports = ports,
+    .n_ports = ARRAY_SIZE(ports),
+    .volumes = mounts,
+    .n_volumes = ARRAY_SIZE(mounts),
+};
+static const struct identity shop = {.project = "shop",
+    .environment = "prod",
+    .prefix = "shop.prod",
+    .service = "web",
+    .release = "20261122-175432-9f3c2a1",
+    .rollout = "20261122-175432-r04be2c",
+    .image = "sha256:x",
+    .config = "1:x",
+    .by = "ann@laptop",
+    .at = "2026-11-22T17:54:32Z",
+    .source = "4f9e2d1"};
+
+static int make_options(void *context, struct error *err)
+{
+	struct environment env = {.name = (char *)(uintptr_t) "prod"};
+	struct host host = {.name = (char *)(uintptr_t) "web1"};
+	struct inventory inventory = {.project = (char *)(uintptr_t) "shop"};
+	char hash[CONFIG_HASH_SIZE];
+	CLEANUP_JSON json_t *options = NULL;
+
+	if (options_make(&inventory, &env, context, &host, &options, err) < 0 ||
+	    options_hash(options, "sha256:x", hash, err) < 0)
+		return -1;
+	say(hash);
+	return 0;
+}
+
+static int make_body(void *context, struct error *err)
+{
+	CLEANUP_JSON json_t *body = NULL;
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_FREE char *text = NULL;
+
+	if (container_body(&shop, context, "sha256:id", &body, err) < 0 ||
+	    container_networks(&shop, context, &networks, err) < 0)
+		return -1;
+	text = json_canonical(body);
+	if (text == NULL)
+		return error_memory(err);
+	say(text);
+	say(networks.v[0]);
+	return 0;
+}
+
+static int make_line(void *context, struct error *err)
+{
+	CLEANUP_FREE char *line = container_run_line(&shop, context, "image:tag");
+
+	if (line == NULL)
+		return error_memory(err);
+	say(line);
+	return 0;
+}
+
+static int make_labels(void *context UNUSED, struct error *err)
+{
+	CLEANUP_JSON json_t *labels = container_owner_labels("shop", "prod", "shop.prod");
+	CLEANUP_JSON json_t *endpoint = container_endpoint(&shop);
+
+	return labels != NULL && endpoint != NULL ? 0 : error_memory(err);
+}
+
+static int make_names(void *context UNUSED, struct error *err)
+{
+	char *const names[] = {name_container("p", "s"), name_retained("p", "s", "r"),
+	    name_image("p", "s"), name_image_tag("p", "s", "t"), name_default_network("p"),
+	    name_ledger("p")};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		rc = names[i] == NULL ? -1 : rc;
+		say(names[i]);
+		free(names[i]);
+	}
+	return rc < 0 ? error_memory(err) : 0;
+}
+
+static void options_and_containers(void **state UNUSED)
+{
+	CLEANUP_JSON json_t *options = NULL;
+	struct environment env = {.name = (char *)(uintptr_t) "prod"};
+	struct host host = {.name = (char *)(uintptr_t) "web1"};
+	struct inventory inventory = {.project = (char *)(uintptr_t) "shop"};
+
+	assert_int_equal(options_make(&inventory, &env, &everything, &host, &options, NULL), 0);
+	starve("options", make_options, &everything);
+	starve("body", make_body, options);
+	starve("run line", make_line, options);
+	starve("labels", make_labels, NULL);
+	starve("names", make_names, NULL);
+}
+
+/* --- the ledger */
+
+static int go_round(void *context, struct error *err)
+{
+	CLEANUP_JSON json_t *json = ledger_entry_json(context);
+	struct ledger_entry copy;
+
+	if (json == NULL || ledger_entry_copy(&copy, context) < 0)
+		return error_memory(err);
+	ledger_entry_release(&copy);
+	if (ledger_entry_parse(json, &copy, err) < 0)
+		return -1;
+	say(copy.by);
+	say(copy.image);
+	say(json_str(copy.options, "user", NULL));
+	ledger_entry_release(&copy);
+	return 0;
+}
+
+static int parse_line(void *context, struct error *err)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	CLEANUP_FREE char *text = NULL;
+
+	if (json_parse(context, strlen(context), "it", &json, err) < 0)
+		return -1;
+	text = json_canonical(json);
+	if (text == NULL)
+		return error_memory(err);
+	say(text);
+	return 0;
+}
+
+static void the_ledger(void **state UNUSED)
+{
+	static char line[] =
+	    "{\"a\":[1,2.5,true,null,{\"b\":\"a string of some length\"}],\"c\":{}}";
+	struct ledger ledger =
+	    ledger_of((const char *const[]){"1 deploy committed web b a r1", NULL});
+
+	free(ledger.v[0].by);
+	ledger.v[0].by = strdup("J\xfcrgen"); /* is cleaned on its way */
+	starve("entry", go_round, &ledger.v[0]);
+	starve("json", parse_line, line);
+	ledger_release(&ledger);
+}
+
+/* A line that there is no memory for is not one that is not there. */
+static int read_archive(void *context, struct error *err)
+{
+	const struct buf *tar = context;
+	struct ledger ledger = {0};
+	int rc;
+
+	memory_ours_only = true;
+	rc = ledger_parse_tar(tar->data, tar->len, &ledger, err);
+	memory_ours_only = false;
+	for (size_t i = 0; i < ledger.n; i++)
+		say(ledger.v[i].release);
+	ledger_release(&ledger);
+	return rc;
+}
+
+static void an_archive_is_read_whole_or_not_at_all(void **state UNUSED)
+{
+	static const char text[] =
+	    "{\"v\":1,\"seq\":%d,\"kind\":\"deploy\",\"result\":\"committed\","
+	    "\"service\":\"web\",\"release\":\"r%d\",\"options\":{\"a\":1}}\n";
+	struct buf tar = BUF_INIT(1 << 20);
+	char lines[3][200], names[3][32];
+	struct tar_entry files[3];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(names[i], sizeof(names[i]), "ledger/%06d.json", i + 1);
+		snprintf(lines[i], sizeof(lines[i]), text, i + 1, i + 1);
+		files[i] =
+		    (struct tar_entry){.name = names[i], .data = lines[i], .len = strlen(lines[i])};
+	}
+	assert_int_equal(tar_make(files, 3, &tar, NULL), 0);
+	starve("archive", read_archive, &tar);
+	buf_release(&tar);
+}
+
+/* --- found, plans, undo */
+
+static int find(void *context, struct error *err)
+{
+	struct scene *scene = context;
+	struct found found;
+
+	if (found_make(&scene->facts, BOX_PREFIX, BOX_SERVICE, &found, err) < 0)
+		return -1;
+	for (size_t i = 0; i < found.n_repairs; i++)
+		say(found.repairs[i].value);
+	for (size_t i = 0; i < found.words.n; i++)
+		say(found.words.v[i]);
+	found_release(&found);
+	return 0;
+}
+
+static struct image images[SCENE_SERVICES] = {
+    {.config = (char[]){"sha256:b"}, .arch = (char[]){"amd64"}, .size = 1000},
+    {.config = (char[]){"sha256:d"}, .arch = (char[]){"amd64"}, .size = 1000}};
+static char releases[SCENE_SERVICES][RELEASE_SIZE] = {
+    "20261122-180000-bbbbbbb", "20261122-180000-ddddddd"};
+
+static int look_and_say(struct scene *scene, const struct plan *plan, struct error *err)
+{
+	CLEANUP_STRV struct strv words = {0};
+
+	if (plan_preflight(&scene->input, plan, NULL, err) < 0)
+		return -1;
+	if (plan_words(plan, &words, err) < 0)
+		return -1;
+	for (size_t i = 0; i < words.n; i++)
+		say(words.v[i]);
+	return 0;
+}
+
+static int deploy(void *context, struct error *err)
+{
+	struct scene *scene = context;
+	struct plan plan;
+	int rc;
+
+	if (plan_deploy(&scene->input, images, releases, false, &plan, err) < 0)
+		return -1;
+	rc = look_and_say(scene, &plan, err);
+	plan_release(&plan);
+	return rc;
+}
+
+static int roll_back(void *context, struct error *err)
+{
+	struct scene *scene = context;
+	struct plan plan;
+	int rc;
+
+	if (plan_rollback(&scene->input, NULL, "r2", &plan, err) < 0)
+		return -1;
+	rc = look_and_say(scene, &plan, err);
+	plan_release(&plan);
+	return rc;
+}
+
+static int undo(void *context, struct error *err)
+{
+	const struct scene *scene = context;
+	const struct ledger *ledger = &scene->box.ledger;
+	const char *service = "web";
+	char *chosen = NULL;
+	int rc = undo_choose(&ledger, 1, &service, 1, &chosen, err);
+
+	say(chosen);
+	free(chosen);
+	return rc;
+}
+
+static void found_and_plans(void **state UNUSED)
+{
+	static const struct {
+		const char *name;
+		const char *containers[4];
+		const char *ledger[5];
+	} scenes[] = {
+	    {"return", {"a = exited no always", "b * running always always"},
+		{"1 deploy committed web a - r1", "2 deploy committed web b a r2"}},
+	    {"interrupted",
+		{"a = running no always", "b * running always always", "c = created no no"},
+		{"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+		    "3 deploy pending web c b r3"}},
+	    {"by hand", {"a odd running unless-stopped always", "b * exited always always"},
+		{"1 deploy committed web b - r1"}},
+	    {"again", {"b * running always always"},
+		{"1 deploy committed web a - r1", "2 deploy committed web b a r2"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++) {
+		struct strv names = {0}, ids = {0};
+		struct scene scene;
+
+		scene_make(&scene, scenes[i].containers, scenes[i].ledger);
+		strv_addf(&names, "localhost/shipit/shop.prod.web:%s", release_named("a"));
+		strv_add(&ids, "sha256:id");
+		scene.facts.images = names;
+		scene.facts.image_ids = ids;
+		starve(scenes[i].name, find, &scene);
+		starve(scenes[i].name, deploy, &scene);
+		starve(scenes[i].name, roll_back, &scene);
+		starve(scenes[i].name, undo, &scene);
+		strv_release(&names);
+		strv_release(&ids);
+		scene_release(&scene);
+	}
+}
+
+/* --- the rest */
+
+static int remember(void *context, struct error *err)
+{
+	struct last_rollout back;
+
+	if (state_write("/x/shipit.yml", context, err) < 0 ||
+	    state_read("/x/shipit.yml", &back, err) < 0)
+		return -1;
+	say(back.environment);
+	last_rollout_release(&back);
+	return 0;
+}
+
+static void remembering(void **state UNUSED)
+{
+	struct last_rollout last = {.environment = (char *)(uintptr_t) "prod",
+	    .rollout = (char *)(uintptr_t) "r",
+	    .at = (char *)(uintptr_t) "now"};
+	char home[] = "/tmp/shipit-memory-XXXXXX", command[64];
+
+	assert_non_null(mkdtemp(home));
+	setenv("XDG_STATE_HOME", home, 1);
+	starve("state", remember, &last);
+	snprintf(command, sizeof(command), "rm -rf '%s'", home);
+	assert_int_equal(system(command), 0);
+}
+
+static int new_gates(void *context UNUSED, struct error *err)
+{
+	struct gates *gates;
+	struct events *events;
+
+	if (gates_new(2, 3, NULL, NULL, &gates, err) < 0)
+		return -1;
+	gates_free(gates);
+	if (events_new(3, &events, err) < 0)
+		return -1;
+	events_free(events);
+	return 0;
+}
+
+/* Events are told with what words there is room for: they never fail. */
+static void events_never_fail(void **state UNUSED)
+{
+	if (!memory_can_fail())
+		skip();
+	for (size_t n = 1; n < 12; n++) {
+		struct event_source source = {.host = "web1"};
+		struct error why = {0};
+		struct event event;
+
+		assert_int_equal(events_new(8, &source.events, NULL), 0);
+		error_set(&why, ERROR_FAILED, "x");
+		error_hint(&why, "y");
+		memory_fail_at(n, false);
+		emit_step(&source, STEP_SWAP, STATE_OK, 1, "%d", 1);
+		emit_progress(&source, STEP_SWAP, 1, 2, "x");
+		emit_failed(&source, STEP_SWAP, 1, &why);
+		emit_note(&source, "%d", 1);
+		emit_log(&source, 1, "x");
+		memory_is_back();
+		for (int i = 0; i < 5; i++) {
+			assert_true(events_take(source.events, 0, &event));
+			event_release(&event);
+		}
+		error_release(&why);
+		events_free(source.events);
+	}
+}
+
+static void gates_and_events(void **state UNUSED)
+{
+	starve("gates", new_gates, NULL);
+}
+
+static int talk(void *context UNUSED, struct error *err)
+{
+	static const char says[] = "@shipit hello 1 1\n@shipit engine /x /y\n@shipit locked\n"
+				   "@shipit path yes /d\n@shipit swap begun\n@shipit swap ready\n"
+				   "@shipit swap committed\n@shipit bye\n";
+	const struct keeper_swap swap = {.name = "n",
+	    .old_id = "o",
+	    .old_name = "p",
+	    .old_policy = "no",
+	    .new_id = "q",
+	    .new_name = "r",
+	    .policy = "no",
+	    .stop_fd = -1};
+	struct session session = {.says = says, .len = sizeof(says) - 1, .hangs_up = true};
+	struct keeper *keeper = NULL;
+	char *socket = NULL, *path = NULL;
+	int rc = keeper_start(&session, NULL, -1, &keeper, err);
+
+	if (rc == 0)
+		rc = keeper_engine(keeper, "docker", false, &socket, &path, err);
+	if (rc == 0)
+		rc = keeper_lock(keeper, "p", "h", "s", err);
+	if (rc == 0)
+		rc = keeper_path(keeper, "/d", err) == 1 ? 0 : -1;
+	if (rc == 0 && keeper_swap(keeper, &swap, NULL, NULL, err) != SWAP_READY)
+		rc = -1;
+	if (rc == 0 && keeper_commit(keeper, err) != SWAP_COMMITTED)
+		rc = -1;
+	free(socket);
+	free(path);
+	keeper_end(keeper);
+	if (session.in > 0)
+		session_hang_up(&session);
+	return rc;
+}
+
+static void the_keepers_near_end(void **state UNUSED)
+{
+	starve("keeper", talk, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(options_and_containers),
+	    cmocka_unit_test(the_ledger),
+	    cmocka_unit_test(an_archive_is_read_whole_or_not_at_all),
+	    cmocka_unit_test(found_and_plans),
+	    cmocka_unit_test(remembering),
+	    cmocka_unit_test(gates_and_events),
+	    cmocka_unit_test(events_never_fail),
+	    cmocka_unit_test(the_keepers_near_end),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
