@@ -229,8 +229,11 @@ holders() { # TIMES: who holds the lock's file open, each time that one looks
 	done | sort -n | uniq -c | awk -v times="$1" '$1 == times { print $2 }'
 }
 
-swap_process() {
-	holders 3 | grep -vx "${pid[1]}"
+swap_process() { # or the one that took its place
+	local i
+	for i in {1..50}; do
+		holders 3 | grep -vx "${pid[1]}" && return
+	done
 }
 
 finish() {
