@@ -142,8 +142,11 @@ static int commit(struct host_run *run, struct work *work, struct error *err)
 	work->end = keeper_commit(run->link.keeper, err);
 	if (work->end == SWAP_LOST)
 		work->end = host_learn(run, work, err);
-	if (work->end != SWAP_COMMITTED)
+	if (work->end != SWAP_COMMITTED) {
+		if (err->kind == ERROR_NONE)
+			error_set(err, ERROR_FAILED, "the host took the swap back");
 		return step_end(run, STEP_COMMIT, service, -1, err);
+	}
 	error_release(err);
 	/* The engine has it; a line that cannot be written is written by the next command. */
 	if (work->seq != 0 &&
@@ -259,8 +262,12 @@ static int service_step(struct host_run *run, struct work *work, size_t gate, st
 		return -1;
 	}
 	run->voted = gate + 1;
-	if (wait_for_others(run, work, gate, err))
-		return commit(run, work, err);
+	if (wait_for_others(run, work, gate, err)) {
+		if (commit(run, work, err) == 0)
+			return 0;
+		record_end(run, work, error_text(err));
+		return -1;
+	}
 	if (work->end == SWAP_READY)
 		revert(run, work, refusal(run), err);
 	else if (err->kind != ERROR_NONE)

@@ -54,6 +54,7 @@ static int choose_services(struct rollout *rollout, struct error *err)
 static int make_runs(struct rollout *rollout, struct error *err)
 {
 	const struct host **hosts = NULL;
+	bool whole = false;
 	size_t n = 0;
 
 	if (hosts_choose(rollout->options.inventory, rollout->options.environment,
@@ -74,12 +75,13 @@ static int make_runs(struct rollout *rollout, struct error *err)
 		run->source.host = hosts[i]->name;
 		run->found = calloc(rollout->n_services, sizeof(*run->found));
 		run->works = calloc(rollout->n_services, sizeof(*run->works));
+		rollout->n_runs = rollout->result.n_hosts = i + 1;
+		whole = i + 1 == n && run->found != NULL && run->works != NULL;
 		if (run->found == NULL || run->works == NULL)
 			break;
-		rollout->n_runs = rollout->result.n_hosts = i + 1;
 	}
 	free(hosts);
-	return rollout->n_runs == n ? 0 : error_memory(err);
+	return whole ? 0 : error_memory(err);
 }
 
 /* "ann@laptop" -> ann, laptop */
@@ -122,6 +124,10 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 		return -1;
 	}
 	rollout->result.rollout = strdup(rollout->id);
+	if (rollout->result.rollout == NULL) {
+		rollout_free(rollout);
+		return error_memory(err);
+	}
 	*ret = rollout;
 	return 0;
 }
@@ -204,7 +210,7 @@ static bool choose_undo(struct rollout *rollout)
 		return true;
 	if (options->undo != NULL) {
 		rollout->undo = strdup(options->undo);
-		return rollout->undo != NULL;
+		return rollout->undo != NULL || error_memory(&rollout->result.error) == 0;
 	}
 	ledgers = calloc(rollout->n_runs, sizeof(*ledgers));
 	names = calloc(rollout->n_services, sizeof(*names));
