@@ -7,10 +7,40 @@
 #include "base/text.h"
 #include "deploy/run.h"
 
-/* The releases to keep: the last `retain` different ones that were committed, newest first. */
-static int kept(
-    const struct ledger *ledger, const struct service *service, struct strv *ret, struct error *err)
+static bool is_in_ledger(const struct ledger *ledger, const struct container *container)
 {
+	for (size_t i = 0; i < ledger->n; i++)
+		if (strcmp(ledger->v[i].service, container->service) == 0 &&
+		    strcmp(ledger->v[i].release, container->release) == 0)
+			return true;
+	return false;
+}
+
+/* Of the containers that no line is about, because the ledger was lost, the youngest release that
+ * is not among `kept`; NULL: none. Names of releases begin with their time. */
+static const char *youngest_unknown(
+    const struct facts *facts, const char *service, const struct strv *kept)
+{
+	const char *youngest = NULL;
+
+	for (size_t i = 0; i < facts->n_containers; i++) {
+		const struct container *container = &facts->containers[i];
+
+		if (strcmp(container->service, service) == 0 && container->started_at != 0 &&
+		    !is_in_ledger(&facts->ledger, container) &&
+		    !strv_has(kept, container->release) &&
+		    (youngest == NULL || strcmp(container->release, youngest) > 0))
+			youngest = container->release;
+	}
+	return youngest;
+}
+
+int prune_keep(
+    const struct facts *facts, const struct service *service, struct strv *ret, struct error *err)
+{
+	const struct ledger *ledger = &facts->ledger;
+	const char *unknown;
+
 	for (size_t i = ledger->n; i > 0 && (int)ret->n < service->retain; i--) {
 		const struct ledger_entry *entry = &ledger->v[i - 1];
 
@@ -20,6 +50,10 @@ static int kept(
 		if (strv_add(ret, entry->release) < 0)
 			return error_memory(err);
 	}
+	while ((int)ret->n < service->retain &&
+	       (unknown = youngest_unknown(facts, service->name, ret)) != NULL)
+		if (strv_add(ret, unknown) < 0)
+			return error_memory(err);
 	return 0;
 }
 
@@ -122,7 +156,7 @@ int host_prune(struct host_run *run, struct error *err)
 		if (planned->action == PLAN_NOTHING)
 			continue;
 		if (move_tags(run, planned, err) < 0 ||
-		    kept(&run->facts.ledger, planned->service, &keep, err) < 0 ||
+		    prune_keep(&run->facts, planned->service, &keep, err) < 0 ||
 		    prune_containers(run, planned->service, &keep, err) < 0 ||
 		    prune_images(run, planned->service, &keep, err) < 0)
 			return -1;

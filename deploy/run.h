@@ -140,5 +140,9 @@ int record_repair(struct host_run *run, const struct repair *repair, struct erro
 /* --- host_prune.c */
 /* Keep the last `retain` releases of each service; set :current and :previous. */
 int host_prune(struct host_run *run, struct error *err);
+/* The releases of a service to be kept: the last `retain` different ones that were committed,
+ * newest first; where the ledger has fewer, those that served before it was lost. Pure. */
+int prune_keep(
+    const struct facts *facts, const struct service *service, struct strv *ret, struct error *err);
 
 #endif
