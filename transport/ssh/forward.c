@@ -180,19 +180,42 @@ static bool connect_unix(struct channel *channel)
 	return fd >= 0;
 }
 
-static bool begin_tcp(struct channel *channel)
+/* "localhost" is ::1 as well as 127.0.0.1, and a registry may listen on one of them only: what
+ * refuses is followed by the next address. */
+static bool try_tcp(struct channel *channel, const struct addrinfo *address)
 {
-	const struct sockaddr *address = (const struct sockaddr *)&channel->remote->address;
-	int fd = socket_open(address->sa_family, 0);
+	int why = ECONNREFUSED;
 
-	if (fd < 0)
-		return refused(channel, errno);
-	channel->out.fd = fd;
-	if (connect(fd, address, channel->remote->address_len) == 0)
-		connected(channel, fd);
-	else if (errno != EINPROGRESS)
-		return refused(channel, errno);
-	return true;
+	for (; address != NULL; address = address->ai_next) {
+		int fd = socket_open(address->ai_family, 0);
+
+		channel->trying = address;
+		if (fd < 0) {
+			why = errno;
+			continue;
+		}
+		if (connect(fd, address->ai_addr, address->ai_addrlen) == 0) {
+			connected(channel, fd);
+			return true;
+		}
+		if (errno == EINPROGRESS) {
+			channel->out.fd = fd;
+			channel->out.writable = false;
+			return true;
+		}
+		why = errno;
+		close(fd);
+	}
+	return refused(channel, why);
+}
+
+static bool try_next(struct channel *channel, int why)
+{
+	close(channel->out.fd);
+	channel->out.fd = -1;
+	if (channel->trying->ai_next == NULL)
+		return refused(channel, why);
+	return try_tcp(channel, channel->trying->ai_next);
 }
 
 bool remote_connect(struct channel *channel)
@@ -203,13 +226,13 @@ bool remote_connect(struct channel *channel)
 	if (channel->remote->path != NULL)
 		return connect_unix(channel);
 	if (channel->out.fd < 0)
-		return begin_tcp(channel);
+		return try_tcp(channel, channel->remote->addresses);
 	if (!channel->out.writable)
 		return false;
 	if (getsockopt(channel->out.fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 		why = errno;
 	if (why != 0)
-		return refused(channel, why);
+		return try_next(channel, why);
 	connected(channel, channel->out.fd);
 	return true;
 }
@@ -218,6 +241,8 @@ void remote_free(struct remote *remote)
 {
 	if (remote == NULL)
 		return;
+	if (remote->addresses != NULL)
+		freeaddrinfo(remote->addresses);
 	free(remote->path);
 	free(remote);
 }

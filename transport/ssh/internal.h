@@ -13,6 +13,7 @@
 #define SHIPIT_TRANSPORT_SSH_INTERNAL_H
 
 #include <poll.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -108,7 +109,8 @@ struct channel {
 	bool eof_seen;	  /* the host will send no more */
 	bool closed_seen; /* the host has closed it */
 	uint64_t exec_id;
-	struct remote *remote; /* the forward it came through */
+	struct remote *remote;	       /* the forward it came through */
+	const struct addrinfo *trying; /* which of its addresses is being connected to */
 	struct local *local;
 };
 
@@ -128,9 +130,8 @@ struct remote {
 	struct request *request;
 	int64_t deadline_ms;
 	int port;
-	char *path;			 /* a Unix socket, or */
-	struct sockaddr_storage address; /* an address */
-	socklen_t address_len;
+	char *path;		    /* a Unix socket, or */
+	struct addrinfo *addresses; /* all that HOST:PORT stands for, tried in turn */
 	_Atomic uint64_t sent, received;
 };
 

@@ -10,12 +10,11 @@
 
 enum { BACKLOG = 128, NAMES_TRIED = 1000, PATH_MAX_BYTES = 100, RESOLVE_MS = 10000 };
 
-static int set_address(
+static int set_addresses(
     struct remote *remote, const struct session *session, const char *target, struct error *err)
 {
 	const char *colon = strrchr(target, ':');
 	CLEANUP_FREE char *host = NULL;
-	struct addrinfo *found = NULL;
 	bool bracket = target[0] == '[' && colon != NULL && colon[-1] == ']';
 	int port = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
 
@@ -25,13 +24,8 @@ static int set_address(
 	host = strndup(target + bracket, (size_t)(colon - target) - 2 * bracket);
 	if (host == NULL)
 		return error_memory(err);
-	if (resolve_host(host, port, AF_UNSPEC, clock_now_ms() + RESOLVE_MS,
-		atomic_load(&session->cancel_fd), &found, err) < 0)
-		return -1;
-	memcpy(&remote->address, found->ai_addr, found->ai_addrlen);
-	remote->address_len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
+	return resolve_host(host, port, AF_UNSPEC, clock_now_ms() + RESOLVE_MS,
+	    atomic_load(&session->cancel_fd), &remote->addresses, err);
 }
 
 int session_forward_remote(
@@ -44,7 +38,7 @@ int session_forward_remote(
 	if (remote == NULL)
 		return error_memory(err);
 	if (target[0] != '/') {
-		rc = set_address(remote, session, target, err);
+		rc = set_addresses(remote, session, target, err);
 	} else {
 		remote->path = strdup(target);
 		rc = remote->path != NULL ? 0 : error_memory(err);
