@@ -151,12 +151,15 @@ static inline bool memory_is_back(void)
 
 static inline bool memory_can_fail(void)
 {
-	char *volatile copy;
+	void *volatile block, *volatile copy;
 
-	memory_fail_at(1, true);
+	memory_fail_at(1, false);
+	block = malloc(1);
 	copy = strdup("x");
+	memory_is_back();
+	free(block);
 	free(copy);
-	return memory_is_back() && copy == NULL;
+	return block == NULL && copy == NULL;
 }
 
 #endif
