@@ -4,8 +4,8 @@
  *   memory_fail_at(n, true); rc = try(); failed = memory_is_back();
  *
  * Include it once in a program. Where programs cannot stand before their libraries' malloc (macOS,
- * thread sanitizers, clang's others, valgrind) memory_can_fail() is false, and such tests are
- * skipped. */
+ * thread sanitizers, clang's others, valgrind) memory_can_fail() is false, and such programs
+ * do nothing. */
 #ifndef SHIPIT_TESTS_UNIT_BASE_MEMORY_H
 #define SHIPIT_TESTS_UNIT_BASE_MEMORY_H
 

@@ -46,8 +46,6 @@ static void starve(const char *name, try_fn *try, void *context)
 	struct error err = {0};
 	size_t n;
 
-	if (!memory_can_fail())
-		skip();
 	said[0] = '\0';
 	if (try(context, &err) < 0) /* and what is made once in a program is made now */
 		fail_msg("%s: %s", name, error_text(&err));
@@ -431,8 +429,6 @@ static int new_gates(void *context UNUSED, struct error *err)
 /* Events are told with what words there is room for: they never fail. */
 static void events_never_fail(void **state UNUSED)
 {
-	if (!memory_can_fail())
-		skip();
 	for (size_t n = 1; n < 12; n++) {
 		struct event_source source = {.host = "web1"};
 		struct error why = {0};
@@ -517,5 +513,9 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	if (!memory_can_fail()) {
+		print_message("memory cannot be made to fail here\n");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
