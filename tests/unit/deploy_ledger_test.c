@@ -238,6 +238,18 @@ static void newer_versions_are_noticed(void **state UNUSED)
 	ledger_release(&ledger);
 }
 
+/* An older shipit reads what it can, and leaves the writing to the newer one. */
+static void a_newer_ledger_is_not_written_to(void **state UNUSED)
+{
+	struct ledger ledger = {.newest_version = LEDGER_VERSION + 1};
+	const struct ledger_entry entry = {.seq = 1};
+	struct error err = {0};
+
+	assert_int_equal(ledger_write(NULL, "shop.prod", &ledger, &entry, &err), -1);
+	assert_error(&err, ERROR_FAILED, "shop.prod.shipit was written by a newer shipit");
+	assert_int_equal(ledger.n, 0);
+}
+
 static void what_is_no_archive_is_an_error(void **state UNUSED)
 {
 	struct error err = {0};
@@ -319,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(files_become_entries_in_order),
 	    cmocka_unit_test(torn_and_foreign_files_do_not_count),
 	    cmocka_unit_test(newer_versions_are_noticed),
+	    cmocka_unit_test(a_newer_ledger_is_not_written_to),
 	    cmocka_unit_test(what_is_no_archive_is_an_error),
 	    cmocka_unit_test(the_last_committed_one_is_current),
 	    cmocka_unit_test(insertion_order_does_not_matter),
