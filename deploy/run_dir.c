@@ -51,12 +51,34 @@ static int claim(const char *path)
 	if (fd < 0)
 		return -1;
 	/* Whoever looked for the left-overs of others may just have removed it. */
-	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-	    lstat(path, &there) < 0 || there.st_ino != st.st_ino || there.st_dev != st.st_dev) {
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0777) != 0700 ||
+	    flock(fd, LOCK_EX | LOCK_NB) < 0 || lstat(path, &there) < 0 ||
+	    there.st_ino != st.st_ino || there.st_dev != st.st_dev) {
 		close(fd);
 		return -1;
 	}
 	return fd;
+}
+
+/* Nothing but folders and sockets: what else has a name like ours is not ours to remove. */
+static bool holds_sockets_only(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool only = dir != NULL;
+
+	while (only && (entry = readdir(dir)) != NULL) {
+		CLEANUP_FREE char *inner = string_printf("%s/%s", path, entry->d_name);
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		only = inner != NULL && lstat(inner, &st) == 0 &&
+		       (S_ISSOCK(st.st_mode) || (S_ISDIR(st.st_mode) && holds_sockets_only(inner)));
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return only;
 }
 
 static void remove_left_over(const char *base)
@@ -75,7 +97,8 @@ static void remove_left_over(const char *base)
 		lock = path != NULL ? claim(path) : -1;
 		if (lock < 0)
 			continue;
-		remove_tree(path);
+		if (holds_sockets_only(path))
+			remove_tree(path);
 		close(lock);
 	}
 	if (dir != NULL)
