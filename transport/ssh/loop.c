@@ -122,7 +122,8 @@ static bool wait_ready(struct session *session, bool sleep)
 		return false;
 	if (session->slots[SLOT_WAKE].revents != 0)
 		swallow_wakes(session);
-	link_ready(&session->link, session->slots[SLOT_LINK].revents);
+	if (session->slots[SLOT_LINK].revents & ~POLLOUT)
+		session->link.readable = true;
 	for (size_t i = SLOTS_FIXED; i < session->n_slots; i++) {
 		short revents = session->slots[i].revents;
 
