@@ -15,6 +15,7 @@ enum {
 	FREE_ROUNDS = 10000,
 	METHODS_MAX = 4096,
 	PACE_MS = 250,
+	BATCH = 128 * 1024,
 	BUSY_MIN = 64 * 1024,
 	BUSY_MAX = 512 * 1024,
 };
@@ -64,18 +65,28 @@ static ssize_t socket_write(void *context, const void *data, size_t len)
 
 	if (n > 0)
 		link->sent += (uint64_t)n;
+	else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		link->writable = false;
 	return n;
 }
 
 void link_flush(struct link *link)
 {
-	if (!link->dead && sendqueue_flush(&link->queue, socket_write, link) < 0)
+	if (!link->dead && link->writable && sendqueue_flush(&link->queue, socket_write, link) < 0)
 		link_kill(link, errno);
 }
 
 bool link_busy(const struct link *link)
 {
 	return sendqueue_pending(&link->queue) >= link->busy;
+}
+
+void link_ready(struct link *link, short revents)
+{
+	if (revents & ~POLLOUT)
+		link->readable = true;
+	if (revents & ~POLLIN)
+		link->writable = true;
 }
 
 static void set_busy(struct link *link, size_t busy)
@@ -109,24 +120,18 @@ void link_pace(struct link *link)
 		set_busy(link, busy);
 }
 
+/* Several packets leave in one system call: at the latest when a pass ends or link_wait sleeps. */
 static ssize_t on_send(
     libssh2_socket_t fd UNUSED, const void *data, size_t len, int flags UNUSED, void **abstract)
 {
 	struct link *link = *abstract;
-	size_t sent = 0;
 
 	if (link->dead)
 		return (ssize_t)len;
-	if (sendqueue_pending(&link->queue) == 0) {
-		ssize_t n = socket_write(link, data, len);
-
-		if (n > 0)
-			sent = (size_t)n;
-		else if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			link_kill(link, errno);
-	}
-	if (!link->dead && sendqueue_add(&link->queue, (const char *)data + sent, len - sent) < 0)
+	if (sendqueue_add(&link->queue, data, len) < 0)
 		link_kill(link, errno);
+	else if (sendqueue_pending(&link->queue) >= BATCH)
+		link_flush(link);
 	return (ssize_t)len;
 }
 
@@ -194,7 +199,8 @@ static void set_callback(LIBSSH2_SESSION *ssh, int which, void (*callback)(void)
 int link_init(struct link *link, int fd, struct error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct link fresh = {.fd = fd, .cancel_fd = -1, .deadline_ms = -1, .readable = true};
+	struct link fresh = {
+	    .fd = fd, .cancel_fd = -1, .deadline_ms = -1, .readable = true, .writable = true};
 
 	*link = fresh;
 	sendqueue_init(&link->queue, LINK_QUEUE_MAX);
@@ -280,8 +286,7 @@ int link_wait(struct link *link, struct error *err)
 	if (n == 0)
 		return error_set(
 		    err, ERROR_TIMEOUT, "%s: the host did not answer in time", link->phase);
-	if (slots[0].revents & ~POLLOUT)
-		link->readable = true;
+	link_ready(link, slots[0].revents);
 	return 0;
 }
 
@@ -343,6 +348,7 @@ static void say_goodbye(struct link *link, int linger_ms)
 
 		if (poll(&slot, 1, clock_left_ms(limit)) <= 0)
 			break;
+		link_ready(link, slot.revents);
 		link_flush(link);
 	}
 }

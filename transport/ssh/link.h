@@ -25,6 +25,7 @@ struct link {
 	uint64_t sent;	    /* bytes the socket took, ever */
 	uint64_t pace_sent; /* of link_pace: `sent` and the time at the last look */
 	int64_t pace_ms;
+	bool writable;	   /* the socket has not said EAGAIN since poll said that it takes more */
 	bool readable;	   /* poll said so, and recv has not said EAGAIN since */
 	uint64_t received; /* bytes, ever */
 	int64_t heard_ms;  /* when the last of them came */
@@ -52,6 +53,8 @@ int link_handshake(
  * something. ERROR_TIMEOUT and ERROR_CANCELLED name the phase. */
 int link_wait(struct link *link, struct error *err);
 
+/* What poll said about the socket. */
+void link_ready(struct link *link, short revents);
 /* Hand the socket what waits; marks the link dead when that fails. */
 void link_flush(struct link *link);
 bool link_busy(const struct link *link);

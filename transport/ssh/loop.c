@@ -122,8 +122,7 @@ static bool wait_ready(struct session *session, bool sleep)
 		return false;
 	if (session->slots[SLOT_WAKE].revents != 0)
 		swallow_wakes(session);
-	if (session->slots[SLOT_LINK].revents & ~POLLOUT)
-		session->link.readable = true;
+	link_ready(&session->link, session->slots[SLOT_LINK].revents);
 	for (size_t i = SLOTS_FIXED; i < session->n_slots; i++) {
 		short revents = session->slots[i].revents;
 

@@ -6,7 +6,16 @@
  * caller may block in libcurl, in a prompt, anywhere, while tunnel, rekeying and heartbeats go on.
  *
  * A session ends by session_close, by the link's death, or by cancel; then every descriptor it
- * gave out reads EOF, and every call returns session_lost's error. */
+ * gave out reads EOF, and every call returns session_lost's error.
+ *
+ * A dead machine or link, and a frozen sshd, are noticed within 20 s (15 s by TCP_USER_TIMEOUT, 17
+ * s by questions that the host must answer; ping.c). Every answer of the host to exec, forward or
+ * connect has a deadline of 60 s. libssh2 opens one channel at a time: while the host connects to
+ * an address that swallows packets, later opens wait, what is open goes on.
+ *
+ * Memory is bounded: 64 KB for each direction of a stream, 256 KB that the host may send unread (2
+ * MB through a remote forward, where libssh2 decides), 512 channels, and in the send queue as much
+ * as leaves in a quarter of a second, at most 512 KB. */
 #ifndef SHIPIT_TRANSPORT_SSH_SESSION_H
 #define SHIPIT_TRANSPORT_SSH_SESSION_H
 
@@ -23,7 +32,7 @@ struct session;
  * when nobody can be asked. Called from the thread that called session_open; may be called by
  * several sessions at once: the callee shows one prompt at a time. */
 typedef char *session_prompt_fn(void *context, const char *host, const char *text, bool echo);
-/* One line for -v / -vv. */
+/* One line for -v / -vv, clean of control characters. Also called from the session's I/O thread. */
 typedef void session_log_fn(void *context, int level, const char *text);
 
 struct session_target {
