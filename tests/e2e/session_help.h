@@ -37,9 +37,11 @@ enum { READY_MS = 10000, SMALL = 4096 };
 
 static char top[] = "/tmp/shipit-session.XXXXXX";
 static int servers;
+static pid_t running[256]; /* by number; what a failed test leaves is ended with the group */
 
 struct server {
 	char dir[128];
+	int number;
 	pid_t pid;
 	int port;
 };
@@ -109,13 +111,6 @@ static UNUSED int make_keys(void **state)
 	    top);
 	if (getuid() == 0)
 		mkdir("/run/sshd", 0755);
-	return 0;
-}
-
-static UNUSED int remove_all(void **state)
-{
-	(void)state;
-	runf("rm -rf %s", top);
 	return 0;
 }
 
@@ -191,7 +186,8 @@ static UNUSED void server_start(struct server *server, const char *extra)
 	char path[256], text[SMALL];
 	int64_t limit = clock_now_ms() + READY_MS;
 
-	snprintf(server->dir, sizeof(server->dir), "%s/s%d", top, servers++);
+	snprintf(server->dir, sizeof(server->dir), "%s/s%d", top, servers);
+	server->number = servers++;
 	mkdir(server->dir, 0700);
 	server->port = free_port();
 	snprintf(path, sizeof(path), "%s/sshd_config", server->dir);
@@ -203,6 +199,7 @@ static UNUSED void server_start(struct server *server, const char *extra)
 	    extra, server->port, top, top, top);
 	write_file(path, text);
 	spawn_sshd(server);
+	running[server->number] = server->pid;
 	while (!answers(server->port)) {
 		assert_true(clock_now_ms() < limit);
 		poll(NULL, 0, 20);
@@ -254,15 +251,31 @@ static UNUSED void server_signal(const struct server *server, int signal)
 		kill(pids[i], signal);
 }
 
-static UNUSED void server_stop(struct server *server)
+static UNUSED void stop_sshd(pid_t pid)
 {
 	pid_t pids[256];
-	int n = server_children(server->pid, pids, 256);
+	int n = server_children(pid, pids, 256);
 
 	for (int i = 0; i < n; i++)
 		kill(pids[i], SIGKILL);
-	kill(server->pid, SIGKILL);
-	waitpid(server->pid, NULL, 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static UNUSED void server_stop(struct server *server)
+{
+	stop_sshd(server->pid);
+	running[server->number] = 0;
+}
+
+static UNUSED int remove_all(void **state)
+{
+	(void)state;
+	for (int i = 0; i < servers; i++)
+		if (running[i] > 0)
+			stop_sshd(running[i]);
+	runf("rm -rf %s", top);
+	return 0;
 }
 
 static UNUSED char *server_log(const struct server *server)
