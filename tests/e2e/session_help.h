@@ -195,8 +195,9 @@ static UNUSED void server_start(struct server *server, const char *extra)
 	    "%s\nListenAddress 127.0.0.1:%d\nHostKey %s/host_ed25519\nHostKey %s/host_ecdsa\n"
 	    "AuthorizedKeysFile %s/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n"
 	    "PermitRootLogin yes\nPasswordAuthentication no\nLogLevel DEBUG1\n"
-	    "MaxSessions 64\nMaxStartups 200\n",
-	    extra, server->port, top, top, top);
+	    "MaxSessions 64\nMaxStartups 200\n"
+	    "SetEnv HOME=%s\n", /* nobody's .bashrc has a say here */
+	    extra, server->port, top, top, top, top);
 	write_file(path, text);
 	spawn_sshd(server);
 	running[server->number] = server->pid;
