@@ -12,7 +12,8 @@ BUILD   ?= .build
 PROGRAM ?= shipit
 MANDIR  ?= $(PREFIX)/share/man
 
-LIBRARIES = libssh2 libcurl jansson yaml-0.1 libcrypto libarchive
+LIBRARIES = libssh2 libcurl jansson yaml-0.1 libcrypto libarchive \
+	sqlite3 libmicrohttpd libdeflate zlib
 WARNINGS  = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla
 HARDENED  = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 CFLAGS   ?= -O2 -g

@@ -13,7 +13,6 @@ enum {
 	TARGET_MAX = 8 * 1024,
 	PING_STALL_MS = 10 * 1000,
 	INDEX_DEPTH = 3,
-	DIGEST_SIZE = 7 + DIGEST_HEX_SIZE,
 };
 
 static const char *const accept_manifests[] = {
@@ -70,16 +69,10 @@ int registry_ping(const char *host_port, int cancel_fd, struct error *err)
 	return -1;
 }
 
-static bool is_sha256(const char *digest)
-{
-	return strncmp(digest, "sha256:", 7) == 0 && strlen(digest) == DIGEST_SIZE - 1 &&
-	       strspn(digest + 7, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
-}
-
 /* A manifest as it came. */
 struct manifest {
 	json_t *json;
-	char digest[DIGEST_SIZE]; /* of the bytes that came */
+	char digest[DIGEST_TEXT_SIZE]; /* of the bytes that came */
 };
 
 static void manifest_release(struct manifest *manifest)
@@ -92,13 +85,12 @@ static void manifest_release(struct manifest *manifest)
 static int take_manifest(const struct http_response *response, const char *reference,
     struct manifest *ret, struct error *err)
 {
-	memcpy(ret->digest, "sha256:", 7);
-	if (digest_sha256_hex(response->body.data, response->body.len, ret->digest + 7, err) < 0)
+	if (digest_text(response->body.data, response->body.len, ret->digest, err) < 0)
 		return -1;
 	if (strchr(reference, ':') != NULL && strcmp(reference, ret->digest) != 0)
 		return error_set(
 		    err, ERROR_PROTOCOL, "the manifest that came has the digest %s", ret->digest);
-	if (is_sha256(response->digest) && strcmp(response->digest, ret->digest) != 0)
+	if (digest_is_text(response->digest) && strcmp(response->digest, ret->digest) != 0)
 		return error_set(err, ERROR_PROTOCOL,
 		    "the manifest was announced as %s, and what came has %s", response->digest,
 		    ret->digest);
@@ -120,7 +112,7 @@ static int fetch_manifest(struct http *http, const char *repository, const char 
 	struct http_response response;
 	int rc;
 
-	if (strchr(reference, ':') != NULL && !is_sha256(reference))
+	if (strchr(reference, ':') != NULL && !digest_is_text(reference))
 		return error_set(err, ERROR_NOT_FOUND, "\"%s\" is no sha256 digest", reference);
 	if (buf_adds(&target, "/v2/") < 0 || http_escape(&target, repository, "/") < 0 ||
 	    buf_adds(&target, "/manifests/") < 0 || http_escape(&target, reference, ":") < 0)
@@ -161,8 +153,8 @@ static int no_platform(const json_t *entries, const char *os, const char *arch, 
 }
 
 /* The digest of the first entry for the platform. */
-static int choose(
-    const json_t *index, const char *os, const char *arch, char ret[DIGEST_SIZE], struct error *err)
+static int choose(const json_t *index, const char *os, const char *arch, char ret[DIGEST_TEXT_SIZE],
+    struct error *err)
 {
 	const json_t *entries = json_object_get(index, "manifests"), *entry;
 	const char *digest;
@@ -173,10 +165,10 @@ static int choose(
 		if (!fits(entry, os, arch))
 			continue;
 		digest = json_str(entry, "digest", "");
-		if (!is_sha256(digest))
+		if (!digest_is_text(digest))
 			return error_set(
 			    err, ERROR_PROTOCOL, "the index names a manifest by \"%s\"", digest);
-		memcpy(ret, digest, DIGEST_SIZE);
+		memcpy(ret, digest, DIGEST_TEXT_SIZE);
 		return 0;
 	}
 	return no_platform(entries, os, arch, err);
@@ -202,7 +194,7 @@ static int read_image(
 	if (json_int(manifest->json, "schemaVersion", 0) != 2)
 		return error_set(err, ERROR_FAILED,
 		    "the manifest is of an old kind (schema 1); push the image again");
-	if (!is_sha256(config) || !json_is_array(layers) ||
+	if (!digest_is_text(config) || !json_is_array(layers) ||
 	    add_size(json_object_get(manifest->json, "config"), &ret->bytes) < 0)
 		return error_set(err, ERROR_PROTOCOL, "the manifest is not one of an image");
 	json_array_foreach(layers, i, layer)
@@ -219,7 +211,7 @@ static int read_image(
 static int resolve(struct http *http, const char *repository, const char *reference, const char *os,
     const char *arch, struct registry_image *ret, struct error *err)
 {
-	char digest[DIGEST_SIZE];
+	char digest[DIGEST_TEXT_SIZE];
 
 	for (int depth = 0; depth < INDEX_DEPTH; depth++) {
 		CLEANUP_MANIFEST struct manifest manifest = {.json = NULL};
