@@ -85,30 +85,55 @@ static int fetch_layers(struct import *import, const struct manifest *manifest,
 	return 0;
 }
 
-static int put_image(struct import *import, struct entry *entry, struct error *err)
+/* Can a container be made of it? Attestations have the media types of images, and "unknown" for a
+ * platform. */
+static int look_at_config(
+    struct import *import, const struct descriptor *config, bool *ret_whole, struct error *err)
 {
-	const struct manifest *manifest = &entry->manifest;
-	CLEANUP_FREE struct piece *layers = calloc(manifest->n + 1, sizeof(*layers));
-	struct piece config;
-	size_t packed;
+	CLEANUP_IMAGE_CONFIG struct image_config parsed = {0};
+	CLEANUP_BUF struct buf text = BUF_INIT(MANIFEST_MAX);
 
-	if (layers == NULL)
-		return error_memory(err);
-	if (import->folder >= 0)
-		for (size_t i = 0; i < manifest->n; i++)
-			import->total += manifest->entries[i].size;
-	if (fetch_layers(import, manifest, layers, &packed, err) < 0)
+	if (import_text_of(import, config->digest, config->size, &text, err) < 0)
 		return -1;
-	entry->whole = is_image(manifest);
-	if (packed > 0)
-		return repack(import, entry, layers, err);
+	if (image_config_parse(text.data, text.len, &parsed, err) < 0)
+		return error_wrap(err, "%s", config->digest);
+	*ret_whole = strcmp(parsed.os, "unknown") != 0;
+	return 0;
+}
+
+static int link_all(struct import *import, const struct manifest *manifest,
+    const struct piece *layers, struct error *err)
+{
+	struct piece config;
+
 	if (import_blob(import, &manifest->config, false, &config, err) < 0 ||
 	    link_blob(import, &config, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->n; i++)
 		if (link_blob(import, &layers[i], err) < 0)
 			return -1;
-	return put(import, entry, err);
+	return 0;
+}
+
+static int put_image(struct import *import, struct entry *entry, struct error *err)
+{
+	const struct manifest *manifest = &entry->manifest;
+	CLEANUP_FREE struct piece *layers = calloc(manifest->n + 1, sizeof(*layers));
+	bool whole = false;
+	size_t packed;
+
+	if (layers == NULL)
+		return error_memory(err);
+	for (size_t i = 0; import->folder >= 0 && i < manifest->n; i++)
+		import->total += manifest->entries[i].size;
+	if (is_image(manifest) && look_at_config(import, &manifest->config, &whole, err) < 0)
+		return -1;
+	if (fetch_layers(import, manifest, layers, &packed, err) < 0)
+		return -1;
+	entry->whole = whole;
+	if (packed > 0)
+		return repack(import, entry, layers, err);
+	return link_all(import, manifest, layers, err) < 0 ? -1 : put(import, entry, err);
 }
 
 /* --- an index */
