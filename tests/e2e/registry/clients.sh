@@ -10,6 +10,11 @@ podman_() {
 	    --cgroup-manager cgroupfs --events-backend none "$@"
 }
 
+# The limits: podman asks for more than this side may have.
+podman_runs() { # IMAGE COMMAND...
+	works podman_ run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 "$@"
+}
+
 # said COMMAND...: its output in $tmp/out, its exit code in $code.
 said() {
 	"$@" >"$tmp/out" 2>&1 </dev/null
@@ -107,7 +112,7 @@ test_docker() {
 test_podman() {
 	begin 'podman pull and run of what docker pushed'
 	works podman_ pull --tls-verify=false "$R/team/other:v1"
-	works podman_ run --rm --network none --cgroups=disabled "$R/team/other:v1" /busybox cat /www/index.html
+	podman_runs "$R/team/other:v1" /busybox cat /www/index.html
 	want_out v1
 
 	begin 'podman push, and docker runs it'
@@ -124,7 +129,7 @@ test_podman() {
 	works podman_ push --tls-verify=false "$R/built:v1"
 	works podman_ rmi -f "$R/built:v1"
 	works podman_ pull --tls-verify=false "$R/built:v1"
-	works podman_ run --rm --network none --cgroups=disabled "$R/built:v1" /busybox cat /text
+	podman_runs "$R/built:v1" /busybox cat /text
 	want_out built
 }
 
@@ -192,7 +197,7 @@ test_import() {
 	want_same 'the image id' "$(docker image inspect -f '{{.Id}}' box:v3)" \
 	    "$(docker image inspect -f '{{.Id}}' "$R/imported/box:v3")"
 	works podman_ pull --tls-verify=false "$R/imported/box:v3"
-	works podman_ run --rm --network none --cgroups=disabled "$R/imported/box:v3" /busybox cat /www/index.html
+	podman_runs "$R/imported/box:v3" /busybox cat /www/index.html
 	want_out v3
 
 	begin 'skopeo copies an imported image to docker-archive: and oci:, and docker runs it'
