@@ -37,6 +37,8 @@ int engine_local_address(char **ret, struct error *err);
 const json_t *engine_version(const struct engine *engine);
 /* podman answers the same API a little differently; what matters is evened out here. */
 bool engine_is_podman(const struct engine *engine);
+/* By a Unix socket: its loopback is (most likely) ours. */
+bool engine_is_here(const struct engine *engine);
 int engine_info(struct engine *engine, json_t **ret, struct error *err);
 
 /* Containers. `id` is an id or a name. */
@@ -93,6 +95,8 @@ struct engine_transfer {
 	const char *username, *password; /* X-Registry-Auth; NULL: none */
 	int stall_ms;			 /* nothing moved for so long: ERROR_TIMEOUT; 0: 120 s */
 	engine_progress_fn *progress;	 /* may be NULL */
+	/* Asked with each thing that the engine says; true: ERROR_CANCELLED. May be NULL. */
+	bool (*enough)(void *context);
 	void *context;
 };
 /* `reference` is "HOST:PORT/NAME:TAG" or "...@DIGEST". An error inside the stream is an error of

@@ -64,12 +64,56 @@ static void random_hex_is_random(void **state UNUSED)
 	assert_error(&err, ERROR_SYSTEM, NULL);
 }
 
+static void as_text_and_back(void **state UNUSED)
+{
+	static const char abc[] =
+	    "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	static const char *const no_digests[] = {"", "sha256:", "sha256:ba78",
+	    "sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+	    "sha512:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	    "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0",
+	    "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a/"};
+	unsigned char raw[DIGEST_RAW_SIZE], same[DIGEST_RAW_SIZE];
+	char text[DIGEST_TEXT_SIZE];
+
+	assert_int_equal(digest_text("abc", 3, text, NULL), 0);
+	assert_string_equal(text, abc);
+	assert_true(digest_is_text(text));
+	assert_int_equal(digest_raw_of(abc, raw), 0);
+	assert_int_equal(digest_raw("abc", 3, same, NULL), 0);
+	assert_memory_equal(raw, same, DIGEST_RAW_SIZE);
+	digest_text_of(raw, text);
+	assert_string_equal(text, abc);
+	for (size_t i = 0; i < ARRAY_SIZE(no_digests); i++) {
+		assert_false(digest_is_text(no_digests[i]));
+		assert_int_equal(digest_raw_of(no_digests[i], raw), -1);
+	}
+}
+
+static void piece_by_piece(void **state UNUSED)
+{
+	unsigned char want[DIGEST_RAW_SIZE], got[DIGEST_RAW_SIZE];
+	struct digest *digest = NULL;
+
+	assert_int_equal(digest_new(&digest, NULL), 0);
+	for (size_t i = 0; i <= 3; i++) {
+		assert_int_equal(digest_raw("abc", i, want, NULL), 0);
+		assert_int_equal(digest_so_far(digest, got, NULL), 0);
+		assert_memory_equal(got, want, DIGEST_RAW_SIZE);
+		assert_int_equal(digest_add(digest, &"abc"[i], 1, NULL), 0);
+	}
+	digest_free(digest);
+	digest_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sha256_vectors),
 	    cmocka_unit_test(hmac_vectors),
 	    cmocka_unit_test(random_hex_is_random),
+	    cmocka_unit_test(as_text_and_back),
+	    cmocka_unit_test(piece_by_piece),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
