@@ -70,6 +70,8 @@ enum blob_form {
 struct blob_writer;
 int blob_begin(
     struct store *store, enum blob_form form, struct blob_writer **ret, struct error *err);
+/* How many bytes are going to come, where that is known: said when the disk is full. */
+void blob_expect(struct blob_writer *writer, uint64_t total);
 int blob_write(struct blob_writer *writer, const void *data, size_t len, struct error *err);
 /* Bytes taken so far (of a layer: unpacked). */
 uint64_t blob_written(const struct blob_writer *writer);

@@ -1,0 +1,70 @@
+/* What the files that take blobs in and give them out have in common. */
+#ifndef SHIPIT_TRANSPORT_REGISTRY_BLOB_INTERNAL_H
+#define SHIPIT_TRANSPORT_REGISTRY_BLOB_INTERNAL_H
+
+#include "transport/registry/cut.h"
+#include "transport/registry/pack.h"
+#include "transport/registry/store_internal.h"
+
+enum {
+	PIECE_SIZE = 64 * 1024, /* of blobs that are kept as they are */
+	PIECE_MAX = 192 * 1024, /* a packed chunk is hardly longer than CUT_MAX */
+	PENDING_MAX = 1024,
+};
+
+/* Where a piece of the blob is: an id, or the piece before that has the same content and whose id
+ * is not known yet (-1 - its index), or PIECE_UNKNOWN. */
+#define PIECE_UNKNOWN INT64_MIN
+struct piece {
+	int64_t chunk;
+	uint32_t length; /* as it is stored */
+};
+
+struct blob_writer {
+	struct store *store;
+	struct store_hold *hold;
+	enum blob_form form;
+	int recipe;
+	bool failed;		    /* a call failed: nothing comes of it any more */
+	struct digest *digest;	    /* of all bytes that came */
+	uint64_t written, expected; /* expected 0: not known */
+
+	struct cutter cutter;
+	unsigned char *chunk; /* CUT_MAX bytes: the one that is being filled */
+	size_t chunk_len;
+
+	struct piece *pieces;
+	size_t n, room;
+
+	/* Not in the database yet: by hash, since the same chunk may come again meanwhile. */
+	struct pack_job *pending[PENDING_MAX];
+	size_t n_pending;
+	struct packer *packer;	/* layers: made with the first chunk that is new */
+	struct pack_job *ready; /* to be inserted */
+	size_t ready_bytes, n_ready;
+};
+
+/* (chunks.c) The chunk that was filled becomes a piece. */
+int chunk_finish(struct blob_writer *writer, struct connection *connection, struct error *err);
+/* Insert what is ready; `all`: everything, and every piece gets its id. */
+int chunks_flush(
+    struct blob_writer *writer, struct connection *connection, bool all, struct error *err);
+void chunks_release(struct blob_writer *writer);
+
+/* (blob_rows.c) 1: found, and `ret_id` (may be NULL) set; 0: none; -1. */
+int blob_row(struct connection *connection, const unsigned char digest[DIGEST_RAW_SIZE],
+    struct blob_info *ret, int64_t *ret_id, struct error *err);
+/* By the unpacked layer's digest, of the recipe of today. */
+int layer_row(struct connection *connection, const unsigned char diff_id[DIGEST_RAW_SIZE],
+    struct blob_info *ret, int64_t *ret_id, struct error *err);
+/* Somebody asked for it: gc leaves it for an hour. Trying is enough. */
+void blob_touch(struct connection *connection, int64_t blob);
+
+/* Bytes of a chunk as SQLite gave them: whole? ERROR_PROTOCOL. */
+int chunk_check(const char *path, int64_t chunk, const void *data, int64_t len, int64_t length,
+    int64_t crc, struct error *err);
+/* Add a chunk's stored bytes to a digest. */
+int chunk_digest_add(const char *path, struct connection *connection, int64_t chunk, int64_t length,
+    struct digest *digest, struct error *err);
+
+#endif

@@ -1,0 +1,172 @@
+/* Giving a blob out. */
+#include <string.h>
+
+#include "transport/registry/blob_internal.h"
+
+struct blob_reader {
+	struct store *store;
+	int64_t blob;
+	uint64_t size;
+	char digest[DIGEST_TEXT_SIZE];
+	/* The piece that was only partly taken by the last call. */
+	unsigned char *piece;
+	uint64_t start;
+	size_t len, room;
+};
+
+/* A read under way. */
+struct reading {
+	struct blob_reader *reader;
+	uint64_t at; /* in the blob */
+	unsigned char *data;
+	size_t left;
+};
+
+int blob_open(struct store *store, const char *digest, struct blob_reader **ret,
+    struct blob_info *ret_info, struct error *err)
+{
+	CLEANUP_CONNECTION struct connection *connection = NULL;
+	unsigned char raw[DIGEST_RAW_SIZE];
+	struct blob_reader *reader;
+	struct blob_info info;
+	int64_t id;
+	int found;
+
+	if (store_digest_raw(digest, raw, "blob", err) < 0 ||
+	    (connection = connection_take(store, err)) == NULL)
+		return -1;
+	found = blob_row(connection, raw, &info, &id, err);
+	if (found == 0)
+		return error_set(err, ERROR_NOT_FOUND, "blob %s is not in the store", digest);
+	reader = found > 0 ? calloc(1, sizeof(*reader)) : NULL;
+	if (reader == NULL)
+		return found > 0 ? error_memory(err) : -1;
+	reader->store = store;
+	reader->blob = id;
+	reader->size = info.size;
+	memcpy(reader->digest, info.digest, sizeof(info.digest));
+	if (ret_info != NULL)
+		*ret_info = info;
+	*ret = reader;
+	return 0;
+}
+
+void blob_close(struct blob_reader *reader)
+{
+	if (reader == NULL)
+		return;
+	free(reader->piece);
+	free(reader);
+}
+
+/* Of the piece that starts at `start` and is in memory: what is wanted of it. */
+static void take(struct reading *reading, uint64_t start, const unsigned char *piece, size_t len)
+{
+	size_t skip = (size_t)(reading->at - start);
+	size_t n = len - skip < reading->left ? len - skip : reading->left;
+
+	memcpy(reading->data, piece + skip, n);
+	reading->data += n;
+	reading->at += n;
+	reading->left -= n;
+}
+
+static int keep(struct blob_reader *reader, uint64_t start, const unsigned char *piece, size_t len,
+    struct error *err)
+{
+	if (len > reader->room) {
+		unsigned char *room = realloc(reader->piece, len);
+
+		if (room == NULL)
+			return error_memory(err);
+		reader->piece = room;
+		reader->room = len;
+	}
+	memcpy(reader->piece, piece, len);
+	reader->start = start;
+	reader->len = len;
+	return 0;
+}
+
+static int take_row(struct reading *reading, bool first, sqlite3_stmt *rows, struct error *err)
+{
+	struct blob_reader *reader = reading->reader;
+	uint64_t start = (uint64_t)sqlite3_column_int64(rows, 0);
+	int64_t length = sqlite3_column_int64(rows, 1), chunk = sqlite3_column_int64(rows, 2);
+	const void *data = sqlite3_column_blob(rows, 4);
+	int64_t len = sqlite3_column_bytes(rows, 4);
+	uint64_t end = start + (uint64_t)length;
+
+	if (length <= 0 || end > reader->size || end <= reading->at ||
+	    (first ? start > reading->at : start != reading->at))
+		return error_set(err, ERROR_PROTOCOL,
+		    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
+		    reader->store->path, reader->digest, (unsigned long long)reading->at);
+	if (chunk_check(reader->store->path, chunk, data, len, length,
+		sqlite3_column_int64(rows, 3), err) < 0)
+		return -1;
+	take(reading, start, data, (size_t)len);
+	return reading->at < end ? keep(reader, start, data, (size_t)len, err) : 0;
+}
+
+/* There is no piece where one should be. */
+static int nothing_there(
+    const struct reading *reading, struct connection *connection, struct error *err)
+{
+	static const char sql[] = "SELECT 1 FROM blobs WHERE id = ?1";
+	const struct blob_reader *reader = reading->reader;
+	int64_t one;
+	int found = sql_int(connection, sql, VALUES(V_INT(reader->blob)), &one, err);
+
+	if (found < 0)
+		return -1;
+	if (found == 0)
+		return error_set(
+		    err, ERROR_NOT_FOUND, "blob %s was removed from the store", reader->digest);
+	return error_set(err, ERROR_PROTOCOL,
+	    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
+	    reader->store->path, reader->digest, (unsigned long long)reading->at);
+}
+
+static int read_pieces(struct reading *reading, struct error *err)
+{
+	static const char sql[] =
+	    "SELECT start, length, p.chunk, crc, data FROM pieces p"
+	    " LEFT JOIN bytes b ON b.chunk = p.chunk"
+	    " WHERE blob = ?1 AND start >="
+	    " (SELECT max(start) FROM pieces WHERE blob = ?1 AND start <= ?2) ORDER BY start";
+	struct blob_reader *reader = reading->reader;
+	CLEANUP_CONNECTION struct connection *connection = connection_take(reader->store, err);
+	CLEANUP_ROWS sqlite3_stmt *rows = NULL;
+	bool first = true;
+	int found;
+
+	if (connection == NULL)
+		return -1;
+	found =
+	    sql_rows(connection, sql, VALUES(V_INT(reader->blob), V_INT(reading->at)), &rows, err);
+	while (found > 0) {
+		if (take_row(reading, first, rows, err) < 0)
+			return -1;
+		first = false;
+		if (reading->left == 0)
+			return 0;
+		found = sql_next(connection, rows, err);
+	}
+	return found == 0 && first ? nothing_there(reading, connection, err) : found;
+}
+
+ssize_t blob_read(
+    struct blob_reader *reader, uint64_t offset, void *data, size_t len, struct error *err)
+{
+	struct reading reading = {.reader = reader, .at = offset, .data = data};
+
+	if (offset >= reader->size || len == 0)
+		return 0;
+	reading.left = len < reader->size - offset ? len : (size_t)(reader->size - offset);
+	if (offset >= reader->start && offset < reader->start + reader->len)
+		take(&reading, reader->start, reader->piece, reader->len);
+	if (reading.left > 0 && reading.at == offset && read_pieces(&reading, err) < 0)
+		return -1;
+	return (ssize_t)(reading.at - offset);
+}

@@ -1,0 +1,304 @@
+#include "transport/registry/store_schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "transport/registry/store_internal.h"
+
+/* Times are milliseconds since 1970; digests and hashes are 32 raw bytes.
+ *
+ * Chunks and their bytes are two tables, so that whoever looks at all chunks does not read all
+ * bytes. `hash` is of what the chunk unpacks to, or of the bytes themselves (recipe 0: as is).
+ * AUTOINCREMENT: ids that a reader remembers never come to mean something else. */
+static const char first[] =
+    "CREATE TABLE repositories("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  retain INTEGER NOT NULL DEFAULT 0);"
+
+    "CREATE TABLE chunks("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  hash BLOB NOT NULL,"
+    "  recipe INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL,"	 /* unpacked */
+    "  stored INTEGER NOT NULL," /* as it is in `bytes` */
+    "  UNIQUE(hash, recipe));"
+    "CREATE TABLE bytes("
+    "  chunk INTEGER PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE,"
+    "  crc INTEGER NOT NULL,"
+    "  data BLOB NOT NULL);"
+
+    "CREATE TABLE blobs("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  digest BLOB NOT NULL UNIQUE,"
+    "  size INTEGER NOT NULL,"
+    "  recipe INTEGER NOT NULL,"
+    "  diff_id BLOB,"
+    "  used INTEGER NOT NULL);" /* last asked for, or taken in */
+    "CREATE INDEX blobs_diff_id ON blobs(diff_id, recipe) WHERE diff_id IS NOT NULL;"
+    "CREATE TABLE pieces("
+    "  blob INTEGER NOT NULL REFERENCES blobs(id) ON DELETE CASCADE,"
+    "  start INTEGER NOT NULL,"
+    "  length INTEGER NOT NULL,"
+    "  chunk INTEGER NOT NULL REFERENCES chunks(id),"
+    "  PRIMARY KEY(blob, start)) WITHOUT ROWID;"
+    "CREATE INDEX pieces_chunk ON pieces(chunk, length);"
+    "CREATE TABLE links(" /* blobs that were put into a repository */
+    "  repository INTEGER NOT NULL REFERENCES repositories(id) ON DELETE CASCADE,"
+    "  blob INTEGER NOT NULL REFERENCES blobs(id) ON DELETE CASCADE,"
+    "  PRIMARY KEY(repository, blob)) WITHOUT ROWID;"
+    "CREATE INDEX links_blob ON links(blob);"
+
+    "CREATE TABLE manifests("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  digest BLOB NOT NULL UNIQUE,"
+    "  media_type TEXT NOT NULL,"
+    "  is_index INTEGER NOT NULL,"
+    "  config BLOB,"  /* digest: the identity of the image */
+    "  subject BLOB," /* digest */
+    "  data BLOB NOT NULL);"
+    "CREATE INDEX manifests_config ON manifests(config) WHERE config IS NOT NULL;"
+    "CREATE INDEX manifests_subject ON manifests(subject) WHERE subject IS NOT NULL;"
+    "CREATE TABLE manifest_blobs("
+    "  manifest INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  blob INTEGER NOT NULL REFERENCES blobs(id),"
+    "  PRIMARY KEY(manifest, blob)) WITHOUT ROWID;"
+    "CREATE INDEX manifest_blobs_blob ON manifest_blobs(blob);"
+    "CREATE TABLE children(" /* of an index; those that were never pushed as well */
+    "  manifest INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  digest BLOB NOT NULL,"
+    "  PRIMARY KEY(manifest, digest)) WITHOUT ROWID;"
+    "CREATE INDEX children_digest ON children(digest);"
+    "CREATE TABLE entries(" /* manifests of a repository */
+    "  repository INTEGER NOT NULL REFERENCES repositories(id) ON DELETE CASCADE,"
+    "  manifest INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  pushed INTEGER NOT NULL,"
+    "  used INTEGER NOT NULL,"
+    "  PRIMARY KEY(repository, manifest)) WITHOUT ROWID;"
+    "CREATE INDEX entries_manifest ON entries(manifest);"
+    "CREATE TABLE tags("
+    "  repository INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  manifest INTEGER NOT NULL,"
+    "  pushed INTEGER NOT NULL,"
+    "  used INTEGER NOT NULL,"
+    "  PRIMARY KEY(repository, name),"
+    "  FOREIGN KEY(repository, manifest) REFERENCES entries(repository, manifest)"
+    "    ON DELETE CASCADE) WITHOUT ROWID;"
+    "CREATE INDEX tags_manifest ON tags(repository, manifest);";
+
+/* `claimed`: when a manifest last came that refers to the blob: one asked for later is about to be
+ * referred to by another. `aliases`: what engines call our images. */
+static const char second[] =
+    "ALTER TABLE blobs ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE aliases("
+    "  name BLOB PRIMARY KEY,"
+    "  manifest INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX aliases_manifest ON aliases(manifest);";
+
+static const char *const steps[STORE_SCHEMA] = {first, second};
+
+const char *store_schema_step(int version)
+{
+	return version >= 0 && version < STORE_SCHEMA ? steps[version] : NULL;
+}
+
+/* --- what kind of file it is, before SQLite touches it */
+
+enum { HEADER_SIZE = 100, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
+
+struct header {
+	bool empty; /* or not there */
+	bool sqlite;
+	int version, application;
+};
+
+static int big_endian(const unsigned char *bytes)
+{
+	return (int)((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+		     bytes[3]);
+}
+
+/* The database header (sqlite.org/fileformat2.html, 1.3). */
+static int header_read(const char *path, struct header *ret, struct error *err)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	unsigned char bytes[HEADER_SIZE];
+	struct stat st;
+	ssize_t n;
+
+	*ret = (struct header){.empty = true};
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "the image store %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERROR_FAILED, "the image store %s is not a file", path);
+	n = pread(fd, bytes, sizeof(bytes), 0);
+	if (n < 0)
+		return error_errno(err, errno, "the image store %s", path);
+	ret->empty = n == 0;
+	ret->sqlite = n == HEADER_SIZE && memcmp(bytes, "SQLite format 3", 16) == 0;
+	if (ret->sqlite) {
+		ret->version = big_endian(bytes + AT_USER_VERSION);
+		ret->application = big_endian(bytes + AT_APPLICATION_ID);
+	}
+	return 0;
+}
+
+static int refuse_foreign(const char *path, struct error *err)
+{
+	error_set(err, ERROR_FAILED, "%s is there and is not an image store of shipit", path);
+	return error_hint(err, "move it away, or set SHIPIT_STORE to another file");
+}
+
+static int refuse_newer(const char *path, int version, struct error *err)
+{
+	error_set(err, ERROR_FAILED,
+	    "the image store %s was written by a newer shipit: its schema is %d, this one knows up "
+	    "to %d",
+	    path, version, STORE_SCHEMA);
+	return error_hint(err, "update shipit, or set SHIPIT_STORE to another file");
+}
+
+static int header_check(const char *path, const struct header *header, struct error *err)
+{
+	if (header->empty)
+		return 0;
+	if (!header->sqlite || header->application != STORE_APPLICATION_ID)
+		return refuse_foreign(path, err);
+	return header->version > STORE_SCHEMA ? refuse_newer(path, header->version, err) : 0;
+}
+
+/* --- making and migrating */
+
+static int run(const char *path, sqlite3 *db, const char *sql, struct error *err)
+{
+	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : store_error(path, db, rc, err);
+}
+
+static int version_read(const char *path, sqlite3 *db, int *ret, struct error *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return rc == SQLITE_ROW ? 0 : store_error(path, db, rc, err);
+}
+
+/* The header first: what SQLite has to know before there is a table, and what tells others whose
+ * file it is. */
+static int make_file(const char *path, sqlite3 *db, struct error *err)
+{
+	char sql[256];
+
+	sqlite3_snprintf(sizeof(sql), sql,
+	    "PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;"
+	    "PRAGMA journal_mode=WAL;",
+	    STORE_PAGE_SIZE, STORE_APPLICATION_ID);
+	return run(path, db, sql, err);
+}
+
+static int migrate_steps(const char *path, sqlite3 *db, int version, struct error *err)
+{
+	char sql[64];
+
+	for (; version < STORE_SCHEMA; version++)
+		if (run(path, db, steps[version], err) < 0)
+			return -1;
+	sqlite3_snprintf(sizeof(sql), sql, "PRAGMA user_version=%d", STORE_SCHEMA);
+	return run(path, db, sql, err);
+}
+
+/* All steps in one transaction: it is of the old schema or of the new one, never between. */
+static int migrate(const char *path, sqlite3 *db, int version, struct error *err)
+{
+	if (run(path, db, "BEGIN IMMEDIATE", err) < 0)
+		return -1;
+	if (migrate_steps(path, db, version, err) < 0 || run(path, db, "COMMIT", err) < 0) {
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+		return error_wrap(err, "schema %d to %d", version, STORE_SCHEMA);
+	}
+	return 0;
+}
+
+/* A file that another program has just made may still be mostly in its log. */
+static int look_inside(
+    const char *path, int flags, sqlite3 **ret_db, int *ret_version, struct error *err)
+{
+	sqlite3 *db = NULL;
+
+	if (database_open(path, flags, &db, err) < 0)
+		return -1;
+	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (version_read(path, db, ret_version, err) < 0) {
+		sqlite3_close(db);
+		return -1;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+static int make_or_migrate(const char *path, const struct header *header, struct error *err)
+{
+	CLEANUP_CLOSE int fd = -1;
+	sqlite3 *db = NULL;
+	int version = 0, rc;
+
+	if (header->empty) { /* made here, so that it is nobody else's to read from the start */
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return error_errno(err, errno, "the image store %s", path);
+	}
+	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+		return -1;
+	if (version > STORE_SCHEMA)
+		rc = refuse_newer(path, version, err);
+	else
+		rc = version == 0 ? make_file(path, db, err) : 0;
+	if (rc == 0 && version < STORE_SCHEMA)
+		rc = migrate(path, db, version, err);
+	sqlite3_close(db);
+	return rc;
+}
+
+static int is_current(const char *path, const struct header *header, bool *ret, struct error *err)
+{
+	sqlite3 *db = NULL;
+	int version = 0;
+
+	*ret = false;
+	if (header->empty)
+		return 0;
+	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+		return -1;
+	sqlite3_close(db);
+	*ret = version == STORE_SCHEMA;
+	return version > STORE_SCHEMA ? refuse_newer(path, version, err) : 0;
+}
+
+int store_schema_prepare(const char *path, const char *lock_path, struct error *err)
+{
+	CLEANUP_CLOSE int lock = -1;
+	struct header header;
+	bool current;
+
+	if (header_read(path, &header, err) < 0 || header_check(path, &header, err) < 0 ||
+	    is_current(path, &header, &current, err) < 0)
+		return -1;
+	if (current)
+		return 0;
+	if (store_lock_wait(lock_path, true, &lock, err) < 0 ||
+	    header_read(path, &header, err) < 0 || header_check(path, &header, err) < 0)
+		return -1;
+	return make_or_migrate(path, &header, err);
+}
