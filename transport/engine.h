@@ -111,6 +111,12 @@ int engine_image_push(struct engine *engine, const char *reference,
 /* POST /images/load with what `fd` gives. */
 int engine_image_load(
     struct engine *engine, int fd, const struct engine_transfer *transfer, struct error *err);
+/* GET /images/NAME/get: what the engine's save writes goes to `fd`, a stream socket, as it comes;
+ * the caller closes it. The engine may prepare for minutes before the first byte. `cancel_fd` (0:
+ * none) ends it, as that of the engine does; so does a reader that is gone (ERROR_FAILED, EPIPE).
+ */
+int engine_image_export(
+    struct engine *engine, const char *name, int fd, int cancel_fd, struct error *err);
 
 /* Networks and volumes. create: no error when it is there already (409). */
 int engine_network_inspect(
