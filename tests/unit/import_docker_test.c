@@ -159,7 +159,7 @@ static void names_choose(void **state UNUSED)
 static void compressed_archives_are_unpacked(void **state UNUSED)
 {
 	struct buf plain = BUF_INIT(64 << 20);
-	char command[200];
+	char command[300];
 	struct imported imported = {0};
 	struct image image;
 

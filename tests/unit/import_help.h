@@ -344,7 +344,7 @@ static inline void tar_blob(struct buf *out, const struct blob *blob)
 /* A layout in the scene's folder from one in a tar that these functions made. */
 static inline void unpack_layout(void)
 {
-	char command[200];
+	char command[400];
 
 	snprintf(command, sizeof(command), "mv %s %s.tar && mkdir %s && tar -xf %s.tar -C %s",
 	    scene.path, scene.path, scene.path, scene.path, scene.path);

@@ -45,7 +45,7 @@ static struct import_limits usual_limits(void)
 static void bad_names_are_passed_over(void **state UNUSED)
 {
 	static const char *const bad[] = {"../manifest.json", "/manifest.json",
-	    "a/../manifest.json", "..", ".", "/", "./..", "a/../../b"};
+	    "a/../manifest.json", "..", ".", "./..", "a/../../b"};
 	struct imported imported = {0};
 	struct image image;
 
@@ -324,8 +324,9 @@ static void bombs_go_off_small(void **state UNUSED)
 	limits.unpacked_free = 1 << 20;
 	image_make(&image, "amd64", 1, 50);
 	tar_header(&plain, '0', "0/layer.tar", "", 64 << 20);
+	tar_data(&plain, image.layers[0].bytes.data, 512);
 	while (plain.len < 64 << 20)
-		assert_int_equal(buf_add(&plain, image.layers[0].bytes.data, 512), 0);
+		tar_end(&plain);
 	gzip_of(&plain, &tar);
 	put_file(scene.path, tar.data, tar.len);
 	fails(import_limited(&limits, err), ERROR_PROTOCOL, "far more than it is");
