@@ -1,8 +1,8 @@
 #!/bin/sh
 # The engine's client against a real dockerd and real registries, in a lab of its own.
 #
-#   engine_test.sh [NAME...]     engine_test, engine_image_test, engine_ledger_test, import_test; default:
-#                                all
+#   engine_test.sh [NAME...]     engine_test, engine_image_test, engine_ledger_test, engine_receive_test,
+#                                import_test; default: all
 
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -64,7 +64,7 @@ if command -v podman >/dev/null; then
 fi
 
 failed=0
-[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_test import_test
+[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_receive_test import_test engine_test
 for name; do
 	"$bin/$name" || failed=1
 done
