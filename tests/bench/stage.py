@@ -18,8 +18,11 @@ class Failed(Exception):
     pass
 
 
-def run(*argv, env=None, stdout=subprocess.PIPE, **more):
-    """Its output; Failed with what it said when it does not work."""
+def run(*argv, env=None, stdout=subprocess.PIPE, into=None, **more):
+    """Its output; Failed with what it said when it does not work. INTO: a file for the output."""
+    if into:
+        with open(into, "wb") as file:
+            return run(*argv, env=env, stdout=file, **more)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
                           env=env, check=False, **more)
     if done.returncode != 0:
