@@ -38,6 +38,13 @@ void connection_patience(struct connection *connection, int ms)
 	sqlite3_busy_timeout(connection->db, ms);
 }
 
+void connection_checkpoint(struct connection *connection)
+{
+	sqlite3_busy_timeout(connection->db, CHECKPOINT_WAIT_MS);
+	sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+	sqlite3_busy_timeout(connection->db, STORE_BUSY_MS);
+}
+
 /* After a commit. Readers that are always there keep the log from starting over: past 64 MiB the
  * writer waits for them, for a moment. */
 static int after_commit(void *context UNUSED, sqlite3 *db, const char *name, int pages)

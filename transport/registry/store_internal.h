@@ -44,6 +44,9 @@ static inline void connection_cleanup(struct connection **connection)
 /* How long its statements wait for other writers; NULL is taken. STORE_BUSY_MS is usual. */
 void connection_patience(struct connection *connection, int ms);
 
+/* Bring the log back into the file and let it start over, as far as others let us. */
+void connection_checkpoint(struct connection *connection);
+
 /* Open the file as every connection is to be; `flags` of sqlite3_open_v2(). */
 int database_open(const char *path, int flags, sqlite3 **ret, struct error *err);
 
@@ -113,6 +116,22 @@ bool store_is_full(const struct error *err);
 
 /* --- the rest */
 
+/* Manifests that are images of their own, one row for each tag, and for each manifest without a tag
+ * that is no part of an index there: a view that store_list() and store_gc() share. Columns:
+ * repository (id), name, tag (NULL), manifest, pushed, used, retained. */
+#define STORE_IMAGES                                                                               \
+	"images AS (SELECT r.id AS repository, r.name AS name, t.name AS tag, e.manifest AS "      \
+	"manifest,"                                                                                \
+	"  coalesce(t.pushed, e.pushed) AS pushed, max(e.used, coalesce(t.used, 0)) AS used,"      \
+	"  t.name IS NOT NULL AND row_number() OVER (PARTITION BY r.id, t.name IS NULL"            \
+	"    ORDER BY t.pushed DESC, t.name DESC) <= r.retain AS retained"                         \
+	" FROM entries e JOIN repositories r ON r.id = e.repository"                               \
+	" LEFT JOIN tags t ON t.repository = e.repository AND t.manifest = e.manifest"             \
+	" WHERE t.name IS NOT NULL OR NOT EXISTS(SELECT 1 FROM manifests m"                        \
+	"  JOIN children c ON c.digest = m.digest"                                                 \
+	"  JOIN entries i ON i.manifest = c.manifest AND i.repository = e.repository"              \
+	"  WHERE m.id = e.manifest))"
+
 /* Unix time in milliseconds: what `used` and `pushed` are kept in. */
 int64_t store_now_ms(void);
 
@@ -139,6 +158,9 @@ int repository_blob(struct connection *connection, int64_t repository,
 /* (store_manifests.c) The id of what `reference` is there: 1, 0, -1. */
 int manifest_id(struct connection *connection, int64_t repository, const char *reference,
     int64_t *ret, struct error *err);
+/* May the blob be elsewhere, and not in the store? */
+struct descriptor;
+bool manifest_may_lack(const struct descriptor *descriptor);
 /* Put a manifest that the store has into a repository, now. */
 int entry_put(
     struct connection *connection, int64_t repository, int64_t manifest, struct error *err);

@@ -73,7 +73,7 @@ struct putting {
 };
 
 /* Layers that may not be passed on, and come from elsewhere (image-spec, layer.md). */
-static bool may_be_elsewhere(const struct descriptor *descriptor)
+bool manifest_may_lack(const struct descriptor *descriptor)
 {
 	return strstr(descriptor->media_type, ".nondistributable.") != NULL ||
 	       strstr(descriptor->media_type, ".foreign.") != NULL;
@@ -93,7 +93,7 @@ static int put_blob(
 	if (store_digest_raw(descriptor->digest, raw, "blob", err) < 0)
 		return -1;
 	found = repository_blob(putting->connection, putting->repository, raw, &info, &blob, err);
-	if (found == 0 && may_be_elsewhere(descriptor))
+	if (found == 0 && manifest_may_lack(descriptor))
 		return 0;
 	if (found == 0)
 		return error_set(err, ERROR_NOT_FOUND, "blob %s is not in repository %s",
@@ -216,8 +216,8 @@ int store_manifest_put(struct store *store, const char *repository, const char *
 static void touch(
     struct connection *connection, int64_t repository, int64_t manifest, const char *reference)
 {
-	static const char look[] =
-	    "SELECT 1 FROM entries WHERE repository = ?1 AND manifest = ?2 AND used < ?3";
+	static const char look[] = "SELECT 1 FROM entries WHERE repository = ?1 AND manifest = ?2"
+				   " AND (used < ?3 OR used <= pushed)";
 	static const char entry[] =
 	    "UPDATE entries SET used = ?3 WHERE repository = ?1 AND manifest = ?2";
 	static const char tag[] = "UPDATE tags SET used = ?3 WHERE repository = ?1 AND name = ?2";

@@ -38,8 +38,8 @@ static const char first[] =
     "  diff_id BLOB,"
     "  used INTEGER NOT NULL);" /* last asked for, or taken in */
     "CREATE INDEX blobs_diff_id ON blobs(diff_id, recipe) WHERE diff_id IS NOT NULL;"
-    "CREATE TABLE pieces("
-    "  blob INTEGER NOT NULL REFERENCES blobs(id) ON DELETE CASCADE,"
+    "CREATE TABLE pieces(" /* of a blob that is gone: taken away in steps */
+    "  blob INTEGER NOT NULL,"
     "  start INTEGER NOT NULL,"
     "  length INTEGER NOT NULL,"
     "  chunk INTEGER NOT NULL REFERENCES chunks(id),"
