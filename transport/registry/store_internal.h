@@ -13,6 +13,7 @@
 #include "transport/registry/store.h"
 
 enum {
+	STORE_PAGE_SIZE = 8192,
 	STORE_BUSY_MS = 60 * 1000,
 	STORE_YOUNG_MS = 60 * 60 * 1000, /* what was asked for since then stays */
 };
@@ -49,6 +50,7 @@ void connection_checkpoint(struct connection *connection);
 
 /* Open the file as every connection is to be; `flags` of sqlite3_open_v2(). */
 int database_open(const char *path, int flags, sqlite3 **ret, struct error *err);
+void database_close(sqlite3 *db); /* takes NULL */
 
 /* --- SQL: statements are prepared once for each connection, known by the address of their text */
 
@@ -98,6 +100,14 @@ int sql_run(
 /* The first column of the first row: 1, or 0 when there is no row (or NULL in it). */
 int sql_int(struct connection *connection, const char *sql, const struct value *values,
     int64_t *ret, struct error *err);
+/* A copy of a text column; NULL: it is NULL, or there is no memory for it. */
+char *sql_text(sqlite3_stmt *rows, int column);
+/* A column of bytes, valid until the next step; `data` NULL when it is NULL. */
+struct bytes {
+	const void *data;
+	int64_t len;
+};
+int sql_bytes(sqlite3_stmt *rows, int column, struct bytes *ret, struct error *err);
 /* Rows that the last statement changed, and the id of the row it inserted. */
 int64_t sql_changes(const struct connection *connection);
 int64_t sql_last_id(const struct connection *connection);
