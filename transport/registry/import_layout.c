@@ -310,28 +310,24 @@ static int choose(const struct manifest *index, const char *name, const struct d
     struct error *err)
 {
 	CLEANUP_STRV struct strv there = {0};
-	const struct descriptor *chosen = NULL;
+	const struct descriptor *entries = index->entries;
+	size_t chosen = 0, fitting = 0;
 	bool several = false;
-	size_t fitting = 0;
 
 	for (size_t i = 0; i < index->n; i++) {
-		const struct descriptor *entry = &index->entries[i];
-
-		if (name != NULL && !has_name(entry, name))
+		if (name != NULL && !has_name(&entries[i], name))
 			continue;
-		several = several || (chosen != NULL && strcmp(chosen->digest, entry->digest) != 0);
-		chosen = entry;
+		several = several ||
+			  (fitting > 0 && strcmp(entries[chosen].digest, entries[i].digest) != 0);
+		chosen = i;
 		fitting++;
 	}
-	*ret = chosen;
-	if (chosen != NULL && !several)
-		return 0;
-	*ret = NULL;
-	if (chosen != NULL && fitting == index->n && is_one_image(index))
+	*ret = fitting > 0 && !several ? &entries[chosen] : NULL;
+	if (*ret != NULL || (fitting > 0 && fitting == index->n && is_one_image(index)))
 		return 0;
 	if (index->n == 0)
 		return error_set(err, ERROR_PROTOCOL, "%s names no image", index_name);
-	if (chosen != NULL && name != NULL)
+	if (fitting > 0 && name != NULL)
 		return error_set(
 		    err, ERROR_PROTOCOL, "%s has several images named %s", index_name, name);
 	return list_names(index, &there, err) < 0 ? -1 : import_no_choice(name, &there, err);
