@@ -29,8 +29,8 @@ int engine_open(const char *address, const char *describe, int cancel_fd, struct
 void engine_close(struct engine *engine);
 
 /* Where the laptop's engine is: DOCKER_HOST, else the current docker context (config.json of
- * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock, else podman's socket where only that is
- * there; malloc'ed, of engine_open's form. */
+ * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock; where that is not there CONTAINER_HOST,
+ * else podman's socket, the user's or the system's; malloc'ed, of engine_open's form. */
 int engine_local_address(char **ret, struct error *err);
 
 /* GET /version (taken when it was opened; borrowed) and GET /info. */
