@@ -13,6 +13,7 @@
 #include "transport/registry/store.h"
 
 enum {
+	STORE_PAGE_SIZE = 8192,
 	STORE_BUSY_MS = 60 * 1000,
 	STORE_YOUNG_MS = 60 * 60 * 1000, /* what was asked for since then stays */
 };
@@ -49,6 +50,7 @@ void connection_checkpoint(struct connection *connection);
 
 /* Open the file as every connection is to be; `flags` of sqlite3_open_v2(). */
 int database_open(const char *path, int flags, sqlite3 **ret, struct error *err);
+void database_close(sqlite3 *db); /* takes NULL */
 
 /* --- SQL: statements are prepared once for each connection, known by the address of their text */
 

@@ -122,26 +122,43 @@ static int big_endian(const unsigned char *bytes)
 		     bytes[3]);
 }
 
+/* Through SQLite's own descriptor: if we closed one of ours, every lock that this process has on
+ * the file would be gone (sqlite.org/howtocorrupt.html, 2.2). Opening reads nothing. */
+static int read_start(
+    const char *path, unsigned char ret[HEADER_SIZE], int *ret_rc, struct error *err)
+{
+	sqlite3_file *file = NULL;
+	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (rc != SQLITE_OK)
+		store_error(path, db, rc, err);
+	else
+		*ret_rc = file->pMethods->xRead(file, ret, HEADER_SIZE, 0);
+	sqlite3_close(db);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
 /* The database header (sqlite.org/fileformat2.html, 1.3). */
 static int header_read(const char *path, struct header *ret, struct error *err)
 {
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	unsigned char bytes[HEADER_SIZE];
 	struct stat st;
-	ssize_t n;
+	int rc = SQLITE_OK;
 
 	*ret = (struct header){.empty = true};
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, errno, "the image store %s", path);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "the image store %s", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_FAILED, "the image store %s is not a file", path);
-	n = pread(fd, bytes, sizeof(bytes), 0);
-	if (n < 0)
-		return error_errno(err, errno, "the image store %s", path);
-	ret->empty = n == 0;
-	ret->sqlite = n == HEADER_SIZE && memcmp(bytes, "SQLite format 3", 16) == 0;
+	if (st.st_size == 0)
+		return 0;
+	if (read_start(path, bytes, &rc, err) < 0)
+		return -1;
+	ret->empty = false;
+	ret->sqlite = rc == SQLITE_OK && memcmp(bytes, "SQLite format 3", 16) == 0;
 	if (ret->sqlite) {
 		ret->version = big_endian(bytes + AT_USER_VERSION);
 		ret->application = big_endian(bytes + AT_APPLICATION_ID);
@@ -241,7 +258,7 @@ static int look_inside(
 		return -1;
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (version_read(path, db, ret_version, err) < 0) {
-		sqlite3_close(db);
+		database_close(db);
 		return -1;
 	}
 	*ret_db = db;
@@ -267,7 +284,7 @@ static int make_or_migrate(const char *path, const struct header *header, struct
 		rc = version == 0 ? make_file(path, db, err) : 0;
 	if (rc == 0 && version < STORE_SCHEMA)
 		rc = migrate(path, db, version, err);
-	sqlite3_close(db);
+	database_close(db);
 	return rc;
 }
 
@@ -281,7 +298,7 @@ static int is_current(const char *path, const struct header *header, bool *ret, 
 		return 0;
 	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
 		return -1;
-	sqlite3_close(db);
+	database_close(db);
 	*ret = version == STORE_SCHEMA;
 	return version > STORE_SCHEMA ? refuse_newer(path, version, err) : 0;
 }
