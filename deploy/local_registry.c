@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "deploy/run_dir.h"
 #include "transport/registry/server.h"
 
 static const char socket_name[] = "registry.sock";
@@ -29,22 +29,6 @@ static int make_folder(struct local_registry *registry, struct error *err)
 	error_errno(err, errno, "cannot make the folder %s", registry->folder);
 	free(steal_ptr(registry->folder));
 	return -1;
-}
-
-static void remove_folder(struct local_registry *registry)
-{
-	static const char *const suffixes[] = {"", "-wal", "-shm"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && registry->folder != NULL; i++) {
-		CLEANUP_FREE char *path =
-		    string_printf("%s/store.db%s", registry->folder, suffixes[i]);
-
-		if (path != NULL)
-			unlink(path);
-	}
-	if (registry->folder != NULL)
-		rmdir(registry->folder);
-	free(steal_ptr(registry->folder));
 }
 
 int local_registry_open(struct local_registry *registry, bool dry_run, struct error *err)
@@ -209,5 +193,7 @@ void local_registry_close(struct local_registry *registry)
 	local_registry_stop(registry);
 	store_release(steal_ptr(registry->hold));
 	store_close(steal_ptr(registry->store));
-	remove_folder(registry);
+	if (registry->folder != NULL)
+		run_dir_remove_tree(registry->folder);
+	free(steal_ptr(registry->folder));
 }
