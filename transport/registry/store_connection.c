@@ -162,7 +162,8 @@ void connection_give(struct connection *connection)
 	if (!sqlite3_get_autocommit(connection->db))
 		sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
 	pthread_mutex_lock(&store->mutex);
-	keep = store->n_idle < IDLE_MAX;
+	/* What could not even be rolled back, for want of memory, closing rolls back. */
+	keep = store->n_idle < IDLE_MAX && sqlite3_get_autocommit(connection->db);
 	if (keep) {
 		connection->next = store->idle;
 		store->idle = connection;
@@ -264,6 +265,27 @@ int sql_int(struct connection *connection, const char *sql, const struct value *
 	if (found > 0)
 		*ret = sqlite3_column_int64(rows, 0);
 	return found;
+}
+
+char *sql_text(sqlite3_stmt *rows, int column)
+{
+	const unsigned char *text = sqlite3_column_text(rows, column);
+
+	return text != NULL ? strdup((const char *)text) : NULL;
+}
+
+int sql_bytes(sqlite3_stmt *rows, int column, struct bytes *ret, struct error *err)
+{
+	bool is_null = sqlite3_column_type(rows, column) == SQLITE_NULL;
+
+	ret->data = sqlite3_column_blob(rows, column);
+	ret->len = sqlite3_column_bytes(rows, column);
+	if (ret->data != NULL || is_null)
+		return 0;
+	if (ret->len > 0)
+		return error_memory(err);
+	ret->data = ""; /* SQLite says NULL for what is empty */
+	return 0;
 }
 
 int64_t sql_changes(const struct connection *connection)

@@ -100,6 +100,14 @@ int sql_run(
 /* The first column of the first row: 1, or 0 when there is no row (or NULL in it). */
 int sql_int(struct connection *connection, const char *sql, const struct value *values,
     int64_t *ret, struct error *err);
+/* A copy of a text column; NULL: it is NULL, or there is no memory for it. */
+char *sql_text(sqlite3_stmt *rows, int column);
+/* A column of bytes, valid until the next step; `data` NULL when it is NULL. */
+struct bytes {
+	const void *data;
+	int64_t len;
+};
+int sql_bytes(sqlite3_stmt *rows, int column, struct bytes *ret, struct error *err);
 /* Rows that the last statement changed, and the id of the row it inserted. */
 int64_t sql_changes(const struct connection *connection);
 int64_t sql_last_id(const struct connection *connection);
