@@ -230,6 +230,7 @@ int engine_open(const char *address, const char *describe, int cancel_fd, struct
 
 	if (engine == NULL)
 		return error_memory(err);
+	engine->is_here = address[0] == '/';
 	engine->describe = strdup(describe);
 	if (engine->describe == NULL)
 		error_memory(err);
@@ -261,6 +262,11 @@ const json_t *engine_version(const struct engine *engine)
 bool engine_is_podman(const struct engine *engine)
 {
 	return engine->is_podman;
+}
+
+bool engine_is_here(const struct engine *engine)
+{
+	return engine->is_here;
 }
 
 int engine_info(struct engine *engine, json_t **ret, struct error *err)

@@ -29,14 +29,16 @@ int engine_open(const char *address, const char *describe, int cancel_fd, struct
 void engine_close(struct engine *engine);
 
 /* Where the laptop's engine is: DOCKER_HOST, else the current docker context (config.json of
- * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock, else podman's socket where only that is
- * there; malloc'ed, of engine_open's form. */
+ * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock; where that is not there CONTAINER_HOST,
+ * else podman's socket, the user's or the system's; malloc'ed, of engine_open's form. */
 int engine_local_address(char **ret, struct error *err);
 
 /* GET /version (taken when it was opened; borrowed) and GET /info. */
 const json_t *engine_version(const struct engine *engine);
 /* podman answers the same API a little differently; what matters is evened out here. */
 bool engine_is_podman(const struct engine *engine);
+/* By a Unix socket: its loopback is (most likely) ours. */
+bool engine_is_here(const struct engine *engine);
 int engine_info(struct engine *engine, json_t **ret, struct error *err);
 
 /* Containers. `id` is an id or a name. */
@@ -93,6 +95,8 @@ struct engine_transfer {
 	const char *username, *password; /* X-Registry-Auth; NULL: none */
 	int stall_ms;			 /* nothing moved for so long: ERROR_TIMEOUT; 0: 120 s */
 	engine_progress_fn *progress;	 /* may be NULL */
+	/* Asked with each thing that the engine says; true: ERROR_CANCELLED. May be NULL. */
+	bool (*enough)(void *context);
 	void *context;
 };
 /* `reference` is "HOST:PORT/NAME:TAG" or "...@DIGEST". An error inside the stream is an error of
@@ -107,6 +111,12 @@ int engine_image_push(struct engine *engine, const char *reference,
 /* POST /images/load with what `fd` gives. */
 int engine_image_load(
     struct engine *engine, int fd, const struct engine_transfer *transfer, struct error *err);
+/* GET /images/NAME/get: what the engine's save writes goes to `fd`, a stream socket, as it comes;
+ * the caller closes it. The engine may prepare for minutes before the first byte. `cancel_fd` (0:
+ * none) ends it, as that of the engine does; so does a reader that is gone (ERROR_FAILED, EPIPE).
+ */
+int engine_image_export(
+    struct engine *engine, const char *name, int fd, int cancel_fd, struct error *err);
 
 /* Networks and volumes. create: no error when it is there already (409). */
 int engine_network_inspect(

@@ -133,19 +133,22 @@ static bool is_socket(const char *path)
 	return stat(path, &file) == 0 && S_ISSOCK(file.st_mode);
 }
 
-/* Docker's socket, else the user's or the system's podman where there is one. */
+/* Docker's socket; where there is none, what podman-remote would use (podman-system-service(1),
+ * CONTAINER_HOST), else the user's or the system's podman. */
 static int from_sockets(char **ret, struct error *err)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *podman = getenv("CONTAINER_HOST");
 	CLEANUP_FREE char *own = NULL;
 
+	if (is_socket(docker_socket))
+		return copy(ret, docker_socket, err);
+	if (podman != NULL && podman[0] != '\0')
+		return from_host(podman, "CONTAINER_HOST", ret, err);
 	if (runtime != NULL && runtime[0] == '/') {
 		own = string_printf("%s/podman/podman.sock", runtime);
 		if (own == NULL)
 			return error_memory(err);
 	}
-	if (is_socket(docker_socket))
-		return copy(ret, docker_socket, err);
 	if (own != NULL && is_socket(own))
 		return copy(ret, own, err);
 	if (is_socket("/run/podman/podman.sock"))

@@ -11,6 +11,7 @@ struct engine {
 	json_t *version;
 	char prefix[24]; /* "/v1.41"; empty until negotiated */
 	bool is_podman;
+	bool is_here;
 };
 
 /* A request's target under way. What fails while it grows is remembered and reported when it is

@@ -115,6 +115,11 @@ static enum http_sink take_piece(void *context, const char *data, size_t len, st
 	if (json_stream_feed(&transfer->stream, data, len, take_message, transfer, err) < 0)
 		return HTTP_FAILED;
 	show(transfer, false);
+	if (transfer->options->enough != NULL &&
+	    transfer->options->enough(transfer->options->context)) {
+		error_set(err, ERROR_CANCELLED, "enough was seen");
+		return HTTP_FAILED;
+	}
 	return transfer->state.moved || transfer_state_is_local(&transfer->state) ? HTTP_MOVED
 										  : HTTP_IDLE;
 }

@@ -18,6 +18,7 @@ enum {
 	CONNECT_MS = 10 * 1000,
 	WAKE_MS = 1000,
 	HEADERS_MAX = 64,
+	BULK_PIECE = 256 * 1024,
 	ERROR_BODY_MAX = 64 * 1024,
 };
 
@@ -113,6 +114,11 @@ void http_close(struct http *http)
 	free(http->base);
 	free(http->address);
 	free(http);
+}
+
+int http_cancel_fd(const struct http *http)
+{
+	return http->cancel_fd;
 }
 
 static curl_socket_t on_open_socket(
@@ -320,10 +326,18 @@ static int set_options(struct call *call, struct error *err)
 	rc |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	rc |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	rc |= curl_easy_setopt(easy, CURLOPT_URL, url);
+	if (call->request->bulk)
+		rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BULK_PIECE);
 	if (http->socket != NULL)
 		rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket);
 	rc |= set_body(call);
 	return rc == CURLE_OK ? 0 : error_memory(err);
+}
+
+static bool is_cancelled(const struct http *http, const struct http_request *request)
+{
+	return cancel_fd_fired(http->cancel_fd) ||
+	       (request->cancel_fd > 0 && cancel_fd_fired(request->cancel_fd));
 }
 
 /* Has this call's time run out, or was it cancelled? */
@@ -331,7 +345,7 @@ static int check_limits(const struct call *call, struct error *err)
 {
 	int stall_ms = call->request->stall_ms;
 
-	if (cancel_fd_fired(call->http->cancel_fd))
+	if (is_cancelled(call->http, call->request))
 		return error_set(err, ERROR_CANCELLED, "cancelled");
 	if (clock_left_ms(call->deadline_ms) == 0)
 		return error_set(err, ERROR_TIMEOUT, "no answer in time");
@@ -358,7 +372,7 @@ static int wait_ms(const struct call *call)
 /* Sleep until there is something to do. */
 static CURLMcode wait_for_more(struct call *call)
 {
-	struct curl_waitfd extra[2];
+	struct curl_waitfd extra[3];
 	unsigned int n = 0;
 	int wait = wait_ms(call);
 	int64_t before = clock_now_ms(), slept;
@@ -366,6 +380,8 @@ static CURLMcode wait_for_more(struct call *call)
 
 	if (call->http->cancel_fd >= 0)
 		extra[n++] = (struct curl_waitfd){call->http->cancel_fd, CURL_WAIT_POLLIN, 0};
+	if (call->request->cancel_fd > 0)
+		extra[n++] = (struct curl_waitfd){call->request->cancel_fd, CURL_WAIT_POLLIN, 0};
 	if (call->paused)
 		extra[n++] = (struct curl_waitfd){call->request->source->fd, CURL_WAIT_POLLIN, 0};
 	rc = curl_multi_poll(call->http->multi, extra, n, wait, NULL);
@@ -463,7 +479,7 @@ int http_perform(struct http *http, const struct http_request *request, struct h
 	buf_init(&ret->body, request->max_body != 0 ? request->max_body : HTTP_BODY_MAX);
 	call.moved_ms = now;
 	call.deadline_ms = request->deadline_ms != 0 ? request->deadline_ms : now + HTTP_TOTAL_MS;
-	if (cancel_fd_fired(http->cancel_fd))
+	if (is_cancelled(http, request))
 		return error_set(err, ERROR_CANCELLED, "cancelled");
 	if (link_headers(&call, err) < 0 || set_options(&call, err) < 0)
 		return -1;

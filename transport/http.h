@@ -9,6 +9,7 @@
 #ifndef SHIPIT_TRANSPORT_HTTP_H
 #define SHIPIT_TRANSPORT_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct http;
  * before the first call. `cancel_fd`: -1 for none. */
 int http_open(const char *address, int cancel_fd, struct http **ret, struct error *err);
 void http_close(struct http *http);
+int http_cancel_fd(const struct http *http); /* -1: none */
 
 enum http_sink {
 	HTTP_MOVED = 0, /* go on */
@@ -50,8 +52,10 @@ struct http_request {
 	const struct http_source *source; /* instead of `body` */
 	int64_t deadline_ms;		  /* base/clock.h; 0: HTTP_TOTAL_MS from now; -1: none */
 	int stall_ms;	    /* nothing moved for so long: ERROR_TIMEOUT; 0: no limit */
+	int cancel_fd;	    /* ends this call as the connection's own does; 0: none */
 	size_t max_body;    /* 0: HTTP_BODY_MAX; what a sink takes is not counted */
 	http_sink_fn *sink; /* NULL: the body is collected */
+	bool bulk;	    /* the sink takes a lot: give it larger pieces */
 	void *context;
 };
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The engine's client against a real dockerd and real registries, in a lab of its own.
 #
-#   engine_test.sh [NAME...]     engine_test, engine_image_test, engine_ledger_test; default: all
+#   engine_test.sh [NAME...]     engine_test, engine_image_test, engine_ledger_test, engine_receive_test,
+#                                import_test; default: all
 
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -10,11 +11,12 @@ bin=${BUILD:-$root/.build}/tests/e2e
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/engine-test.XXXXXX")
 SHIPIT_LAB=$tmp/lab
 export LAB SHIPIT_LAB
-registry=''
+registry='' podman=''
 
 # shellcheck disable=SC2317
 clean_up() {
 	[ -z "$registry" ] || kill "$registry" 2>/dev/null || :
+	[ -z "$podman" ] || { kill "$podman" && wait "$podman"; } 2>/dev/null || :
 	"$LAB" down || :
 	rm -rf "$tmp"
 }
@@ -46,8 +48,23 @@ until LOCKED_REGISTRY=$(sed -n 's/.*listening on \(127\.0\.0\.1:[0-9]*\).*/\1/p'
 done
 export LOCKED_REGISTRY
 
+# Another engine, with images of its own, where podman is installed.
+if command -v podman >/dev/null; then
+	mkdir "$tmp/podman"
+	podman --root "$tmp/podman/root" --runroot "$tmp/podman/run" --tmpdir "$tmp/podman/tmp" \
+	    --storage-driver vfs system service -t 0 "unix://$tmp/podman.sock" >"$tmp/podman.log" 2>&1 &
+	podman=$!
+	tries=0
+	until curl -sf --unix-socket "$tmp/podman.sock" http://d/_ping >/dev/null; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || { cat "$tmp/podman.log" >&2; exit 1; }
+		sleep 0.1
+	done
+	export PODMAN_HOST="$tmp/podman.sock"
+fi
+
 failed=0
-[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_test
+[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_receive_test import_test engine_test
 for name; do
 	"$bin/$name" || failed=1
 done

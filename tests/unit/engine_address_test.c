@@ -26,6 +26,7 @@ static int setup(void **state UNUSED)
 	unsetenv("DOCKER_TLS_VERIFY");
 	unsetenv("DOCKER_CONFIG");
 	unsetenv("XDG_RUNTIME_DIR");
+	unsetenv("CONTAINER_HOST");
 	setenv("HOME", dir, 1);
 	return 0;
 }
@@ -160,6 +161,13 @@ static void the_users_podman_stands_in_for_docker(void **state UNUSED)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_address(address.sun_path);
+	setenv("CONTAINER_HOST", "unix:///run/other/podman.sock", 1);
+	assert_address("/run/other/podman.sock");
+	setenv("CONTAINER_HOST", "ssh://core@127.0.0.1:50000/run/podman/podman.sock", 1);
+	assert_refused("CONTAINER_HOST names ssh://core@127.0.0.1:50000");
+	/* What docker itself would use comes first. */
+	setenv("DOCKER_HOST", "unix:///run/x.sock", 1);
+	assert_address("/run/x.sock");
 	close(fd);
 }
 

@@ -151,6 +151,30 @@ static void what_was_used_longest_ago_goes_first(void **state UNUSED)
 	assert_clean(&place);
 }
 
+/* A rollout without change gives an image one more tag: it is still one image. */
+static void an_image_is_retained_once(void **state UNUSED)
+{
+	struct store_gc_result result;
+
+	put_image(&place, "web", "v1", 1, LAYER / 4);
+	age();
+	for (int i = 0; i < 3; i++) {
+		char tag[8];
+
+		snprintf(tag, sizeof(tag), "v2.%d", i);
+		put_image(&place, "web", tag, 2, LAYER / 4);
+		if (i < 2)
+			age();
+	}
+	assert_ok(store_retain(place.store, "web", 2, OK_ERR));
+	assert_true(!has_tag("web", "v2.0") && !has_tag("web", "v2.1") && has_tag("web", "v2.2"));
+	result = collect(&place, 1);
+	assert_int_equal(result.tags, 0);
+	assert_true(has_tag("web", "v1"));
+	store_gc_result_release(&result);
+	assert_clean(&place);
+}
+
 static void what_is_retained_stays(void **state UNUSED)
 {
 	struct store_gc_result result;
@@ -338,6 +362,7 @@ int main(void)
 	    TEST(chunks_of_a_broken_import_go),
 	    TEST(a_hold_keeps_chunks),
 	    TEST(what_was_used_longest_ago_goes_first),
+	    TEST(an_image_is_retained_once),
 	    TEST(what_is_retained_stays),
 	    TEST(what_is_in_use_stays),
 	    TEST(an_image_goes_with_its_last_tag),

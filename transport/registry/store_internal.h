@@ -128,15 +128,19 @@ bool store_is_full(const struct error *err);
 
 /* Manifests that are images of their own, one row for each tag, and for each manifest without a tag
  * that is no part of an index there: a view that store_list() and store_gc() share. Columns:
- * repository (id), name, tag (NULL), manifest, pushed, used, retained. */
+ * repository (id), name, tag (NULL), manifest, pushed, used, retained. What is retained are the
+ * manifests tagged last, however many tags each has. */
 #define STORE_IMAGES                                                                               \
+	"ranks AS (SELECT repository, manifest, row_number() OVER (PARTITION BY repository"        \
+	"   ORDER BY max(pushed) DESC, manifest DESC) AS rank"                                     \
+	" FROM tags GROUP BY repository, manifest),"                                               \
 	"images AS (SELECT r.id AS repository, r.name AS name, t.name AS tag, e.manifest AS "      \
 	"manifest,"                                                                                \
 	"  coalesce(t.pushed, e.pushed) AS pushed, max(e.used, coalesce(t.used, 0)) AS used,"      \
-	"  t.name IS NOT NULL AND row_number() OVER (PARTITION BY r.id, t.name IS NULL"            \
-	"    ORDER BY t.pushed DESC, t.name DESC) <= r.retain AS retained"                         \
+	"  coalesce(k.rank <= r.retain, 0) AS retained"                                            \
 	" FROM entries e JOIN repositories r ON r.id = e.repository"                               \
 	" LEFT JOIN tags t ON t.repository = e.repository AND t.manifest = e.manifest"             \
+	" LEFT JOIN ranks k ON k.repository = e.repository AND k.manifest = e.manifest"            \
 	" WHERE t.name IS NOT NULL OR NOT EXISTS(SELECT 1 FROM manifests m"                        \
 	"  JOIN children c ON c.digest = m.digest"                                                 \
 	"  JOIN entries i ON i.manifest = c.manifest AND i.repository = e.repository"              \

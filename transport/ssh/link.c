@@ -353,6 +353,22 @@ static void say_goodbye(struct link *link, int linger_ms)
 	}
 }
 
+/* While it sends something again, TCP sends nothing new: what a host whose answers are lost is told
+ * last would stay here. A reset goes out at once, and ends the SSH server's process there. */
+static void reset_if_stuck(int fd)
+{
+#ifdef TCP_INFO
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_retransmits > 0)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+#else
+	(void)fd;
+#endif
+}
+
 void link_close(struct link *link, int linger_ms)
 {
 	if (link->ssh != NULL) {
@@ -363,8 +379,10 @@ void link_close(struct link *link, int linger_ms)
 			if (libssh2_session_free(link->ssh) != LIBSSH2_ERROR_EAGAIN)
 				break;
 	}
-	if (link->fd >= 0)
+	if (link->fd >= 0) {
+		reset_if_stuck(link->fd);
 		close(link->fd);
+	}
 	sendqueue_release(&link->queue);
 	link->ssh = NULL;
 	link->fd = -1;
