@@ -1,8 +1,12 @@
 #include "base/text.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Length of the UTF-8 sequence at `s` (RFC 3629: no overlong forms, no surrogates), 0 if none. */
 static size_t utf8_length(const unsigned char *s, size_t left)
@@ -167,4 +171,40 @@ void text_bytes(uint64_t bytes, char out[TEXT_BYTES_SIZE])
 	}
 	snprintf(out, TEXT_BYTES_SIZE, unit > 0 && value < 9.95 ? "%.1f %s" : "%.0f %s", value,
 	    units[unit]);
+}
+
+/* "", "B", "k", "MB", "GiB": 0 when it is none of these. */
+static uint64_t unit_of(const char *text)
+{
+	static const char prefixes[] = "kmgtp";
+	const char *prefix = *text != '\0' ? strchr(prefixes, tolower((unsigned char)*text)) : NULL;
+	uint64_t base = 1024, factor = 1;
+
+	if (prefix == NULL)
+		return *text == '\0' || strcasecmp(text, "b") == 0;
+	if (strcasecmp(text + 1, "b") == 0)
+		base = 1000;
+	else if (text[1] != '\0' && strcasecmp(text + 1, "ib") != 0)
+		return 0;
+	for (const char *at = prefixes; at <= prefix; at++)
+		factor *= base;
+	return factor;
+}
+
+int text_parse_bytes(const char *text, uint64_t *ret)
+{
+	char *end;
+	unsigned long long number;
+	uint64_t unit;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	end += *end == ' ';
+	unit = unit_of(end);
+	if (errno != 0 || unit == 0 || number > INT64_MAX / unit)
+		return -1;
+	*ret = number * unit;
+	return 0;
 }

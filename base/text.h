@@ -31,5 +31,8 @@ bool text_is_name(const char *text);
 /* "1.2 GB", "34 MB", "512 B" (decimal units, as engines print). */
 enum { TEXT_BYTES_SIZE = 24 };
 void text_bytes(uint64_t bytes, char out[TEXT_BYTES_SIZE]);
+/* Whole bytes, or with a unit: "500MB" (decimal), "10GiB" or as coreutils do "10G" (binary); case
+ * does not matter. -1: it is no such size, or more than 2^63 - 1. */
+int text_parse_bytes(const char *text, uint64_t *ret);
 
 #endif

@@ -121,18 +121,20 @@ static int print_help(const struct cli *cli, FILE *to)
 
 int help_run(struct cli *cli, struct error *err)
 {
-	CLEANUP_STRV struct strv names = {0};
-	const char *topic = cli->arguments.n > 0 ? cli->arguments.v[0] : NULL, *near;
-
 	cli->summarized = true;
-	cli->command = topic != NULL ? command_find(topic) : NULL;
-	if (topic == NULL || cli->command != NULL)
-		return print_help(cli, cli->out) < 0 ? error_memory(err) : EXIT_OK;
-	for (size_t i = 0; i < n_commands; i++)
-		strv_add(&names, commands[i].name);
-	near = text_nearest(topic, (const char *const *)names.v, names.n);
-	error_set(err, ERROR_USAGE, "there is no command \"%s\"", topic);
-	return near != NULL ? error_hint(err, "did you mean \"%s\"?", near) : -1;
+	cli->command = NULL;
+	for (size_t i = 0; i < cli->arguments.n; i++) {
+		const struct command *group = cli->command;
+		const char *word = cli->arguments.v[i], *near = command_nearest(group, word);
+
+		cli->command = command_in(group, word);
+		if (cli->command != NULL)
+			continue;
+		error_set(err, ERROR_USAGE, "there is no command \"%s%s%s\"",
+		    group != NULL ? group->name : "", group != NULL ? " " : "", word);
+		return near != NULL ? error_hint(err, "did you mean \"%s\"?", near) : -1;
+	}
+	return print_help(cli, cli->out) < 0 ? error_memory(err) : EXIT_OK;
 }
 
 static int run(struct cli *cli, struct error *err)

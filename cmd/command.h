@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/strv.h"
@@ -25,6 +26,9 @@ struct settings {
 	const char *to;		       /* rollback: a release */
 	int number;		       /* history: lines; 0: the default */
 	bool offline;		       /* check */
+	uint64_t max_size;	       /* registry gc: bytes; 0: the default */
+	const char *listen;	       /* registry serve: ADDRESS:PORT; NULL: the default */
+	bool beyond_loopback;	       /* registry serve */
 };
 
 enum option_kind {
@@ -32,6 +36,7 @@ enum option_kind {
 	OPTION_COUNT,  /* int, one more each time */
 	OPTION_TEXT,   /* const char * */
 	OPTION_NUMBER, /* int, 1 or more */
+	OPTION_SIZE,   /* uint64_t, bytes, 1 or more: "10G", "500MB" */
 	OPTION_CHOICE, /* const char *, one of those that `argument` names: "skip|fail" */
 };
 
@@ -44,6 +49,7 @@ struct option_spec {
 	const char *help;
 };
 
+/* A group has no `run`: its commands have its name and a word of their own ("registry gc"). */
 struct command {
 	const char *name;
 	const char
@@ -61,8 +67,16 @@ extern const size_t n_commands;
 extern const struct option_spec global_options[];
 extern const size_t n_global_options;
 
-/* NULL: there is none of that name. */
+/* By its whole name; NULL: there is none. */
 const struct command *command_find(const char *name);
+/* Is it one that `group` is made of? NULL: one that belongs to no group. */
+bool command_is_in(const struct command *command, const struct command *group);
+/* "gc" of "registry gc": the word by which it is known in its group. */
+const char *command_word(const struct command *command);
+/* The one in `group` (NULL: in none) that is known by that word; NULL: there is none. */
+const struct command *command_in(const struct command *group, const char *word);
+/* The word nearest to a mistyped one there; NULL: none is near. */
+const char *command_nearest(const struct command *group, const char *word);
 /* How many arguments it takes; *ret_max -1: any number. */
 void command_arity(const struct command *command, int *ret_min, int *ret_max);
 
@@ -85,6 +99,10 @@ int rollback_run(struct cli *cli, struct error *err);
 int status_run(struct cli *cli, struct error *err);
 int history_run(struct cli *cli, struct error *err);
 int config_run(struct cli *cli, struct error *err);
+int registry_list_run(struct cli *cli, struct error *err);
+int registry_gc_run(struct cli *cli, struct error *err);
+int registry_verify_run(struct cli *cli, struct error *err);
+int registry_serve_run(struct cli *cli, struct error *err);
 int version_run(struct cli *cli, struct error *err);
 int help_run(struct cli *cli, struct error *err);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/text.h"
 
 #define AT(member) offsetof(struct settings, member)
 
@@ -45,6 +46,17 @@ static const struct option_spec rollback_options[] = {
 
 static const struct option_spec history_options[] = {
     {"number", 'n', OPTION_NUMBER, "N", AT(number), "the newest N lines; default: 20"},
+};
+
+static const struct option_spec gc_options[] = {
+    {"max-size", 0, OPTION_SIZE, "SIZE", AT(max_size),
+	"what the store may take, as in 500MB or 10G; default: 20G"},
+};
+
+static const struct option_spec serve_options[] = {
+    {"listen", 0, OPTION_TEXT, "ADDRESS:PORT", AT(listen), "where; default: 127.0.0.1:5000"},
+    {"beyond-loopback", 0, OPTION_SWITCH, NULL, AT(beyond_loopback),
+	"an address that others can reach, too"},
 };
 
 #define OPTIONS(array) .options = (array), .n_options = ARRAY_SIZE(array)
@@ -112,13 +124,50 @@ const struct command commands[] = {
 	    "The inventory with ranges, variables, defaults and host patterns worked out, as\n"
 	    "YAML, or with --json as JSON. Connects to nothing. Without ENV: all of them.",
 	.run = config_run},
+    {.name = "registry",
+	.arguments = "COMMAND",
+	.summary = "the images that shipit keeps on this machine",
+	.details = "Images are kept in one file, which all shipits of one user share:\n"
+		   "~/.local/share/shipit/store.db, or $SHIPIT_STORE. `registry list` says where."},
+    {.name = "registry list",
+	.arguments = "",
+	.summary = "which images there are, and what room they take",
+	.details =
+	    "SIZE is what travels, STORED what it takes here, SHARED the part of that which\n"
+	    "other images use too. `gc` never removes the tags that are KEPT: a rollback\n"
+	    "may need them.",
+	.run = registry_list_run},
+    {.name = "registry gc",
+	.arguments = "",
+	.summary = "remove what no image needs, and old images beyond a size",
+	.details =
+	    "Removes what no image refers to; then, while the rest takes more than SIZE, the\n"
+	    "images used least recently. What a rollback may need is kept. Deploys and\n"
+	    "pushes can go on meanwhile. G is 1024^3 bytes, GB 1000^3.",
+	OPTIONS(gc_options),
+	.run = registry_gc_run},
+    {.name = "registry verify",
+	.arguments = "",
+	.summary = "check every byte of the images",
+	.details =
+	    "Reads everything and compares it with its digest. Repairs nothing, and says for\n"
+	    "what is damaged how to get it again. Ends with 1 when something is wrong.",
+	.run = registry_verify_run},
+    {.name = "registry serve",
+	.arguments = "",
+	.summary = "be a registry for `docker push` and the like, until Ctrl-C",
+	.details = "Serves the images over HTTP, for every client of an OCI registry to push and\n"
+		   "pull. $SHIPIT_REGISTRY_AUTH=USER:PASSWORD makes it ask for these; beyond\n"
+		   "loopback that is a must, as anybody there could read and write.",
+	OPTIONS(serve_options),
+	.run = registry_serve_run},
     {.name = "version",
 	.arguments = "",
 	.summary = "print the versions of shipit and of its libraries",
 	.details = "Prints the version of shipit and of the libraries it runs with.",
 	.run = version_run},
     {.name = "help",
-	.arguments = "[COMMAND]",
+	.arguments = "[COMMAND...]",
 	.summary = "what a command does and takes",
 	.details = "The same as `shipit COMMAND -h`.",
 	.run = help_run},
@@ -131,6 +180,42 @@ const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+const char *command_word(const struct command *command)
+{
+	const char *space = strchr(command->name, ' ');
+
+	return space != NULL ? space + 1 : command->name;
+}
+
+bool command_is_in(const struct command *command, const struct command *group)
+{
+	size_t len = (size_t)(command_word(command) - command->name);
+
+	if (group == NULL)
+		return len == 0;
+	return len == strlen(group->name) + 1 && memcmp(command->name, group->name, len - 1) == 0;
+}
+
+const struct command *command_in(const struct command *group, const char *word)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (command_is_in(&commands[i], group) &&
+		    strcmp(command_word(&commands[i]), word) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+const char *command_nearest(const struct command *group, const char *word)
+{
+	const char *words[ARRAY_SIZE(commands)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_commands; i++)
+		if (command_is_in(&commands[i], group))
+			words[n++] = command_word(&commands[i]);
+	return text_nearest(word, words, n);
 }
 
 void command_arity(const struct command *command, int *ret_min, int *ret_max)

@@ -73,11 +73,47 @@ static int everywhere(struct buf *out)
 	return buf_adds(out, " (see `shipit -h`)\n");
 }
 
+/* A line for each command that `group` (NULL: none) is made of. */
+static int command_lines(struct buf *out, const struct command *group)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (command_is_in(&commands[i], group) &&
+		    buf_addf(
+			out, "  %-10s  %s\n", command_word(&commands[i]), commands[i].summary) < 0)
+			return -1;
+	return 0;
+}
+
+/* The commands of a group, and what each takes. */
+static int group_lines(struct buf *out, const struct command *group)
+{
+	int rc = buf_adds(out, "\n");
+
+	if (rc == 0)
+		rc = command_lines(out, group);
+	if (rc == 0)
+		rc = buf_adds(out, "\n");
+	for (size_t i = 0; i < n_commands && rc == 0; i++) {
+		const struct command *command = &commands[i];
+
+		if (command->n_options == 0 || !command_is_in(command, group))
+			continue;
+		rc = buf_addf(out, "%s:\n", command_word(command));
+		if (rc == 0)
+			rc = option_lines(out, command->options, command->n_options);
+	}
+	return rc;
+}
+
 int help_command(const struct command *command, struct buf *out)
 {
+	bool takes_options = command->n_options > 0 || command->run == NULL;
+
 	if (buf_addf(out, "usage: shipit %s%s%s%s\n\n%s\n", command->name,
 		command->arguments[0] != '\0' ? " " : "", command->arguments,
-		command->n_options > 0 ? " [OPTION...]" : "", command->details) < 0)
+		takes_options ? " [OPTION...]" : "", command->details) < 0)
+		return -1;
+	if (command->run == NULL && group_lines(out, command) < 0)
 		return -1;
 	if (command->n_options > 0 &&
 	    (buf_adds(out, "\n") < 0 ||
@@ -90,10 +126,7 @@ int help_all(struct buf *out)
 {
 	if (buf_adds(out, "usage: shipit COMMAND [ARGUMENT...] [OPTION...]\n\n") < 0)
 		return -1;
-	for (size_t i = 0; i < n_commands; i++)
-		if (buf_addf(out, "  %-10s  %s\n", commands[i].name, commands[i].summary) < 0)
-			return -1;
-	if (buf_adds(out, "\n") < 0)
+	if (command_lines(out, NULL) < 0 || buf_adds(out, "\n") < 0)
 		return -1;
 	return option_lines(out, global_options, n_global_options);
 }

@@ -61,7 +61,7 @@ static const struct command *owner_of(const char *name, size_t len, char letter)
 static int misplaced(const struct command *command, const struct command *owner, const char *dashed,
     struct error *err)
 {
-	if (command == NULL)
+	if (command == NULL || command_is_in(owner, command))
 		return error_set(err, ERROR_USAGE, "%s goes after its command: shipit %s %s",
 		    dashed, owner->name, dashed);
 	return error_set(err, ERROR_USAGE, "%s is an option of `shipit %s`, not of `shipit %s`",
@@ -136,6 +136,15 @@ static int set_number(
 	return 0;
 }
 
+static int set_size(
+    const struct option_spec *option, const char *value, uint64_t *ret, struct error *err)
+{
+	if (text_parse_bytes(value, ret) < 0 || *ret == 0)
+		return error_set(err, ERROR_USAGE,
+		    "--%s takes a size such as 500MB or 10G, not \"%s\"", option->name, value);
+	return 0;
+}
+
 static int set_choice(
     const struct option_spec *option, const char *value, const char **ret, struct error *err)
 {
@@ -169,6 +178,8 @@ static int set_option(struct settings *settings, const struct option_spec *optio
 		return 0;
 	case OPTION_NUMBER:
 		return set_number(option, value, member, err);
+	case OPTION_SIZE:
+		return set_size(option, value, member, err);
 	case OPTION_CHOICE:
 		return set_choice(option, value, member, err);
 	case OPTION_TEXT:
@@ -223,30 +234,48 @@ static int take_letters(struct reader *r, const char *letters, struct error *err
 	return 0;
 }
 
+/* The first word, or the second after that of a group. */
 static int take_command(struct parsed *out, const char *word, struct error *err)
 {
-	const char *names[64];
+	const struct command *group = out->command, *found = command_in(group, word);
+	const char *within = group != NULL ? group->name : "", *space = group != NULL ? " " : "";
 	const char *near;
 
-	out->command = command_find(word);
-	if (out->command != NULL)
+	if (found != NULL) {
+		out->command = found;
 		return 0;
-	for (size_t i = 0; i < n_commands && i < ARRAY_SIZE(names); i++)
-		names[i] = commands[i].name;
-	near = text_nearest(word, names, n_commands);
+	}
+	near = command_nearest(group, word);
 	if (near != NULL)
-		error_set(
-		    err, ERROR_USAGE, "unknown command \"%s\"; did you mean \"%s\"?", word, near);
+		error_set(err, ERROR_USAGE, "unknown command \"%s%s%s\"; did you mean \"%s%s%s\"?",
+		    within, space, word, within, space, near);
 	else
-		error_set(err, ERROR_USAGE, "unknown command \"%s\"", word);
-	return help_hint(NULL, err);
+		error_set(err, ERROR_USAGE, "unknown command \"%s%s%s\"", within, space, word);
+	return help_hint(group, err);
 }
 
 static int take_argument(struct parsed *out, const char *word, struct error *err)
 {
-	if (out->command == NULL)
+	if (out->command == NULL || out->command->run == NULL)
 		return take_command(out, word, err);
 	return strv_add(&out->arguments, word) < 0 ? error_memory(err) : 0;
+}
+
+/* "`shipit registry` needs to know which: list, gc, ..." */
+static int which(const struct command *group, struct error *err)
+{
+	enum { WORDS_MAX = 1024 };
+	CLEANUP_BUF struct buf words = BUF_INIT(WORDS_MAX);
+	int rc = 0;
+
+	for (size_t i = 0; i < n_commands && rc == 0; i++)
+		if (command_is_in(&commands[i], group))
+			rc = buf_addf(
+			    &words, "%s%s", words.len > 0 ? ", " : "", command_word(&commands[i]));
+	if (rc < 0)
+		return error_memory(err);
+	error_set(err, ERROR_USAGE, "`shipit %s` needs to know which: %s", group->name, words.data);
+	return help_hint(group, err);
 }
 
 static int check_arity(const struct parsed *parsed, struct error *err)
@@ -254,6 +283,8 @@ static int check_arity(const struct parsed *parsed, struct error *err)
 	const struct command *command = parsed->command;
 	int least, most;
 
+	if (command->run == NULL)
+		return which(command, err);
 	command_arity(command, &least, &most);
 	if (parsed->arguments.n < (size_t)least)
 		error_set(err, ERROR_USAGE, "`shipit %s` needs to know %s", command->name,

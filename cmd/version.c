@@ -2,10 +2,14 @@
 #include <archive.h>
 #include <curl/curl.h>
 #include <jansson.h>
+#include <libdeflate.h>
 #include <libssh2.h>
+#include <microhttpd.h>
 #include <openssl/crypto.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <yaml.h>
+#include <zlib.h>
 
 #include "cmd/cli.h"
 #include "cmd/ui/json.h"
@@ -38,6 +42,10 @@ int version_run(struct cli *cli, struct error UNUSED *err)
 	    {"libyaml", yaml_get_version_string()},
 	    {"libcrypto", crypto},
 	    {"libarchive", archive},
+	    {"sqlite3", sqlite3_libversion()},
+	    {"libmicrohttpd", MHD_get_version()},
+	    {"libdeflate", LIBDEFLATE_VERSION_STRING},
+	    {"zlib", zlibVersion()},
 	};
 	json_t *object = cli->settings.json ? json_object() : NULL;
 

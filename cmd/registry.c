@@ -1,0 +1,36 @@
+#include "cmd/registry.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "cmd/ui/color.h"
+
+int registry_open(struct cli *cli, struct store **ret, struct error *err)
+{
+	CLEANUP_FREE char *path = NULL, *shown = NULL;
+
+	*ret = NULL;
+	if (store_path(&path, err) < 0)
+		return -1;
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return store_open(path, ret, err);
+	shown = text_cleaned(path);
+	if (!cli->settings.json && !cli->settings.quiet)
+		fprintf(cli->out,
+		    "there is no %s yet: a deploy makes it, or a push to `shipit registry serve`\n",
+		    shown != NULL ? shown : "image store");
+	return 0;
+}
+
+void registry_meter(const struct cli *cli, struct meter *ret, const char *what)
+{
+	bool wanted = !cli->settings.json && !cli->settings.quiet;
+
+	meter_init(ret, wanted ? cli->out : NULL, what);
+}
+
+void registry_count(uint64_t n, const char *what, char out[REGISTRY_COUNT_SIZE])
+{
+	snprintf(out, REGISTRY_COUNT_SIZE, "%" PRIu64 " %s%s", n, what, n == 1 ? "" : "s");
+}
