@@ -148,7 +148,7 @@ static int resolve(struct http *http, const char *repository, const char *refere
 	char digest[DIGEST_TEXT_SIZE];
 
 	for (int depth = 0; depth < INDEX_DEPTH; depth++) {
-		CLEANUP_MANIFEST struct manifest manifest = {0};
+		CLEANUP_MANIFEST struct manifest manifest = {.config = {.digest = ""}};
 		const struct descriptor *chosen;
 
 		if (fetch_manifest(http, repository, reference, &manifest, digest, err) < 0)
