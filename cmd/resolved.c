@@ -50,7 +50,7 @@ json_t *resolved_project(const struct inventory *inv)
 	json_put(all, "file", inv->path);
 	json_put(all, "project", inv->project);
 	json_object_set_new(all, "ssh", ssh);
-	json_put(all, "registry", inv->registry);
+	json_put(all, "registry", inv->registry != NULL ? inv->registry : "embedded");
 	json_object_set_new(all, "environments", json_object());
 	return all;
 }

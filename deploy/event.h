@@ -9,11 +9,12 @@
 
 #include "base/error.h"
 
-/* The steps of DESIGN's "one host", in their order; the first two happen on the laptop. */
+/* The steps of DESIGN's "one host", in their order; the first three happen on the laptop. */
 enum step {
 	STEP_NONE = 0,
 	STEP_BUILD,
-	STEP_PUSH,
+	STEP_IMPORT, /* into the embedded registry; */
+	STEP_PUSH,   /* into an external one */
 	STEP_CONNECT,
 	STEP_LOCK,
 	STEP_FACTS,

@@ -18,25 +18,41 @@ static const struct image *image_of(const struct host_run *run, const struct pla
 struct pull {
 	struct host_run *run;
 	struct event_source source;
-	int port;
+	const struct image_variant *variant;
+	uint64_t before; /* taken for other services */
 };
 
+static uint64_t taken(const struct host_run *run)
+{
+	const struct rollout *rollout = run->rollout;
+
+	return local_registry_taken(&rollout->registry, (size_t)(run - rollout->runs));
+}
+
+static const struct account *account_of(const struct host_run *run)
+{
+	return &run->rollout->registry.accounts[run - run->rollout->runs];
+}
+
+/* Engines that do not say how far they are: what they took tells. */
 static void on_pull(void *context, const struct engine_progress *progress)
 {
 	const struct pull *pull = context;
-	uint64_t sent = 0, received = 0;
+	uint64_t done = progress->done, total = progress->total;
 
-	session_forward_stats(pull->run->link.session, pull->port, &sent, &received);
-	(void)received;
+	if (total == 0) {
+		done = taken(pull->run) - pull->before;
+		total = pull->variant->bytes;
+	}
 	emit_progress(
-	    &pull->source, STEP_DELIVER, progress->done, progress->total, progress->phase);
+	    &pull->source, STEP_DELIVER, done < total ? done : total, total, progress->phase);
 }
 
 /* The engine verified the layers against the manifest; what is left is whether the manifest is the
- * one that we pushed: an id is the config's digest in the classic store, the manifest's in the
- * other. */
+ * one that we have: an id is the config's digest in the classic store; in the other the manifest's,
+ * or that of the index which led to it. */
 static int verify(struct engine *engine, const char *reference, const struct image *image,
-    char **ret_id, struct error *err)
+    const struct image_variant *variant, char **ret_id, struct error *err)
 {
 	CLEANUP_JSON json_t *inspect = NULL;
 	const char *id;
@@ -44,10 +60,10 @@ static int verify(struct engine *engine, const char *reference, const struct ima
 	if (engine_image_inspect(engine, reference, &inspect, err) < 0)
 		return -1;
 	id = json_str(inspect, "Id", "");
-	if (strcmp(id, image->config) != 0 && strcmp(id, image->manifest) != 0)
+	if (!image_is(image, variant, id))
 		return error_set(err, ERROR_PROTOCOL,
 		    "%s is %s on the host, and %s here: the registry gave another image", reference,
-		    id, image->config);
+		    id, variant->config);
 	*ret_id = strdup(id);
 	return *ret_id == NULL ? error_memory(err) : 0;
 }
@@ -56,9 +72,16 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 {
 	struct engine *engine = run->link.engine;
 	const struct image *image = image_of(run, planned);
-	struct pull pull = {
-	    .run = run, .source = host_source(run, planned->service->name), .port = port};
-	const struct engine_transfer transfer = {.progress = on_pull, .context = &pull};
+	const struct image_variant *variant = image_for(image, run->facts.arch);
+	struct pull pull = {.run = run,
+	    .source = host_source(run, planned->service->name),
+	    .variant = variant,
+	    .before = taken(run)};
+	const struct account *account = account_of(run);
+	const struct engine_transfer transfer = {.username = account->user,
+	    .password = account->password,
+	    .progress = on_pull,
+	    .context = &pull};
 	CLEANUP_FREE char *reference =
 	    string_printf("127.0.0.1:%d/%s:%s", port, image->repository, image->tag);
 	CLEANUP_FREE char *repository = name_image(run->rollout->prefix, planned->service->name);
@@ -68,7 +91,7 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 		return error_memory(err);
 	rc = engine_image_pull(engine, reference, &transfer, err);
 	if (rc == 0)
-		rc = verify(engine, reference, image, &planned->image_id, err);
+		rc = verify(engine, reference, image, variant, &planned->image_id, err);
 	if (rc == 0)
 		rc = engine_image_tag(engine, planned->image_id, repository, planned->release, err);
 	/* The name with the port means nothing once the tunnel is closed. */
@@ -82,7 +105,7 @@ static int deliver_one(struct host_run *run, struct planned *planned, struct err
 	int port, rc;
 
 	if (session_forward_remote(
-		run->link.session, run->rollout->options.inventory->registry, &port, err) < 0)
+		run->link.session, local_registry_address(&run->rollout->registry), &port, err) < 0)
 		return error_wrap(err, "cannot open the tunnel to the local registry");
 	rc = pull_through(run, planned, port, err);
 	session_forward_stats(run->link.session, port, &sent, &received);

@@ -1,5 +1,5 @@
-/* Images on the laptop: built by the engine's own command, put into the local registry, known by
- * their config digest. */
+/* Images on the laptop: built by the engine's own command, put into the store or the external
+ * registry, known by their config digests. */
 #ifndef SHIPIT_DEPLOY_IMAGE_H
 #define SHIPIT_DEPLOY_IMAGE_H
 
@@ -10,20 +10,32 @@
 #include "deploy/event.h"
 #include "inventory/inventory.h"
 
-struct engine;
+struct store;
+
+/* What hosts of one platform get. All strings owned. */
+struct image_variant {
+	char *os, *arch;
+	char *config;	/* config digest: its identity */
+	char *manifest; /* NULL in a dry run: nothing was imported or pushed */
+	uint64_t bytes; /* compressed; 0 unknown */
+	uint64_t size;	/* unpacked, or what is known of it */
+};
 
 /* One service's image, ready to be pulled by hosts. All strings owned. */
 struct image {
-	char *local;		/* what it is called in the laptop's engine */
-	char *config;		/* config digest: its identity */
-	char *manifest;		/* NULL in a dry run: nothing was pushed */
-	char *repository, *tag; /* in the local registry */
-	char *arch, *os;
-	char *source;	/* git commit of the build's context, "-dirty" appended; NULL: no git */
-	uint64_t bytes; /* compressed; 0 unknown */
-	uint64_t size;	/* unpacked */
+	char *local;		/* what it is called here: in the engine, or oci:PATH */
+	char *repository, *tag; /* where hosts pull it from */
+	char *digest; /* what the tag stands for: a manifest, or an index; NULL: not known */
+	char *source; /* git commit of the build's context, "-dirty" appended; NULL: no git */
+	struct image_variant *variants; /* at least one; a release's id is made of the first */
+	size_t n;
 };
 void image_release(struct image *image);
+/* What a host of this architecture gets; NULL: it is not for such hosts. */
+const struct image_variant *image_for(const struct image *image, const char *arch);
+/* Does an engine that says `id` mean this one? It may say the config's digest, the manifest's, or
+ * that of the index in which the manifest is. */
+bool image_is(const struct image *image, const struct image_variant *variant, const char *id);
 
 struct image_options {
 	bool pull, no_cache;
@@ -38,10 +50,17 @@ char *image_local_name(const struct inventory *inv, const struct service *servic
 int image_build(const struct inventory *inv, const struct service *service,
     const struct image_options *options, struct events *events, struct error *err);
 
-/* Look it up in the laptop's engine; with `rollout` (a tag) push it to the inventory's registry,
- * too, and read the digests back from there. */
-int image_resolve(const struct inventory *inv, const char *prefix, const struct service *service,
-    const char *rollout, int cancel_fd, struct events *events, struct image *ret,
-    struct error *err);
+struct image_target {
+	const struct inventory *inventory;
+	const char *prefix;
+	const char *tag;     /* the rollout; NULL: look it up, and import or push nothing */
+	struct store *store; /* where it is imported into; NULL: the inventory's registry */
+	int cancel_fd;
+	struct events *events;
+};
+/* Find a service's image, in this machine's engine or in a file, and have it where hosts can pull
+ * it from. */
+int image_resolve(const struct image_target *target, const struct service *service,
+    struct image *ret, struct error *err);
 
 #endif

@@ -52,16 +52,21 @@ static bool is_running_so(const struct container *current, const char *image, co
 }
 
 /* An image of this service that is there already under another release's tag. */
-static const char *image_there(const struct facts *facts, const struct image *image)
+static const char *image_there(
+    const struct facts *facts, const struct image *image, const struct image_variant *variant)
 {
-	for (size_t i = 0; i < facts->image_ids.n; i++) {
-		const char *id = facts->image_ids.v[i];
-
-		if (strcmp(id, image->config) == 0 ||
-		    (image->manifest != NULL && strcmp(id, image->manifest) == 0))
-			return id;
-	}
+	for (size_t i = 0; i < facts->image_ids.n; i++)
+		if (image_is(image, variant, facts->image_ids.v[i]))
+			return facts->image_ids.v[i];
 	return NULL;
+}
+
+/* Where none fits, plan_preflight() says so. */
+static const struct image_variant *variant_for(const struct image *image, const struct facts *facts)
+{
+	const struct image_variant *variant = image_for(image, facts->arch);
+
+	return variant != NULL ? variant : &image->variants[0];
 }
 
 static int deploy_one(const struct plan_input *input, size_t i, const struct image *image,
@@ -69,22 +74,23 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 {
 	const struct service *service = input->services[i];
 	const struct container *current = input->found[i].current;
+	const struct image_variant *variant = variant_for(image, input->facts);
 
 	planned->service = service;
 	if (!inventory_runs_on(input->inventory, input->environment, service, input->host))
 		return 0;
 	if (options_make(input->inventory, input->environment, service, input->host,
 		&planned->options, err) < 0 ||
-	    options_hash(planned->options, image->config, planned->config, err) < 0)
+	    options_hash(planned->options, variant->config, planned->config, err) < 0)
 		return -1;
 	planned->old = current;
 	memcpy(planned->release, release, RELEASE_SIZE);
 	planned->healthy = service->ready.healthy;
-	if (set_text(&planned->image, image->config) < 0 ||
-	    set_text(&planned->image_id, image_there(input->facts, image)) < 0 ||
+	if (set_text(&planned->image, variant->config) < 0 ||
+	    set_text(&planned->image_id, image_there(input->facts, image, variant)) < 0 ||
 	    (current != NULL && set_text(&planned->previous, current->release) < 0))
 		return error_memory(err);
-	if (!force && is_running_so(current, image->config, planned->config)) {
+	if (!force && is_running_so(current, variant->config, planned->config)) {
 		planned->action = PLAN_KEEP;
 		return set_text(&planned->why, "unchanged") < 0 ? error_memory(err) : 0;
 	}

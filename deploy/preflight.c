@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "deploy/plan.h"
@@ -87,28 +88,52 @@ static int check_name(
 	return error_hint(err, "rename or remove it: docker rename %s %s.old", name, name);
 }
 
+/* "linux/amd64", or "linux/amd64, linux/arm64". */
+static int list_platforms(const struct image *image, struct buf *out)
+{
+	for (size_t i = 0; i < image->n; i++)
+		if (buf_addf(out, "%s%s/%s", i > 0 ? ", " : "", image->variants[i].os,
+			image->variants[i].arch) < 0)
+			return -1;
+	return 0;
+}
+
 static int check_arch(const struct facts *facts, const struct planned *planned,
     const struct image *image, struct error *err)
 {
-	if (strcmp(image->arch, facts->arch) == 0)
+	CLEANUP_BUF struct buf platforms = BUF_INIT(64 * 1024);
+
+	if (image_for(image, facts->arch) != NULL)
 		return 0;
-	error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is %s",
-	    planned->service->name, image->arch, facts->arch);
+	if (list_platforms(image, &platforms) < 0)
+		return error_memory(err);
+	error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is linux/%s",
+	    planned->service->name, platforms.data, facts->arch);
 	return error_hint(err, "build it for linux/%s", facts->arch);
 }
 
-static bool is_delivered(const struct planned *planned)
+/* What the host lacks of a service's image; NULL: nothing. */
+static const struct image_variant *delivered(
+    const struct facts *facts, const struct planned *planned, const struct image *image)
 {
-	return planned->action == PLAN_CREATE && planned->image_id == NULL;
+	if (planned->action != PLAN_CREATE || planned->image_id != NULL)
+		return NULL;
+	return image_for(image, facts->arch);
 }
 
 /* Does a service before this one bring the same image? */
-static bool is_counted(const struct plan *plan, const struct image *images, size_t at)
+static bool is_counted(
+    const struct facts *facts, const struct plan *plan, const struct image *images, size_t at)
 {
-	for (size_t i = 0; i < at; i++)
-		if (is_delivered(&plan->services[i]) &&
-		    strcmp(images[i].config, images[at].config) == 0)
+	const struct image_variant *variant = delivered(facts, &plan->services[at], &images[at]);
+
+	for (size_t i = 0; i < at; i++) {
+		const struct image_variant *other =
+		    delivered(facts, &plan->services[i], &images[i]);
+
+		if (other != NULL && strcmp(other->config, variant->config) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -120,11 +145,15 @@ static int check_disk(const struct facts *facts, const struct plan *plan,
 	uint64_t bytes = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < plan->n; i++)
-		if (is_delivered(&plan->services[i]) && !is_counted(plan, images, i)) {
-			bytes += images[i].size;
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct image_variant *variant =
+		    delivered(facts, &plan->services[i], &images[i]);
+
+		if (variant != NULL && !is_counted(facts, plan, images, i)) {
+			bytes += variant->size;
 			n++;
 		}
+	}
 	if (n == 0 || facts->free_bytes < 0 || (uint64_t)facts->free_bytes >= bytes + DISK_SPARE)
 		return 0;
 	text_bytes(bytes + DISK_SPARE, need);

@@ -239,37 +239,6 @@ static bool decide(void *context, size_t gate)
 	return gate == GATE_FACTS ? choose_undo(rollout) : true;
 }
 
-/* --- images */
-
-static int resolve_image(struct rollout *rollout, size_t i, struct error *err)
-{
-	const struct rollout_options *options = &rollout->options;
-	const struct service *service = rollout->services[i];
-	const struct image_options build = {
-	    .pull = options->pull, .no_cache = options->no_cache, .cancel_fd = rollout->stop.fd};
-
-	if (service->build.set && !options->no_build && !options->dry_run &&
-	    image_build(options->inventory, service, &build, options->events, err) < 0)
-		return -1;
-	if (image_resolve(options->inventory, rollout->prefix, service,
-		options->dry_run ? NULL : rollout->id, rollout->stop.fd, options->events,
-		&rollout->images[i], err) < 0)
-		return -1;
-	return name_release(rollout->when, rollout->images[i].config, rollout->releases[i], err);
-}
-
-static int resolve_images(struct rollout *rollout, struct error *err)
-{
-	rollout->images = calloc(rollout->n_services, sizeof(*rollout->images));
-	rollout->releases = calloc(rollout->n_services, sizeof(*rollout->releases));
-	if (rollout->images == NULL || rollout->releases == NULL)
-		return error_memory(err);
-	for (size_t i = 0; i < rollout->n_services; i++)
-		if (resolve_image(rollout, i, err) < 0)
-			return -1;
-	return 0;
-}
-
 /* --- running it */
 
 static void tell_begin(const struct rollout *rollout)
@@ -321,9 +290,11 @@ static int run_all(struct rollout *rollout, struct error *err)
 {
 	pthread_t watcher;
 
-	if (rollout->options.kind == ROLLOUT_DEPLOY && resolve_images(rollout, err) < 0)
+	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_images(rollout, err) < 0)
 		return -1;
 	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
+		return -1;
+	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_serve(rollout, err) < 0)
 		return -1;
 	if (start_thread(&watcher, watch_stop, rollout, err) < 0)
 		return -1;
@@ -339,6 +310,10 @@ void rollout_run(struct rollout *rollout)
 	if (run_all(rollout, &rollout->result.error) < 0 && atomic_load(&rollout->interrupts) > 0)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
 	heart_stop(steal_ptr(rollout->heart));
+	local_registry_stop(&rollout->registry);
+	local_registry_tidy(&rollout->registry, (uint64_t)STORE_LIMIT_GIB << 30, rollout->kill.fd,
+	    rollout->options.events);
+	local_registry_close(&rollout->registry);
 	run_dir_remove(&rollout->run_dir);
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
 	events_close(rollout->options.events);

@@ -17,6 +17,7 @@
 #include "deploy/image.h"
 #include "deploy/keeper.h"
 #include "deploy/host_link.h"
+#include "deploy/local_registry.h"
 #include "deploy/names.h"
 #include "deploy/plan.h"
 #include "deploy/rollout.h"
@@ -89,10 +90,18 @@ struct rollout {
 	atomic_int interrupts;
 	atomic_bool swapping; /* some host may have been told to swap */
 	struct run_dir run_dir;
+	struct local_registry registry; /* deploy: from which hosts pull */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
 	int at_work;
 };
+
+/* --- rollout_images.c */
+
+/* Build, and have the images where hosts can pull them from; releases get their ids. */
+int rollout_images(struct rollout *rollout, struct error *err);
+/* Start the server at which the tunnels end. Nothing in a dry run. */
+int rollout_serve(struct rollout *rollout, struct error *err);
 
 /* --- host.c */
 

@@ -17,7 +17,7 @@ static const char start[] = "shipit-", unique[] = "XXXXXX";
 
 enum { ATTEMPTS = 10 };
 
-static void remove_tree(const char *path)
+void run_dir_remove_tree(const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
@@ -33,7 +33,7 @@ static void remove_tree(const char *path)
 			if (inner == NULL || lstat(inner, &st) < 0)
 				continue;
 			if (S_ISDIR(st.st_mode))
-				remove_tree(inner);
+				run_dir_remove_tree(inner);
 			else
 				unlink(inner);
 		}
@@ -98,7 +98,7 @@ static void remove_left_over(const char *base)
 		if (lock < 0)
 			continue;
 		if (holds_sockets_only(path))
-			remove_tree(path);
+			run_dir_remove_tree(path);
 		close(lock);
 	}
 	if (dir != NULL)
@@ -139,7 +139,7 @@ void run_dir_remove(struct run_dir *dir)
 {
 	if (dir->path[0] == '\0')
 		return;
-	remove_tree(dir->path);
+	run_dir_remove_tree(dir->path);
 	close(dir->lock);
 	dir->path[0] = '\0';
 }

@@ -14,5 +14,7 @@ struct run_dir {
 
 int run_dir_make(struct run_dir *ret, struct error *err);
 void run_dir_remove(struct run_dir *dir);
+/* A folder with all that is in it, as far as that can be done; no link is followed. */
+void run_dir_remove_tree(const char *path);
 
 #endif

@@ -258,9 +258,26 @@ static int add_resources_of(struct inventory *inv, struct service *service)
 	return 0;
 }
 
+/* Only an engine can push to a registry, and it knows nothing of files. */
+static int check_archives(struct reader *r)
+{
+	for (size_t i = 0; i < r->inv->n_services; i++) {
+		const struct service *service = &r->inv->services[i];
+
+		if (!service->image_is_file || !r->inv->registry)
+			continue;
+		if (problem_add(r->problems, &service->image_pos,
+			"an image in a file goes only through the embedded registry") < 0 ||
+		    problem_hint(
+			r->problems, "leave `registry` out, or write `registry: embedded`") < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int check_inventory(struct reader *r)
 {
-	if (check_ports(r) < 0 || check_prefixes(r) < 0)
+	if (check_ports(r) < 0 || check_prefixes(r) < 0 || check_archives(r) < 0)
 		return -1;
 	for (size_t i = 0; i < r->inv->n_services; i++)
 		if (add_resources_of(r->inv, &r->inv->services[i]) < 0)

@@ -93,7 +93,10 @@ struct build {
 
 struct service {
 	char *name;
-	char *image; /* NULL only with build: then PROJECT-SERVICE is what is built */
+	/* NULL only with build: then PROJECT-SERVICE is what is built. An engine's image, or with
+	 * `image_is_file` oci:PATH[:NAME] or docker-archive:PATH[:NAME], PATH absolute. */
+	char *image;
+	bool image_is_file;
 	struct build build;
 	struct strv hosts; /* names, globs, tag:NAME; empty: all of the environment's */
 	struct port *ports;
@@ -155,7 +158,7 @@ struct inventory {
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
-	char *registry;		       /* "HOST:PORT"; default "localhost:5000" */
+	char *registry;		       /* "HOST:PORT"; NULL: the embedded one */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;

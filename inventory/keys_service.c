@@ -3,8 +3,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "inventory/array.h"
 #include "inventory/keys.h"
+#include "inventory/paths.h"
 #include "inventory/problems.h"
 #include "inventory/words.h"
 
@@ -29,7 +31,7 @@ static const struct pairs_rule labels_rule = {"a label", false, "dev.shipit.", N
 
 /* clang-format off */
 static const struct key service_keys[] = {
-    KEY("image", read_image, SELF, "the local image to ship, or what to build it as"),
+    KEY("image", read_image, SELF, "the image to ship: a local one, or a file; or what to build it as"),
     KEY("build", read_build, AT(service.build), "how to build the image"),
     KEY("ports", read_ports, SELF, "ports published on the host"),
     KEY_ARG("environment", read_pairs, &environment_rule, AT(service.environment), "variables"),
@@ -133,15 +135,37 @@ const struct key_table service_table = KEY_TABLE("a service", service_keys);
 
 static_assert(ARRAY_SIZE(service_keys) <= SCHEMA_MAX_KEYS, "struct seen is too small");
 
-/* oci:PATH and docker-archive:PATH; a tag, which `oci:latest` has, holds no slash. */
-static bool is_archive(const char *text)
+/* ---- image ---- */
+
+/* "oci:" of "oci:PATH[:NAME]"; NULL: an engine's image. */
+static const char *archive_kind(const char *text)
 {
-	static const char *const kinds[] = {"oci:", "oci-archive:", "docker-archive:"};
+	static const char *const kinds[] = {"oci:", "docker-archive:"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strncmp(text, kinds[i], strlen(kinds[i])) == 0)
-			return strchr(text, '/') != NULL;
-	return false;
+			return kinds[i];
+	return NULL;
+}
+
+/* Whether a colon in it begins a NAME only the disk tells: all of it is resolved as a path. */
+static int read_archive(struct reader *r, const struct node *value, const char *kind,
+    const char *path, struct service *service)
+{
+	if (*path == '\0' || *path == ':')
+		return mistake_value(r, value, "oci:PATH[:NAME] or docker-archive:PATH[:NAME]");
+	CLEANUP_FREE char *resolved = path_resolve(r->inv->dir, path, reader_variable(r, "HOME"));
+	CLEANUP_FREE char *text = resolved ? string_printf("%s%s", kind, resolved) : NULL;
+
+	service->image_is_file = true;
+	return text ? set_string(&service->image, text) : -1;
+}
+
+static int refuse_oci_archive(struct reader *r, const struct node *value)
+{
+	if (mistake(r, value, "there are images of the kinds oci: and docker-archive:") < 0)
+		return -1;
+	return mistake_hint(r, "write oci:PATH[:NAME]: PATH may be a tar as well as a folder");
 }
 
 static int read_image(
@@ -155,9 +179,11 @@ static int read_image(
 	if (got <= 0)
 		return got;
 	service->image_pos = value->pos;
-	if (is_archive(text))
-		return mistake(r, value,
-		    "an image in a file or folder is not supported by this version of shipit");
+	const char *kind = archive_kind(text);
+	if (kind)
+		return read_archive(r, value, kind, text + strlen(kind), service);
+	if (strncmp(text, "oci-archive:", strlen("oci-archive:")) == 0)
+		return refuse_oci_archive(r, value);
 	if (!*text || text[0] == '-' || text[strcspn(text, " \t\r\n")])
 		return mistake_value(r, value, expected);
 	return set_string(&service->image, text);
@@ -309,6 +335,10 @@ static int check_service(struct reader *r, const struct entry *entry, const stru
 	if (node->kind == NODE_MAP && !schema_seen(&service_table, seen, "image") &&
 	    !schema_seen(&service_table, seen, "build") &&
 	    mistake(r, entry->key, "a service needs `image` or `build`") < 0)
+		return -1;
+	if (service->image_is_file && service->build.set &&
+	    problem_add(r->problems, &service->image_pos,
+		"an image in a file is not built here: a service has either it or `build`") < 0)
 		return -1;
 	if (service->ready.healthy && service->healthcheck.disable) {
 		const struct entry *ready = node_find(node, "ready");

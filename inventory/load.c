@@ -142,9 +142,7 @@ static struct inventory *new_inventory(const char *name, const char *dir)
 	inv->path = string_printf(
 	    "%s%s%s", dir, strcmp(dir, "/") == 0 ? "" : "/", slash ? slash + 1 : name);
 	inv->engine.command = strdup("docker");
-	inv->registry = strdup("localhost:5000");
-	if (inv->dir && inv->path && inv->engine.command && inv->registry &&
-	    strv_add(&inv->files, name) == 0)
+	if (inv->dir && inv->path && inv->engine.command && strv_add(&inv->files, name) == 0)
 		return inv;
 	inventory_free(inv);
 	return NULL;

@@ -48,8 +48,8 @@ static int add_amounts(struct buf *out, const struct event *event)
 /* Of 100 hosts nobody wants to read nine lines each: what takes long and what decides. */
 static bool worth_a_line(const struct event *event, int verbose)
 {
-	bool slow =
-	    event->step == STEP_BUILD || event->step == STEP_PUSH || event->step == STEP_DELIVER;
+	bool slow = event->step == STEP_BUILD || event->step == STEP_IMPORT ||
+		    event->step == STEP_PUSH || event->step == STEP_DELIVER;
 
 	switch (event->state) {
 	case STATE_START:

@@ -31,7 +31,6 @@ arrive() {
 	mkdir -p "${inventory%/*}"
 	cat >"$inventory" <<-END
 	project: load-$1
-	registry: $LAB_REGISTRY
 	ssh: {config: $3}
 	services: {web: {image: "load:$1", ready: {running: 1s}, stop_grace_period: 1s}}
 	hosts: {$2: {}}

@@ -12,8 +12,8 @@ write_inventory() { # FILE IMAGE [LINE OF THE SERVICE...]
 	shift 2
 	mkdir -p "$(dirname "$file")"
 	{
-		printf 'project: %s\nregistry: %s\nssh: {config: %s%s}\n' "${project:-shop}" "$LAB_REGISTRY" \
-		    "$LAB_SSH_CONFIG" "${ssh_more-}"
+		printf 'project: %s\nssh: {config: %s%s}\n' "${project:-shop}" "$LAB_SSH_CONFIG" "${ssh_more-}"
+		[ -z "${registry-}" ] || echo "registry: $registry"
 		echo 'services:'
 		echo '  web:'
 		printf '    image: %s\n    ready: {%s}\n    stop_grace_period: 2s\n' "$image" "${ready:-running: 1s, timeout: 20s}"
@@ -61,8 +61,8 @@ test_main_path() {
 	want_same 'its policy' no "$(inspect h1 '{{.HostConfig.RestartPolicy.Name}}' "shop.prod.web.$r1")"
 	want_same 'the new policy' always "$(inspect h1 '{{.HostConfig.RestartPolicy.Name}}' shop.prod.web)"
 
-	begin 'rollback without arguments, with the registry and the local engine stopped'
-	"$LAB" registry stop >/dev/null
+	begin 'rollback without arguments, without a store and with the local engine stopped'
+	mv "$tmp/store" "$tmp/store.away"
 	"$LAB" engine stop >/dev/null
 	shipit -f "$tmp/shop/shipit.yml" rollback
 	want_code 0
@@ -75,7 +75,8 @@ test_main_path() {
 	want_code 0
 	for h in h1 h2 h3; do want_body $h v2; done
 	want_same 'the release' "$r2" "$(current_release h3)"
-	"$LAB" registry start >/dev/null
+	[ ! -e "$tmp/store" ] || wrong 'a rollback opens the store'
+	mv "$tmp/store.away" "$tmp/store"
 	"$LAB" engine start >/dev/null
 
 	begin 'status and history tell it'

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What the end-to-end tests over a lab share: a lab of their own, an engine and a registry for this
+# What the end-to-end tests over a lab share: a lab of their own, an engine and a store for this
 # side, images, and words for what is expected. Sourced by them; needs bash.
 
 set -u
@@ -11,7 +11,7 @@ export PATH SHIPIT
 
 passed=0 failed=0 current='' bad=''
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
-export SHIPIT_LAB=$tmp/lab XDG_STATE_HOME=$tmp/state
+export SHIPIT_LAB=$tmp/lab XDG_STATE_HOME=$tmp/state SHIPIT_STORE=$tmp/store/store.db
 export ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS="halt_on_error=0 exitcode=66 suppressions=$root/tests/tsan.supp"
 
 # shellcheck disable=SC2317 # called by trap
@@ -25,7 +25,17 @@ trap 'exit 130' INT TERM HUP
 
 lab_up() { # HOSTS
 	"$LAB" up "$1" --owner $$ --dir "$SHIPIT_LAB" >"$tmp/lab.log" 2>&1 &&
-	    "$LAB" engine up >>"$tmp/lab.log" 2>&1 && "$LAB" registry up >>"$tmp/lab.log" 2>&1 || {
+	    "$LAB" engine up >>"$tmp/lab.log" 2>&1 || {
+		cat "$tmp/lab.log"
+		echo '0 passed, 1 failed'
+		exit 1
+	}
+	eval "$("$LAB" env)"
+}
+
+# A registry that is not ours, at $LAB_REGISTRY.
+registry_up() {
+	"$LAB" registry up >>"$tmp/lab.log" 2>&1 || {
 		cat "$tmp/lab.log"
 		echo '0 passed, 1 failed'
 		exit 1

@@ -128,6 +128,7 @@ if ! wanted hostile || [ -n "${REGISTRY_PEER-}" ]; then :; else start_hostile; f
 
 if wanted clients || wanted window || wanted access || [ -n "${REGISTRY_PEER-}" ]; then
 	lab_up 1
+	registry_up
 	for tag in v1 v2 v3; do make_box $tag || exit 1; done
 fi
 

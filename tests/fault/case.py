@@ -305,8 +305,9 @@ class Case:
         committed = self.at > WINDOW[1]
         if self.point == "commit:progress":
             code = {"kill": None, "both": None, "cut": 3}.get(self.fault, 1)
-            return ([("old", code), ("new", 0), ("new", code)] +
-                    [("down", None)] * self.may_be_down())
+            # Down is only what was committed: before, the old one comes back whatever its policy.
+            down = ("down", 0 if self.fault == "power" else None)
+            return [("old", code), ("new", 0), ("new", code)] + [down] * self.may_be_down()
         if self.fault in ("kill", "both"):
             return [("new" if committed else "old", None)] + [("down", None)] * self.may_be_down()
         if committed:

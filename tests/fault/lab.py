@@ -53,7 +53,6 @@ class Lab:
             self.env["SHIPIT_LAB"] = lab
             self.make_app()
             self("engine", "up")
-            self("registry", "up")
             for line in self("env").decode().splitlines():
                 name, _, value = line.partition(" ")[2].partition("=")
                 self.env[name] = value.strip("'")
@@ -193,7 +192,6 @@ class Host:
 INVENTORY = """
 project: fault-%(host)s
 ssh: {config: "${LAB_SSH_CONFIG}"}
-registry: ${LAB_REGISTRY}
 services:
   web:
     image: fault-app:${VERSION}

@@ -229,9 +229,16 @@ static int find(void *context, struct error *err)
 	return 0;
 }
 
+static struct image_variant web_variants[] = {{.os = (char[]){"linux"},
+    .arch = (char[]){"amd64"},
+    .config = (char[]){"sha256:b"},
+    .size = 1000}};
+static struct image_variant api_variants[] = {{.os = (char[]){"linux"},
+    .arch = (char[]){"amd64"},
+    .config = (char[]){"sha256:d"},
+    .size = 1000}};
 static struct image images[SCENE_SERVICES] = {
-    {.config = (char[]){"sha256:b"}, .arch = (char[]){"amd64"}, .size = 1000},
-    {.config = (char[]){"sha256:d"}, .arch = (char[]){"amd64"}, .size = 1000}};
+    {.variants = web_variants, .n = 1}, {.variants = api_variants, .n = 1}};
 static char releases[SCENE_SERVICES][RELEASE_SIZE] = {
     "20261122-180000-bbbbbbb", "20261122-180000-ddddddd"};
 

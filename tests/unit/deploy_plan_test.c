@@ -4,13 +4,25 @@
 #define SHA(letter) "sha256:" letter
 
 /* What web and api are to run: an image each. */
-static struct image images[SCENE_SERVICES] = {
-    {.config = (char[]){SHA("b")},
-	.manifest = (char[]){"sha256:manifest-b"},
+static struct image_variant web_variants[] = {
+    {.os = (char[]){"linux"},
 	.arch = (char[]){"amd64"},
+	.config = (char[]){SHA("b")},
+	.manifest = (char[]){"sha256:manifest-b"},
 	.size = 1000},
-    {.config = (char[]){SHA("d")}, .arch = (char[]){"amd64"}, .size = 1000},
+    {.os = (char[]){"linux"},
+	.arch = (char[]){"arm64"},
+	.config = (char[]){SHA("b-arm")},
+	.manifest = (char[]){"sha256:manifest-b-arm"},
+	.size = 1000},
 };
+static struct image_variant api_variants[] = {{.os = (char[]){"linux"},
+    .arch = (char[]){"amd64"},
+    .config = (char[]){SHA("d")},
+    .size = 1000}};
+static struct image images[SCENE_SERVICES] = {
+    {.digest = (char[]){"sha256:index-b"}, .variants = web_variants, .n = 2},
+    {.variants = api_variants, .n = 1}};
 static char releases[SCENE_SERVICES][RELEASE_SIZE] = {
     "20261122-180000-bbbbbbb", "20261122-180000-ddddddd"};
 
@@ -126,12 +138,28 @@ static void what_differs_is_replaced(void **state UNUSED)
 }
 
 /* An image is there under another release's tag: its config or its manifest tells. */
+/* One release, and of its image what fits the host. */
+static void a_host_gets_the_variant_for_it(void **state UNUSED)
+{
+	struct scene scene;
+	struct plan plan;
+
+	scene_make(&scene, (const char *const[]){NULL}, (const char *const[]){NULL});
+	scene.facts.arch = (char[]){"arm64"};
+	plan = planned(&scene, false);
+	assert_string_equal(plan.services[WEB].image, SHA("b-arm"));
+	assert_string_equal(plan.services[WEB].release, releases[WEB]);
+	plan_release(&plan);
+	scene_release(&scene);
+}
+
 static void an_image_that_is_there_is_not_delivered(void **state UNUSED)
 {
 	static const struct {
 		const char *id;
 		bool there;
-	} cases[] = {{SHA("b"), true}, {"sha256:manifest-b", true}, {SHA("a"), false}};
+	} cases[] = {{SHA("b"), true}, {"sha256:manifest-b", true}, {"sha256:index-b", true},
+	    {SHA("a"), false}, {SHA("b-arm"), false}, {"sha256:manifest-b-arm", false}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct scene scene;
@@ -196,6 +224,7 @@ int main(void)
 	    cmocka_unit_test(a_first_deploy_creates),
 	    cmocka_unit_test(what_runs_so_already_is_kept),
 	    cmocka_unit_test(what_differs_is_replaced),
+	    cmocka_unit_test(a_host_gets_the_variant_for_it),
 	    cmocka_unit_test(an_image_that_is_there_is_not_delivered),
 	    cmocka_unit_test(a_service_of_other_hosts_is_left_out),
 	    cmocka_unit_test(what_options_cannot_hold_is_an_error),

@@ -3,17 +3,29 @@
 
 enum { MB = 1000 * 1000 };
 
+#define TEXT(literal) ((char *)(uintptr_t)(literal))
+
+static struct image_variant variants[SCENE_SERVICES][2];
 static struct image images[SCENE_SERVICES];
 static char releases[SCENE_SERVICES][RELEASE_SIZE] = {
     "20261122-180000-bbbbbbb", "20261122-180000-ddddddd"};
 
 static void reset_images(void)
 {
-	images[WEB] = (struct image){.config = (char *)(uintptr_t) "sha256:b",
-	    .arch = (char *)(uintptr_t) "amd64",
-	    .size = 100 * MB};
-	images[API] = images[WEB];
-	images[API].config = (char *)(uintptr_t) "sha256:d";
+	static char *const configs[][2] = {
+	    {TEXT("sha256:b"), TEXT("sha256:b-arm")}, {TEXT("sha256:d"), TEXT("sha256:d-arm")}};
+
+	for (size_t i = 0; i < SCENE_SERVICES; i++) {
+		variants[i][0] = (struct image_variant){.os = TEXT("linux"),
+		    .arch = TEXT("amd64"),
+		    .config = configs[i][0],
+		    .size = 100 * MB};
+		variants[i][1] = (struct image_variant){.os = TEXT("linux"),
+		    .arch = TEXT("arm64"),
+		    .config = configs[i][1],
+		    .size = 300 * MB};
+		images[i] = (struct image){.variants = variants[i], .n = 1};
+	}
 }
 
 /* One running container a of web, and facts that the test changes. */
@@ -59,7 +71,42 @@ static void another_architecture_will_not(void **state UNUSED)
 	scene.facts.arch = (char[]){"arm64"};
 	assert_int_equal(preflight(&scene, &err), -1);
 	assert_string_equal(err.hint, "build it for linux/arm64");
-	assert_error(&err, ERROR_FAILED, "the image of web is for amd64, this host is arm64");
+	assert_error(
+	    &err, ERROR_FAILED, "the image of web is for linux/amd64, this host is linux/arm64");
+	scene_release(&scene);
+}
+
+/* What is named is all that there is; a system other than Linux does not count. */
+static void none_of_several_platforms_will_do(void **state UNUSED)
+{
+	struct scene scene;
+	struct error err = {0};
+
+	prepare(&scene);
+	images[WEB].n = 2;
+	variants[WEB][0].os = TEXT("windows");
+	assert_int_equal(preflight(&scene, &err), -1);
+	assert_error(&err, ERROR_FAILED,
+	    "the image of web is for windows/amd64, linux/arm64, this host is linux/amd64");
+	scene_release(&scene);
+}
+
+/* Each host is measured by what it gets. */
+static void each_host_has_its_own_variant(void **state UNUSED)
+{
+	enum { SPARE = 64 * 1024 * 1024 };
+	struct scene scene;
+	struct error err = {0};
+
+	prepare(&scene);
+	images[WEB].n = images[API].n = 2;
+	scene.facts.free_bytes = 200 * (int64_t)MB + SPARE;
+	assert_int_equal(preflight(&scene, &err), 0);
+	scene.facts.arch = (char[]){"arm64"};
+	assert_int_equal(preflight(&scene, &err), -1);
+	assert_error(&err, ERROR_FAILED, "too little disk");
+	scene.facts.free_bytes = 600 * (int64_t)MB + SPARE;
+	assert_int_equal(preflight(&scene, &err), 0);
 	scene_release(&scene);
 }
 
@@ -88,7 +135,7 @@ static void disk_is_enough_for_all_of_it(void **state UNUSED)
 		prepare(&scene);
 		scene.facts.free_bytes = cases[i].free_bytes;
 		if (cases[i].same)
-			images[API].config = images[WEB].config;
+			variants[API][0].config = variants[WEB][0].config;
 		if (cases[i].there)
 			scene.facts.image_ids = b;
 		assert_int_equal(preflight(&scene, &err), cases[i].want);
@@ -244,6 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_free_host_will_do),
 	    cmocka_unit_test(another_architecture_will_not),
+	    cmocka_unit_test(none_of_several_platforms_will_do),
+	    cmocka_unit_test(each_host_has_its_own_variant),
 	    cmocka_unit_test(disk_is_enough_for_all_of_it),
 	    cmocka_unit_test(a_stranger_has_the_name),
 	    cmocka_unit_test(ports_are_free_or_our_own),

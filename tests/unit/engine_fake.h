@@ -16,12 +16,13 @@
 #include "base/buf.h"
 
 enum fake_manner {
-	FAKE_KEEP = 0,	/* and wait for the next request on this connection */
-	FAKE_CLOSE = 1, /* hang up after the reply */
-	FAKE_HANG = 2,	/* say no more until the client hangs up */
-	FAKE_DRIP = 4,	/* byte by byte */
-	FAKE_RUDE = 8,	/* reply without reading the request's body, and hang up */
-	FAKE_AGAIN = 16 /* the reply's body every 10 ms, until the client hangs up */
+	FAKE_KEEP = 0,	 /* and wait for the next request on this connection */
+	FAKE_CLOSE = 1,	 /* hang up after the reply */
+	FAKE_HANG = 2,	 /* say no more until the client hangs up */
+	FAKE_DRIP = 4,	 /* byte by byte */
+	FAKE_RUDE = 8,	 /* reply without reading the request's body, and hang up */
+	FAKE_AGAIN = 16, /* the reply's body every 10 ms, until the client hangs up */
+	FAKE_SIZED = 32	 /* the body is as long as its Content-Length says, and may hold NULs */
 };
 
 struct fake_reply {
@@ -103,6 +104,16 @@ static inline int fake_read(struct fake *fake, int fd, int rude)
 	return 0;
 }
 
+static inline size_t fake_len(const struct fake_reply *reply)
+{
+	const char *size = strstr(reply->text, "Content-Length: ");
+
+	if (!(reply->manner & FAKE_SIZED))
+		return strlen(reply->text);
+	return (size_t)(strstr(reply->text, "\r\n\r\n") + 4 - reply->text) +
+	       strtoul(size + 16, NULL, 10);
+}
+
 static inline void fake_repeat(const struct fake *fake, int fd, const char *body)
 {
 	struct pollfd slots[2] = {{fd, POLLIN, 0}, {fake->stop[0], POLLIN, 0}};
@@ -122,7 +133,7 @@ static inline void fake_serve(struct fake *fake, int fd)
 		if (fake_read(fake, fd, reply->manner & FAKE_RUDE) < 0)
 			return;
 		fake->answered++;
-		if (fake_send(fd, reply->text, strlen(reply->text),
+		if (fake_send(fd, reply->text, fake_len(reply),
 			reply->manner & FAKE_DRIP ? 1 : 1 << 20) < 0)
 			return;
 		if (reply->manner & FAKE_AGAIN)

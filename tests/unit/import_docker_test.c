@@ -1,7 +1,10 @@
 /* Archives in the layout of `docker save`, as docker, podman, crane and others write it. */
 #include "tests/unit/import_help.h"
 
+#include <pthread.h>
+
 #include "base/cancel.h"
+#include "base/proc.h"
 
 static struct buf tar;
 
@@ -368,6 +371,36 @@ static void files_that_are_not_there_are_said(void **state UNUSED)
 	    "no archive");
 }
 
+static void *write_archive(void *context)
+{
+	const char *path = context;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		fd_write_all(fd, tar.data, tar.len);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* nix's streamLayeredImage is a program that writes an archive. */
+static void a_pipe_is_as_good_as_a_file(void **state UNUSED)
+{
+	struct imported imported = {0};
+	struct image image;
+	pthread_t thread;
+
+	image_make(&image, "amd64", 3, 140);
+	image_save(&image, "x:1", &tar);
+	assert_int_equal(mkfifo(scene.path, 0600), 0);
+	assert_int_equal(pthread_create(&thread, NULL, write_archive, scene.path), 0);
+	works(import_at("docker-archive", "x:1", &imported, err));
+	pthread_join(thread, NULL);
+	assert_string_equal(imported.images[0].config, image.config.digest);
+	imported_release(&imported);
+	image_free(&image);
+}
+
 static void paths_and_names_are_told_apart(void **state UNUSED)
 {
 	char with_colon[80], source[200], *path = NULL, *name = NULL;
@@ -415,6 +448,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_import_is_cancelled, setup, teardown),
 	    cmocka_unit_test_setup_teardown(progress_is_bytes_of_the_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(files_that_are_not_there_are_said, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_pipe_is_as_good_as_a_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(paths_and_names_are_told_apart, setup, teardown),
 	};
 

@@ -116,6 +116,46 @@ static void an_id_that_is_no_digest_is_refused(void **state UNUSED)
 	fake_release(&fake);
 }
 
+/* An engine whose ids are not those of configs (containerd's store): what it is asked is given. */
+static void import_by_id(const char *archive, const struct blob *config, bool known)
+{
+	const struct fake_reply replies[] = {
+	    {DOCKER, FAKE_CLOSE}, {INSPECT, FAKE_CLOSE}, {archive, FAKE_CLOSE | FAKE_SIZED}};
+	struct imported imported = {0};
+	struct engine *engine;
+	struct fake fake;
+
+	fake_start(&fake, replies, known ? 2 : 3, 0);
+	works(engine_open(fake.address, "the engine", -1, &engine, err));
+	works(import_engine(&scene.target, engine, "web:1", &imported, err));
+	assert_int_equal(imported.known, known);
+	assert_string_equal(imported.images[0].config, config->digest);
+	imported_release(&imported);
+	engine_close(engine);
+	fake_stop(&fake);
+	assert_int_equal(fake.answered, known ? 2 : 3);
+	fake_release(&fake);
+}
+
+static void ids_of_other_kinds_are_remembered(void **state UNUSED)
+{
+	struct buf answer = BUF_INIT(1 << 20), tar = BUF_INIT(1 << 20);
+	struct image image;
+
+	image_make(&image, "amd64", 2, 1);
+	image_save(&image, "web:1", &tar);
+	assert_int_equal(buf_addf(&answer, TAR "Content-Length: %zu\r\n\r\n", tar.len), 0);
+	assert_int_equal(buf_add(&answer, tar.data, tar.len), 0);
+	import_by_id(answer.data, &image.config, false);
+	scene.target.tag = "2";
+	import_by_id(answer.data, &image.config, true);
+	scene.target.repository = "shop.stage.web";
+	import_by_id(answer.data, &image.config, true);
+	image_free(&image);
+	buf_release(&answer);
+	buf_release(&tar);
+}
+
 static int setup(void **state)
 {
 	works(cancel_init(&cancel, err));
@@ -138,6 +178,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(
 		an_engine_that_hangs_after_nonsense_is_left, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_silent_engine_is_cancelled, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ids_of_other_kinds_are_remembered, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_id_that_is_no_digest_is_refused, setup, teardown),
 	};
 

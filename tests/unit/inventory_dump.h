@@ -105,7 +105,7 @@ static inline void dump_mounts(struct buf *out, const struct service *s)
 static inline void dump_service(struct buf *out, const struct service *s)
 {
 	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
-	dump_field(out, "  ", "image", s->image);
+	dump_field(out, "  ", s->image_is_file ? "image file" : "image", s->image);
 	dump_field(out, "  ", "build context", s->build.context);
 	dump_field(out, "  ", "dockerfile", s->build.dockerfile);
 	dump_pairs(out, "  ", "arg", &s->build.args);

@@ -61,7 +61,7 @@ int layer_row(struct connection *connection, const unsigned char diff_id[DIGEST_
 void blob_touch(struct connection *connection, int64_t blob);
 
 /* Bytes of a chunk as SQLite gave them: whole? ERROR_PROTOCOL. */
-int chunk_check(const char *path, int64_t chunk, const void *data, int64_t len, int64_t length,
+int chunk_check(const char *path, int64_t chunk, const struct bytes *bytes, int64_t length,
     int64_t crc, struct error *err);
 /* Add a chunk's stored bytes to a digest. */
 int chunk_digest_add(const char *path, struct connection *connection, int64_t chunk, int64_t length,

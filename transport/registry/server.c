@@ -199,8 +199,22 @@ static enum MHD_Result respond(struct request *request)
 	}
 }
 
-/* A body that nobody wants is read only so far: then the connection ends without an answer. */
-enum { UNWANTED_MAX = 256 * 1024 * 1024 };
+enum {
+	UNWANTED_MAX = 16 * 1024 * 1024, /* of a body that nobody wants, where it is known, */
+	FAILED_MAX = 256 * 1024 * 1024,	 /* and of one that something went wrong with */
+};
+
+/* An answer before the body is the end of the connection, and few clients listen while they send:
+ * what is short is read to its end first. But a client that asks first hears at once, and for
+ * nobody that is not let in anything is read. */
+static bool is_refused_at_once(const struct request *request)
+{
+	uint64_t length = request_length(request);
+
+	return request->refusal != ROUTE_OK && request->has_body &&
+	       (request->refusal == ROUTE_UNAUTHORIZED || length > UNWANTED_MAX ||
+		   request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL);
+}
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version UNUSED, const char *data, size_t *len, void **state)
@@ -213,15 +227,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 			return MHD_NO;
 		*state = request;
 		request->refusal = begin(request);
-		/* An answer before the body is the end of the connection: only where one comes. */
-		return request->refusal != ROUTE_OK && request->has_body ? refuse(request)
-									 : MHD_YES;
+		return is_refused_at_once(request) ? refuse(request) : MHD_YES;
 	}
 	if (*len > 0) {
 		take_body(request, data, *len);
 		*len = 0;
-		return request->refusal != ROUTE_OK && request->received > UNWANTED_MAX ? MHD_NO
-											: MHD_YES;
+		return request->refusal != ROUTE_OK && request->received > FAILED_MAX ? MHD_NO
+										      : MHD_YES;
 	}
 	return respond(request);
 }

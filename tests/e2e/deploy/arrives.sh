@@ -7,7 +7,6 @@ test_arrives() {
 	printf 'FROM_FILE=from a file\nOVER=file\n' >"$tmp/opt/app.env"
 	cat >"$tmp/opt/shipit.yml" <<-END
 	project: opt
-	registry: $LAB_REGISTRY
 	ssh: {config: $LAB_SSH_CONFIG}
 	services:
 	  web:
@@ -55,7 +54,7 @@ test_bytes() {
 	begin 'hostile text arrives byte for byte'
 	for seed in 1 2 3; do
 		mkdir -p "$tmp/bytes$seed"
-		python3 "$here/bytes.py" make $seed "$tmp/bytes$seed" "$LAB_REGISTRY" "$LAB_SSH_CONFIG" || wrong 'no inventory'
+		python3 "$here/bytes.py" make $seed "$tmp/bytes$seed" "$LAB_SSH_CONFIG" || wrong 'no inventory'
 		shipit -f "$tmp/bytes$seed/shipit.yml" deploy prod
 		want_code 0
 		on h1 docker inspect bytes.prod.web >"$tmp/bytes$seed/inspect.json"

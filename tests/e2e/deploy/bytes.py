@@ -46,7 +46,7 @@ def main():
     command = ["/busybox", "sh", "-c", "while :; do sleep 1000; done", "name"] + words
     if what == "make":
         inventory = {
-            "project": "bytes", "registry": sys.argv[4], "ssh": {"config": sys.argv[5]},
+            "project": "bytes", "ssh": {"config": sys.argv[4]},
             "services": {"web": {
                 "image": "box:v1", "command": [dollars(w) for w in command],
                 "environment": {k: dollars(v) for k, v in env.items()},
