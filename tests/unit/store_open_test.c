@@ -218,6 +218,16 @@ static void an_older_one_is_migrated(void **state UNUSED)
 	assert_migrated();
 }
 
+static void it_is_made_for_large_rows(void **state UNUSED)
+{
+	place_open(&place);
+	assert_int_equal(place_number(&place, "PRAGMA page_size"), 8192);
+	assert_int_equal(place_number(&place, "PRAGMA auto_vacuum"), 2);
+	assert_int_equal(place_number(&place, "PRAGMA application_id"), STORE_APPLICATION_ID);
+	assert_int_equal(
+	    place_number(&place, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+}
+
 /* Something in the file makes a step fail: it stays as it was. */
 static void a_migration_is_all_or_nothing(void **state UNUSED)
 {
@@ -264,6 +274,7 @@ int main(void)
 	    TEST(a_folder_is_refused),
 	    TEST(a_newer_one_is_refused),
 	    TEST(a_newer_one_is_refused_while_in_use),
+	    TEST(it_is_made_for_large_rows),
 	    TEST(an_older_one_is_migrated),
 	    TEST(a_migration_is_all_or_nothing),
 	    TEST(a_half_made_one_is_finished),

@@ -108,11 +108,11 @@ const char *store_schema_step(int version)
 
 /* --- what kind of file it is, before SQLite touches it */
 
-enum { HEADER_SIZE = 100, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
+enum { HEADER_SIZE = 100, AT_READ_VERSION = 19, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
 
 struct header {
 	bool empty; /* or not there */
-	bool sqlite;
+	bool sqlite, wal;
 	int version, application;
 };
 
@@ -160,6 +160,7 @@ static int header_read(const char *path, struct header *ret, struct error *err)
 	ret->empty = false;
 	ret->sqlite = rc == SQLITE_OK && memcmp(bytes, "SQLite format 3", 16) == 0;
 	if (ret->sqlite) {
+		ret->wal = bytes[AT_READ_VERSION] == 2;
 		ret->version = big_endian(bytes + AT_USER_VERSION);
 		ret->application = big_endian(bytes + AT_APPLICATION_ID);
 	}
@@ -212,16 +213,13 @@ static int version_read(const char *path, sqlite3 *db, int *ret, struct error *e
 	return rc == SQLITE_ROW ? 0 : store_error(path, db, rc, err);
 }
 
-/* The header first: what SQLite has to know before there is a table, and what tells others whose
- * file it is. */
-static int make_file(const char *path, sqlite3 *db, struct error *err)
+/* What SQLite has to know before there is a table, and what tells others whose file it is. */
+static int make_header(const char *path, sqlite3 *db, struct error *err)
 {
-	char sql[256];
+	char sql[128];
 
 	sqlite3_snprintf(sizeof(sql), sql,
-	    "PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;"
-	    "PRAGMA journal_mode=WAL;",
-	    STORE_PAGE_SIZE, STORE_APPLICATION_ID);
+	    "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;", STORE_APPLICATION_ID);
 	return run(path, db, sql, err);
 }
 
@@ -229,6 +227,8 @@ static int migrate_steps(const char *path, sqlite3 *db, int version, struct erro
 {
 	char sql[64];
 
+	if (version == 0 && make_header(path, db, err) < 0)
+		return -1;
 	for (; version < STORE_SCHEMA; version++)
 		if (run(path, db, steps[version], err) < 0)
 			return -1;
@@ -236,25 +236,30 @@ static int migrate_steps(const char *path, sqlite3 *db, int version, struct erro
 	return run(path, db, sql, err);
 }
 
-/* All steps in one transaction: it is of the old schema or of the new one, never between. */
+/* All steps in one transaction: it is of the old schema or of the new one, never between, and a new
+ * file is nothing or all of it. Deferred, as the first thing written has to be what kind of file it
+ * is; nobody else is here. */
 static int migrate(const char *path, sqlite3 *db, int version, struct error *err)
 {
-	if (run(path, db, "BEGIN IMMEDIATE", err) < 0)
+	char sql[64];
+
+	sqlite3_snprintf(sizeof(sql), sql, "PRAGMA page_size=%d; BEGIN", STORE_PAGE_SIZE);
+	if (run(path, db, sql, err) < 0)
 		return -1;
 	if (migrate_steps(path, db, version, err) < 0 || run(path, db, "COMMIT", err) < 0) {
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-		return error_wrap(err, "schema %d to %d", version, STORE_SCHEMA);
+		return version == 0 ? -1
+				    : error_wrap(err, "schema %d to %d", version, STORE_SCHEMA);
 	}
 	return 0;
 }
 
-/* A file that another program has just made may still be mostly in its log. */
-static int look_inside(
-    const char *path, int flags, sqlite3 **ret_db, int *ret_version, struct error *err)
+/* Nothing is written, not even what is in the log into the file. */
+static int look_inside(const char *path, sqlite3 **ret_db, int *ret_version, struct error *err)
 {
 	sqlite3 *db = NULL;
 
-	if (database_open(path, flags, &db, err) < 0)
+	if (database_open(path, SQLITE_OPEN_READWRITE, &db, err) < 0)
 		return -1;
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (version_read(path, db, ret_version, err) < 0) {
@@ -265,38 +270,52 @@ static int look_inside(
 	return 0;
 }
 
+static int open_prepared(const char *path, sqlite3 *db, int version, struct error *err)
+{
+	if (version > STORE_SCHEMA)
+		return refuse_newer(path, version, err);
+	if (version < STORE_SCHEMA && migrate(path, db, version, err) < 0)
+		return -1;
+	return run(path, db, "PRAGMA journal_mode=WAL", err);
+}
+
+/* By ourselves, so that it is nobody else's to read from the start. */
+static int make_file(const char *path, struct error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == ENOSPC)
+		return store_full(path, 0, err);
+	if (fd < 0)
+		return error_errno(err, errno, "the image store %s", path);
+	close(fd);
+	return 0;
+}
+
 static int make_or_migrate(const char *path, const struct header *header, struct error *err)
 {
-	CLEANUP_CLOSE int fd = -1;
 	sqlite3 *db = NULL;
 	int version = 0, rc;
 
-	if (header->empty) { /* made here, so that it is nobody else's to read from the start */
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return error_errno(err, errno, "the image store %s", path);
-	}
-	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+	if (header->empty && make_file(path, err) < 0)
 		return -1;
-	if (version > STORE_SCHEMA)
-		rc = refuse_newer(path, version, err);
-	else
-		rc = version == 0 ? make_file(path, db, err) : 0;
-	if (rc == 0 && version < STORE_SCHEMA)
-		rc = migrate(path, db, version, err);
+	if (look_inside(path, &db, &version, err) < 0)
+		return -1;
+	rc = open_prepared(path, db, version, err);
 	database_close(db);
 	return rc;
 }
 
+/* What the file itself says may be older than what is in its log. */
 static int is_current(const char *path, const struct header *header, bool *ret, struct error *err)
 {
 	sqlite3 *db = NULL;
 	int version = 0;
 
 	*ret = false;
-	if (header->empty)
+	if (header->version == 0 || !header->wal)
 		return 0;
-	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+	if (look_inside(path, &db, &version, err) < 0)
 		return -1;
 	database_close(db);
 	*ret = version == STORE_SCHEMA;
