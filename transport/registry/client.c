@@ -60,8 +60,7 @@ int registry_ping(const char *host_port, int cancel_fd, struct error *err)
 	error_wrap(err, "the registry %s", host_port);
 	if (err != NULL && (err->kind == ERROR_UNREACHABLE || err->kind == ERROR_TIMEOUT))
 		error_hint(err,
-		    "start one (docker run -d -p 127.0.0.1:5000:5000 registry:2), or name yours "
-		    "in shipit.yml (`registry: HOST:PORT`)");
+		    "start it, or leave `registry` out of shipit.yml: shipit has one of its own");
 	return -1;
 }
 
