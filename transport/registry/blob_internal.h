@@ -39,8 +39,10 @@ struct blob_writer {
 	/* Not in the database yet: by hash, since the same chunk may come again meanwhile. */
 	struct pack_job *pending[PENDING_MAX];
 	size_t n_pending;
-	struct packer *packer;	/* layers: made with the first chunk that is new */
-	struct pack_job *ready; /* to be inserted */
+	struct packer *packer; /* layers: made with the first chunk that is new */
+	struct digest *packed; /* of the first `n_packed` pieces, as they are stored */
+	size_t n_packed;
+	struct pack_job *ready, **ready_end; /* to be inserted */
 	size_t ready_bytes, n_ready;
 };
 
@@ -49,6 +51,8 @@ int chunk_finish(struct blob_writer *writer, struct connection *connection, stru
 /* Insert what is ready; `all`: everything, and every piece gets its id. */
 int chunks_flush(
     struct blob_writer *writer, struct connection *connection, bool all, struct error *err);
+/* Carry the digest of the pieces on, as far as they are known. */
+int chunks_digest(struct blob_writer *writer, struct connection *connection, struct error *err);
 void chunks_release(struct blob_writer *writer);
 
 /* (blob_rows.c) 1: found, and `ret_id` (may be NULL) set; 0: none; -1. */

@@ -294,17 +294,11 @@ static int make_file(const char *path, struct error *err)
 
 static int make_or_migrate(const char *path, const struct header *header, struct error *err)
 {
-	CLEANUP_CLOSE int fd = -1;
 	sqlite3 *db = NULL;
 	int version = 0, rc;
 
-	if (header->empty) { /* made here, so that it is nobody else's to read from the start */
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return errno == ENOSPC
-				   ? store_full(path, 0, err)
-				   : error_errno(err, errno, "the image store %s", path);
-	}
+	if (header->empty && make_file(path, err) < 0)
+		return -1;
 	if (look_inside(path, &db, &version, err) < 0)
 		return -1;
 	rc = open_prepared(path, db, version, err);
