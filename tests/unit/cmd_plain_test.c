@@ -53,6 +53,25 @@ static void test_story(void **state)
 	golden_compare("story.err", err.text);
 }
 
+static void test_import(void **state)
+{
+	const struct say known[] = {
+	    {STEP(0, NULL, STEP_IMPORT, STATE_START), .service = "web"},
+	    {STEP(500, NULL, STEP_IMPORT, STATE_PROGRESS), .service = "web", .bytes = 1,
+		.total = 2},
+	    {STEP(1000, NULL, STEP_IMPORT, STATE_OK), .service = "web", .ms = 1000,
+		.text = "already in the store"},
+	};
+
+	(void)state;
+	begin(ui, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		tell(ui, &known[i]);
+	fflush(out.file);
+	assert_non_null(strstr(out.text, " here: import web: begins\n"));
+	assert_non_null(strstr(out.text, " here: import web: ok, 1.0 s; already in the store\n"));
+}
+
 static void test_verbose(void **state)
 {
 	(void)state;
@@ -149,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_story, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_import, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_verbose, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_quiet, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_colors, setup, teardown),

@@ -101,6 +101,33 @@ static void test_three_at_work(void **state)
 	compose(80, 24, "table-work-80x24.txt");
 }
 
+/* Of what is taken into the store both the bytes and the speed are seen, whatever its name. */
+static void test_import(void **state)
+{
+	const struct say import[] = {
+	    {STEP(60000, NULL, STEP_IMPORT, STATE_START), .service = "web"},
+	    {STEP(61000, NULL, STEP_IMPORT, STATE_PROGRESS), .bytes = 10000000, .total = 2147483648,
+		.text = "importing"},
+	    {STEP(63000, NULL, STEP_IMPORT, STATE_PROGRESS), .bytes = 410000000,
+		.total = 2147483648, .text = "importing"},
+	};
+	const struct say again[] = {
+	    {STEP(60000, NULL, STEP_IMPORT, STATE_START),
+		.service = "a-service-whose-name-has-forty-bytes-40-"},
+	    {STEP(63000, NULL, STEP_IMPORT, STATE_PROGRESS), .bytes = 410000000,
+		.total = 2147483648, .text = "importing"},
+	};
+
+	(void)state;
+	begin(ui, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(import); i++)
+		tell(ui, &import[i]);
+	compose(80, 24, "table-import-80x24.txt");
+	for (size_t i = 0; i < ARRAY_SIZE(again); i++)
+		tell(ui, &again[i]);
+	compose(80, 24, "table-import-long-80x24.txt");
+}
+
 static void test_many(void **state)
 {
 	(void)state;
@@ -150,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_three, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_three_at_work, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_import, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_tiny, setup, teardown),
 	    cmocka_unit_test(test_width),

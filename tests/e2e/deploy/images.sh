@@ -197,3 +197,26 @@ test_external() {
 	under_way
 	want_body h1 large2 8089
 }
+
+# --- how far it is
+
+# STEP in PHASE, by the events in $tmp/out: more than nothing, never back, never beyond the total.
+want_progress() { # STEP PHASE
+	jq -es --arg step "$1" --arg phase "$2" \
+	    '[.[] | select(.step == $step and .state == "progress" and .text == $phase and .total > 0)] |
+	    length > 1 and .[-1].bytes > 0 and all(.bytes <= .total) and ([.[].bytes] | . == sort)' "$tmp/out" >/dev/null ||
+	    wrong "the progress of $1: $(jq -c --arg step "$1" 'select(.step == $step) | [.state, .text, .bytes, .total]' "$tmp/out" | tr '\n' ' ')"
+}
+
+test_progress() {
+	local hosts=h1 project=far
+	begin 'import and deliver say in bytes how far they are'
+	large_box large3
+	write_inventory "$tmp/far/shipit.yml" box:large3
+	"$LAB" limit h1 40mbit
+	shipit -f "$tmp/far/shipit.yml" deploy prod --json
+	"$LAB" unlimit h1
+	want_code 0
+	want_progress import importing
+	want_progress deliver downloading
+}
