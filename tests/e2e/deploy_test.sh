@@ -2,7 +2,7 @@
 # Deploys to real hosts: what arrives there, what happens when a release is bad, rollback, locks, host
 # keys, odd shells and odd bytes.
 #
-#   deploy_test.sh [--short]     --short: the main path alone, for sanitized builds
+#   deploy_test.sh [--short] [PART...]     --short: the main path alone, for sanitized builds
 # shellcheck source-path=SCRIPTDIR disable=SC2154,SC2016 # variables of the parts; inner shells
 . "$(dirname "$0")/lib.sh"
 here=$root/tests/e2e/deploy
@@ -166,6 +166,8 @@ test_rollback_to() {
 . "$here/arrives.sh"
 # shellcheck source=deploy/bad.sh
 . "$here/bad.sh"
+# shellcheck source=deploy/images.sh
+. "$here/images.sh"
 # shellcheck source=deploy/others.sh
 . "$here/others.sh"
 
@@ -175,7 +177,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path rollback_to arrives bytes mistakes bad_releases gap locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external rollback_to arrives bytes mistakes bad_releases gap locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

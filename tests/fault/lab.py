@@ -110,7 +110,8 @@ class Host:
         self.dir = os.path.join(lab.dir, name)
         os.makedirs(self.dir + "/run", mode=0o700)
         self.env = {**lab.env, "XDG_RUNTIME_DIR": self.dir + "/run",
-                    "XDG_STATE_HOME": self.dir + "/state"}
+                    "XDG_STATE_HOME": self.dir + "/state",
+                    "SHIPIT_STORE": lab.dir + "/store/store.db"}
         self.samples = []
         self.watcher = None
         with open(self.dir + "/shipit.yml", "w") as file:

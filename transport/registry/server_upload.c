@@ -121,17 +121,19 @@ static int add(struct request *request, const char *data, size_t len, struct err
 /* What goes wrong is told when the body is over: before, the client would not listen. */
 void take_upload(struct request *request, const char *data, size_t len)
 {
-	struct blob_upload *upload = request->upload;
-
 	if (request->route.method != ROUTE_PATCH && request->route.method != ROUTE_PUT &&
 	    !has_digest(request))
 		return;
-	if (request->received > request->expected)
+	if (request->received > request->expected) {
 		error_set(&request->failure, ERROR_PROTOCOL, "more came than Content-Range says");
-	if (request->failure.kind != ERROR_NONE || add(request, data, len, &request->failure) < 0)
-		request->refusal = upload->writer == NULL || request->received > request->expected
-				       ? ROUTE_SIZE_INVALID
-				       : ROUTE_BLOB_UPLOAD_INVALID;
+		request->refusal = ROUTE_SIZE_INVALID;
+		return;
+	}
+	if (add(request, data, len, &request->failure) == 0)
+		return;
+	request->refusal = ROUTE_BLOB_UPLOAD_INVALID;
+	/* Nothing comes of it any more, and while it is there, no gc makes room. */
+	uploads_remove(&request->server->uploads, steal_ptr(request->upload));
 }
 
 /* --- answers */
