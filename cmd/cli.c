@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <pwd.h>
 #include <string.h>
 #include <time.h>
@@ -148,15 +149,24 @@ static int run(struct cli *cli, struct error *err)
 	return cli->command->run(cli, err);
 }
 
-/* A reader who has seen enough (`| head`) is no error; a full disk is one. */
+static bool reader_is_gone(FILE *out)
+{
+	struct pollfd pipe = {.fd = fileno(out)};
+
+	return poll(&pipe, 1, 0) > 0 && (pipe.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/* A reader who has seen enough (`| head`) is no error; a full disk is one. An error of an earlier
+ * write is remembered, but not its reason. */
 static int finish_output(const struct cli *cli, int code)
 {
-	bool bad = fflush(cli->out) != 0 || ferror(cli->out);
-	int why = errno;
+	int why = fflush(cli->out) != 0 ? errno : 0;
 
-	if (!bad || why == EPIPE || why == EIO)
+	if ((why == 0 && !ferror(cli->out)) || why == EPIPE || why == EIO ||
+	    reader_is_gone(cli->out))
 		return code;
-	fprintf(cli->err, "shipit: cannot write what was to be said: %s\n", strerror(why));
+	fprintf(cli->err, "shipit: cannot write what was to be said%s%s\n", why != 0 ? ": " : "",
+	    why != 0 ? strerror(why) : "");
 	return code == EXIT_OK ? EXIT_FAILED : code;
 }
 

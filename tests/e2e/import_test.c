@@ -82,6 +82,15 @@ static void assert_image(
 	stored_manifest_release(&stored);
 }
 
+static void run_command(const char *format, const char *argument)
+{
+	char command[500];
+
+	snprintf(command, sizeof(command), format, dir, argument);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
 static void assert_sound(void)
 {
 	struct store_verify_result result = {0};
@@ -137,6 +146,28 @@ static void equal_layers_are_there_once(void **state UNUSED)
 	imported_release(&imported);
 	assert_sound();
 	works(engine_image_remove(engine, "localhost/import-test:equal", true, err));
+	free(id);
+}
+
+/* By a push of what is new or by an export of all: the image is the same. */
+static void a_layer_on_top_is_imported(void **state UNUSED)
+{
+	struct imported imported = {0};
+	char *id;
+
+	works(import_engine(&target, engine, IMAGE, &imported, err));
+	imported_release(&imported);
+	run_command(
+	    "cd %s && mkdir top && cd top && date +%%s%%N >new && printf 'FROM %s\\nCOPY new "
+	    "/\\n' >Dockerfile && docker build -q -t localhost/import-test:top . >/dev/null",
+	    IMAGE);
+	id = image_id(engine, "localhost/import-test:top");
+	target.tag = "top";
+	works(import_engine(&target, engine, "localhost/import-test:top", &imported, err));
+	assert_image(&imported, id, LAYERS + 1, false);
+	imported_release(&imported);
+	assert_sound();
+	works(engine_image_remove(engine, "localhost/import-test:top", true, err));
 	free(id);
 }
 
@@ -207,15 +238,6 @@ static void what_is_not_there_is_said(void **state UNUSED)
 
 	fails(import_engine(&target, engine, "localhost/none:1", &imported, err), ERROR_NOT_FOUND,
 	    "No such image");
-}
-
-static void run_command(const char *format, const char *argument)
-{
-	char command[500];
-
-	snprintf(command, sizeof(command), format, dir, argument);
-	if (system(command) != 0)
-		fail_msg("%s", command);
 }
 
 /* skopeo writes an OCI config, whose digest is another: what sha256sum says of it. */
@@ -296,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(an_image_is_imported_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(equal_layers_are_there_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_layer_on_top_is_imported, setup, teardown),
 	    cmocka_unit_test_setup_teardown(progress_adds_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_import_is_cancelled_in_the_middle, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_there_is_said, setup, teardown),

@@ -192,6 +192,28 @@ static void bytes_are_as_engines_print_them(void **state UNUSED)
 	}
 }
 
+static void sizes_are_read_as_people_write_them(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		uint64_t want;
+	} good[] = {{"0", 0}, {"17", 17}, {"17B", 17}, {"1k", 1024}, {"1kB", 1000}, {"1KiB", 1024},
+	    {"500MB", 500000000}, {"500 MB", 500000000}, {"10G", UINT64_C(10) << 30},
+	    {"10gib", UINT64_C(10) << 30}, {"2T", UINT64_C(2) << 40},
+	    {"8191P", UINT64_C(8191) << 50}, {"9223372036854775807", INT64_MAX}};
+	static const char *const bad[] = {"", " 1", "-1", "+1", "x", "G", "1.5G", "1X", "1Gi",
+	    "1GBB", "1G ", "1 G B", "0x10", "8192P", "9223372036854775808", "99999999999999999999"};
+	uint64_t bytes;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(text_parse_bytes(good[i].text, &bytes), 0);
+		assert_true(bytes == good[i].want);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (text_parse_bytes(bad[i], &bytes) == 0)
+			fail_msg("\"%s\" was taken", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +225,7 @@ int main(void)
 	    cmocka_unit_test(globs_match_whole_names),
 	    cmocka_unit_test(names_are_what_every_engine_takes),
 	    cmocka_unit_test(bytes_are_as_engines_print_them),
+	    cmocka_unit_test(sizes_are_read_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

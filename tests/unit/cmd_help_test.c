@@ -41,6 +41,9 @@ static void test_fits(void **state)
 	buf_clear(&text);
 	assert_int_equal(help_command(command_find("deploy"), &text), 0);
 	golden_compare("help-deploy.txt", text.data);
+	buf_clear(&text);
+	assert_int_equal(help_command(command_find("registry"), &text), 0);
+	golden_compare("help-registry.txt", text.data);
 	buf_release(&text);
 }
 

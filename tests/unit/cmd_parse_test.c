@@ -143,14 +143,72 @@ static void test_arity(void **state)
 	assert_int_equal(parse("rollback", "a", "b", "c", NULL), 0);
 }
 
+static void test_groups(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("registry", "gc", "--max-size", "10G", NULL), 0);
+	assert_string_equal(parsed.command->name, "registry gc");
+	assert_int_equal(parsed.arguments.n, 0);
+	assert_true(parsed.settings.max_size == UINT64_C(10) << 30);
+	assert_int_equal(parse("registry", "--json", "serve", "--listen=[::1]:0", NULL), 0);
+	assert_string_equal(parsed.command->name, "registry serve");
+	assert_string_equal(parsed.settings.listen, "[::1]:0");
+	assert_int_equal(parse("registry", "-h", NULL), 0);
+	assert_string_equal(parsed.command->name, "registry");
+
+	assert_int_equal(parse("registry", NULL), -1);
+	refused("`shipit registry` needs to know which: list, gc, verify, serve",
+	    "`shipit registry -h` lists what it takes");
+	assert_int_equal(parse("registry", "lsit", NULL), -1);
+	refused("unknown command \"registry lsit\"; did you mean \"registry list\"?",
+	    "`shipit registry -h` lists what it takes");
+	assert_int_equal(parse("registry", "deploy", NULL), -1);
+	refused("unknown command \"registry deploy\"", NULL);
+	assert_int_equal(parse("registry gc", NULL), -1);
+	assert_int_equal(parse("gc", NULL), -1);
+	refused("unknown command \"gc\"", NULL);
+	assert_int_equal(parse("registry", "gc", "app", NULL), -1);
+	refused("`shipit registry gc` does not take \"app\"", "usage: shipit registry gc");
+}
+
+static void test_options_of_groups(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("registry", "list", "--max-size", "1G", NULL), -1);
+	refused("--max-size is an option of `shipit registry gc`, not of `shipit registry list`",
+	    "`shipit registry list -h` lists what it takes");
+	assert_int_equal(parse("registry", "--max-size", "1G", "gc", NULL), -1);
+	refused("--max-size goes after its command: shipit registry gc --max-size", NULL);
+	assert_int_equal(parse("registry", "gc", "--dry-run", NULL), -1);
+	refused("--dry-run is an option of `shipit deploy`, not of `shipit registry gc`", NULL);
+	assert_int_equal(parse("deploy", "prod", "--listen", "x", NULL), -1);
+	refused("--listen is an option of `shipit registry serve`, not of `shipit deploy`", NULL);
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const bad[] = {"0", "-1G", "G", "10Q", "1.5G", ""};
+
+		assert_int_equal(parse("registry", "gc", "--max-size", bad[i], NULL), -1);
+		assert_int_equal(err.kind, ERROR_USAGE);
+	}
+	assert_int_equal(parse("registry", "gc", "--max-size", "10Q", NULL), -1);
+	refused("--max-size takes a size such as 500MB or 10G, not \"10Q\"", NULL);
+}
+
 /* What the parser relies on: no name or letter twice in what a command knows. */
 static void test_tables(void **state)
 {
+	const struct command *group = NULL; /* its commands follow it */
+
 	(void)state;
 	for (size_t c = 0; c < n_commands; c++) {
 		const struct command *command = &commands[c];
 
 		assert_ptr_equal(command_find(command->name), command);
+		if (command->run == NULL)
+			assert_true(command_is_in(command, NULL) && command->n_options == 0);
+		if (!command_is_in(command, NULL))
+			assert_true(command_is_in(command, group));
+		else
+			group = command;
 		for (size_t i = 0; i < command->n_options; i++)
 			for (size_t g = 0; g < n_global_options; g++) {
 				const struct option_spec *own = &command->options[i];
@@ -172,6 +230,8 @@ int main(void)
 	    cmocka_unit_test_teardown(test_misplaced, teardown),
 	    cmocka_unit_test_teardown(test_values, teardown),
 	    cmocka_unit_test_teardown(test_arity, teardown),
+	    cmocka_unit_test_teardown(test_groups, teardown),
+	    cmocka_unit_test_teardown(test_options_of_groups, teardown),
 	    cmocka_unit_test_teardown(test_tables, teardown),
 	};
 

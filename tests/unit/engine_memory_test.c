@@ -389,7 +389,8 @@ static int resolve(struct error *err)
 	static const struct fake_reply reply = {
 	    REPLY("{\"schemaVersion\":2,\"config\":{\"size\":1,\"digest\":\"sha256:"
 		  "8be26f81ffea54106bae012c6f349df70f4d5e7e2ec01b143c46e2c03b9e551d\"},"
-		  "\"layers\":[{\"size\":2}]}"),
+		  "\"layers\":[{\"size\":2,\"digest\":\"sha256:"
+		  "8be26f81ffea54106bae012c6f349df70f4d5e7e2ec01b143c46e2c03b9e551d\"}]}"),
 	    FAKE_CLOSE};
 	struct registry_image image = {0};
 	int rc;

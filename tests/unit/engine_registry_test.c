@@ -10,10 +10,17 @@
 #include "tests/unit/engine_fake.h"
 #include "transport/registry/client.h"
 
-#define CONFIG "sha256:8be26f81ffea54106bae012c6f349df70f4d5e7e2ec01b143c46e2c03b9e551d"
-#define IMAGE                                                                                      \
-	"{\"schemaVersion\":2,\"config\":{\"digest\":\"" CONFIG "\",\"size\":7},"                  \
-	"\"layers\":[{\"size\":100},{\"size\":1000}]}"
+#define CONFIG	    "sha256:8be26f81ffea54106bae012c6f349df70f4d5e7e2ec01b143c46e2c03b9e551d"
+#define LAYER(size) "{\"digest\":\"" CONFIG "\",\"size\":" size "}"
+#define IMAGE_OF(config_size, layers)                                                              \
+	"{\"schemaVersion\":2,\"config\":{\"digest\":\"" CONFIG "\",\"size\":" config_size         \
+	"},\"layers\":[" layers "]}"
+#define INDEX(entries) "{\"schemaVersion\":2,\"manifests\":[" entries "]}"
+#define ENTRY(digest, os, arch)                                                                    \
+	"{\"digest\":\"" digest "\",\"size\":1,\"platform\":{\"os\":\"" os                         \
+	"\",\"architecture\":\"" arch "\"}}"
+#define MOST  "9223372036854775807"
+#define IMAGE IMAGE_OF("7", LAYER("100") "," LAYER("1000"))
 
 /* An answer with this body, and with the Docker-Content-Digest `announced` where it is given. */
 static char *answer(const char *body, const char *announced)
@@ -81,10 +88,7 @@ static void an_index_is_followed(void **state UNUSED)
 
 	digest_of(IMAGE, digest);
 	index = string_printf(
-	    "{\"schemaVersion\":2,\"manifests\":["
-	    "{\"digest\":\"sha256:0\",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}},"
-	    "{\"digest\":\"%s\",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\"}}]}",
-	    digest);
+	    INDEX(ENTRY(CONFIG, "linux", "amd64") "," ENTRY("%s", "linux", "arm64")), digest);
 	assert_int_equal(resolve((char *[]){answer(index, NULL), answer(IMAGE, digest)}, 2, "1.0",
 			     &image, NULL, &asked),
 	    0);
@@ -115,27 +119,22 @@ static void what_does_not_fit_is_refused(void **state UNUSED)
 
 	assert_refused(answer(IMAGE, NULL), CONFIG, ERROR_PROTOCOL, "came has the digest sha256:");
 	assert_refused(answer(IMAGE, CONFIG), "1", ERROR_PROTOCOL, "was announced as " CONFIG);
-	assert_refused(answer("{\"schemaVersion\":1}", NULL), "1", ERROR_FAILED, "schema 1");
+	assert_refused(
+	    answer("{\"schemaVersion\":1}", NULL), "1", ERROR_PROTOCOL, "schemaVersion is not 2");
 	assert_refused(answer("[]", NULL), "1", ERROR_PROTOCOL, "no JSON object");
 	assert_refused(answer("{", NULL), "1", ERROR_PROTOCOL, "not valid JSON");
 	assert_refused(
 	    answer("{\"schemaVersion\":2}", NULL), "1", ERROR_PROTOCOL, "not one of an image");
-	assert_refused(answer("{\"schemaVersion\":2,\"config\":{\"digest\":\"" CONFIG
-			      "\",\"size\":-1},\"layers\":[]}",
-			   NULL),
-	    "1", ERROR_PROTOCOL, "not one of an image");
-	assert_refused(answer("{\"schemaVersion\":2,\"config\":{\"digest\":\"" CONFIG
-			      "\",\"size\":1},\"layers\":[{\"size\":9223372036854775807},"
-			      "{\"size\":9223372036854775807},{\"size\":9223372036854775807}]}",
-			   NULL),
-	    "1", ERROR_PROTOCOL, "makes no sense");
-	assert_refused(answer("{\"manifests\":[{\"digest\":\"x\",\"platform\":{\"os\":\"linux\","
-			      "\"architecture\":\"arm64\"}}]}",
-			   NULL),
-	    "1", ERROR_PROTOCOL, "names a manifest by \"x\"");
-	assert_refused(answer("{\"manifests\":[{\"platform\":{\"os\":\"linux\",\"architecture\":"
-			      "\"amd64\"}},{\"platform\":{\"os\":\"unknown\"}}]}",
-			   NULL),
+	assert_refused(answer(IMAGE_OF("-1", ""), NULL), "1", ERROR_PROTOCOL, "makes no sense");
+	assert_refused(answer(IMAGE_OF("1", LAYER(MOST) "," LAYER(MOST) "," LAYER(MOST)), NULL),
+	    "1", ERROR_PROTOCOL, "make no sense");
+	assert_refused(answer(IMAGE_OF(MOST, LAYER(MOST) "," LAYER(MOST)), NULL), "1",
+	    ERROR_PROTOCOL, "makes no sense");
+	assert_refused(answer(INDEX(ENTRY("x", "linux", "arm64")), NULL), "1", ERROR_PROTOCOL,
+	    "names its manifest by \"x\"");
+	assert_refused(
+	    answer(INDEX(ENTRY(CONFIG, "linux", "amd64") "," ENTRY(CONFIG, "unknown", "unknown")),
+		NULL),
 	    "1", ERROR_NOT_FOUND, "no image for linux/arm64, only for linux/amd64");
 	assert_refused(
 	    strdup("HTTP/1.1 404 No\r\nContent-Length: 61\r\n\r\n"
@@ -147,9 +146,7 @@ static void what_does_not_fit_is_refused(void **state UNUSED)
 
 static void an_index_of_itself_ends(void **state UNUSED)
 {
-	static const char index[] =
-	    "{\"manifests\":[{\"digest\":\"%s\",\"platform\":{\"os\":\"linux\",\"architecture\":"
-	    "\"arm64\"}}]}";
+	static const char index[] = INDEX(ENTRY("%s", "linux", "arm64"));
 	char *bodies[3], *answers[3], digest[80] = CONFIG;
 	struct registry_image image;
 	struct error err = {0};

@@ -39,8 +39,10 @@ struct blob_writer {
 	/* Not in the database yet: by hash, since the same chunk may come again meanwhile. */
 	struct pack_job *pending[PENDING_MAX];
 	size_t n_pending;
-	struct packer *packer;	/* layers: made with the first chunk that is new */
-	struct pack_job *ready; /* to be inserted */
+	struct packer *packer; /* layers: made with the first chunk that is new */
+	struct digest *packed; /* of the first `n_packed` pieces, as they are stored */
+	size_t n_packed;
+	struct pack_job *ready, **ready_end; /* to be inserted */
 	size_t ready_bytes, n_ready;
 };
 
@@ -49,6 +51,8 @@ int chunk_finish(struct blob_writer *writer, struct connection *connection, stru
 /* Insert what is ready; `all`: everything, and every piece gets its id. */
 int chunks_flush(
     struct blob_writer *writer, struct connection *connection, bool all, struct error *err);
+/* Carry the digest of the pieces on, as far as they are known. */
+int chunks_digest(struct blob_writer *writer, struct connection *connection, struct error *err);
 void chunks_release(struct blob_writer *writer);
 
 /* (blob_rows.c) 1: found, and `ret_id` (may be NULL) set; 0: none; -1. */
@@ -61,7 +65,7 @@ int layer_row(struct connection *connection, const unsigned char diff_id[DIGEST_
 void blob_touch(struct connection *connection, int64_t blob);
 
 /* Bytes of a chunk as SQLite gave them: whole? ERROR_PROTOCOL. */
-int chunk_check(const char *path, int64_t chunk, const void *data, int64_t len, int64_t length,
+int chunk_check(const char *path, int64_t chunk, const struct bytes *bytes, int64_t length,
     int64_t crc, struct error *err);
 /* Add a chunk's stored bytes to a digest. */
 int chunk_digest_add(const char *path, struct connection *connection, int64_t chunk, int64_t length,

@@ -93,20 +93,21 @@ static int take_row(struct reading *reading, bool first, sqlite3_stmt *rows, str
 	struct blob_reader *reader = reading->reader;
 	uint64_t start = (uint64_t)sqlite3_column_int64(rows, 0);
 	int64_t length = sqlite3_column_int64(rows, 1), chunk = sqlite3_column_int64(rows, 2);
-	const void *data = sqlite3_column_blob(rows, 4);
-	int64_t len = sqlite3_column_bytes(rows, 4);
 	uint64_t end = start + (uint64_t)length;
+	struct bytes bytes;
 
+	if (sql_bytes(rows, 4, &bytes, err) < 0)
+		return -1;
 	if (length <= 0 || end > reader->size || end <= reading->at ||
 	    (first ? start > reading->at : start != reading->at))
 		return error_set(err, ERROR_PROTOCOL,
 		    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
 		    reader->store->path, reader->digest, (unsigned long long)reading->at);
-	if (chunk_check(reader->store->path, chunk, data, len, length,
-		sqlite3_column_int64(rows, 3), err) < 0)
+	if (chunk_check(
+		reader->store->path, chunk, &bytes, length, sqlite3_column_int64(rows, 3), err) < 0)
 		return -1;
-	take(reading, start, data, (size_t)len);
-	return reading->at < end ? keep(reader, start, data, (size_t)len, err) : 0;
+	take(reading, start, bytes.data, (size_t)bytes.len);
+	return reading->at < end ? keep(reader, start, bytes.data, (size_t)bytes.len, err) : 0;
 }
 
 /* There is no piece where one should be. */

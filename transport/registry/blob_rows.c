@@ -100,13 +100,14 @@ int store_layer_find(
 
 /* --- chunks */
 
-int chunk_check(const char *path, int64_t chunk, const void *data, int64_t len, int64_t length,
+int chunk_check(const char *path, int64_t chunk, const struct bytes *bytes, int64_t length,
     int64_t crc, struct error *err)
 {
-	if (data != NULL && len == length && (int64_t)libdeflate_crc32(0, data, (size_t)len) == crc)
+	if (bytes->data != NULL && bytes->len == length &&
+	    (int64_t)libdeflate_crc32(0, bytes->data, (size_t)bytes->len) == crc)
 		return 0;
 	error_set(err, ERROR_PROTOCOL, "the image store %s is damaged: chunk %lld is %s", path,
-	    (long long)chunk, data == NULL ? "missing" : "not what was written");
+	    (long long)chunk, bytes->data == NULL ? "missing" : "not what was written");
 	return error_hint(err, "`shipit registry verify` says what; see its manual page");
 }
 
@@ -116,17 +117,12 @@ int chunk_digest_add(const char *path, struct connection *connection, int64_t ch
 	static const char sql[] = "SELECT data, crc FROM bytes WHERE chunk = ?1";
 	CLEANUP_ROWS sqlite3_stmt *rows = NULL;
 	int found = sql_rows(connection, sql, VALUES(V_INT(chunk)), &rows, err);
-	const void *data = NULL;
-	int64_t len = 0;
+	struct bytes bytes = {0};
 
-	if (found < 0)
+	if (found < 0 || (found > 0 && sql_bytes(rows, 0, &bytes, err) < 0))
 		return -1;
-	if (found > 0) {
-		data = sqlite3_column_blob(rows, 0);
-		len = sqlite3_column_bytes(rows, 0);
-	}
-	if (chunk_check(path, chunk, data, len, length,
-		found > 0 ? sqlite3_column_int64(rows, 1) : 0, err) < 0)
+	if (chunk_check(path, chunk, &bytes, length, found > 0 ? sqlite3_column_int64(rows, 1) : 0,
+		err) < 0)
 		return -1;
-	return digest_add(digest, data, (size_t)len, err);
+	return digest_add(digest, bytes.data, (size_t)bytes.len, err);
 }

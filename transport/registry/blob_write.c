@@ -21,6 +21,7 @@ int blob_begin(
 	writer->store = store;
 	writer->form = form;
 	writer->recipe = form == BLOB_LAYER ? RECIPE_NOW : RECIPE_AS_IS;
+	writer->ready_end = &writer->ready;
 	writer->chunk = malloc(CUT_MAX);
 	if (writer->chunk == NULL)
 		error_memory(err);
@@ -115,22 +116,6 @@ static int check_expected(const unsigned char raw[DIGEST_RAW_SIZE], const char *
 		return 0;
 	return error_set(
 	    err, ERROR_PROTOCOL, "the %s should have been %s and is %s", what, expected, text);
-}
-
-/* The members end to end, as they are in the store. */
-static int packed_digest(struct blob_writer *writer, struct connection *connection,
-    unsigned char ret[DIGEST_RAW_SIZE], struct error *err)
-{
-	struct digest *digest = NULL;
-	int rc = digest_new(&digest, err);
-
-	for (size_t i = 0; rc == 0 && i < writer->n; i++)
-		rc = chunk_digest_add(writer->store->path, connection, writer->pieces[i].chunk,
-		    writer->pieces[i].length, digest, err);
-	if (rc == 0)
-		rc = digest_so_far(digest, ret, err);
-	digest_free(digest);
-	return rc;
 }
 
 static int pieces_insert(const struct blob_writer *writer, struct connection *connection,
@@ -243,7 +228,8 @@ static int commit_layer(struct blob_writer *writer, struct connection *connectio
 		blob_touch(connection, id);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
-	if (packed_digest(writer, connection, digest, err) < 0)
+	if (chunks_digest(writer, connection, err) < 0 ||
+	    digest_so_far(writer->packed, digest, err) < 0)
 		return -1;
 	return publish(writer, connection, digest, diff_id, ret, err);
 }

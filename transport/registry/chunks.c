@@ -86,8 +86,6 @@ static int ready_insert(
 	struct pack_job *job;
 	int rc = 0;
 
-	if (writer->ready == NULL)
-		return 0;
 	if (transaction_begin(connection, err) < 0)
 		return -1;
 	for (job = writer->ready; job != NULL && rc == 0; job = job->next)
@@ -100,14 +98,43 @@ static int ready_insert(
 		pending_remove(writer, job);
 		pack_job_free(job);
 	}
+	writer->ready_end = &writer->ready;
 	writer->ready_bytes = writer->n_ready = 0;
+	return 0;
+}
+
+/* The piece itself, or the one of the same content. */
+static const struct piece *piece_at(const struct blob_writer *writer, size_t i)
+{
+	const struct piece *piece = &writer->pieces[i];
+
+	if (piece->chunk < 0 && piece->chunk != PIECE_UNKNOWN)
+		piece = &writer->pieces[-1 - piece->chunk];
+	return piece->chunk != PIECE_UNKNOWN ? piece : NULL;
+}
+
+int chunks_digest(struct blob_writer *writer, struct connection *connection, struct error *err)
+{
+	const struct piece *piece;
+
+	if (writer->packed == NULL && digest_new(&writer->packed, err) < 0)
+		return -1;
+	for (; writer->n_packed < writer->n; writer->n_packed++) {
+		piece = piece_at(writer, writer->n_packed);
+		if (piece == NULL)
+			return 0;
+		if (chunk_digest_add(writer->store->path, connection, piece->chunk, piece->length,
+			writer->packed, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 static void ready_add(struct blob_writer *writer, struct pack_job *job)
 {
-	job->next = writer->ready;
-	writer->ready = job;
+	job->next = NULL;
+	*writer->ready_end = job;
+	writer->ready_end = &job->next;
 	writer->ready_bytes += job->len;
 	writer->n_ready++;
 }
@@ -145,8 +172,13 @@ int chunks_flush(
 		return -1;
 	if (!all && !full && writer->ready_bytes < FLUSH_BYTES && writer->n_ready < FLUSH_CHUNKS)
 		return 0;
-	if (ready_insert(writer, connection, err) < 0)
-		return -1;
+	if (writer->ready != NULL) {
+		if (ready_insert(writer, connection, err) < 0)
+			return -1;
+		/* It is not known yet: its digest will be asked for, and now there is time. */
+		if (writer->form == BLOB_LAYER && chunks_digest(writer, connection, err) < 0)
+			return -1;
+	}
 	if (all)
 		pieces_resolve(writer);
 	return 0;
@@ -208,6 +240,7 @@ void chunks_release(struct blob_writer *writer)
 		writer->ready = job->next;
 		pack_job_free(job);
 	}
+	digest_free(writer->packed);
 	free(writer->pieces);
 	free(writer->chunk);
 }

@@ -1,25 +1,21 @@
 #include "transport/registry/client.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-#include "base/digest.h"
-#include "base/json.h"
 #include "transport/http.h"
+#include "transport/registry/manifest.h"
 
 enum {
-	MANIFEST_MAX =
-	    4 * 1024 * 1024, /* distribution-spec 1.1, "Pushing Manifests": at least 4 MB */
 	TARGET_MAX = 8 * 1024,
 	PING_STALL_MS = 10 * 1000,
 	INDEX_DEPTH = 3,
 };
 
 static const char *const accept_manifests[] = {
-    "Accept: application/vnd.oci.image.manifest.v1+json",
-    "Accept: application/vnd.docker.distribution.manifest.v2+json",
-    "Accept: application/vnd.oci.image.index.v1+json",
-    "Accept: application/vnd.docker.distribution.manifest.list.v2+json",
+    "Accept: " MEDIA_OCI_MANIFEST,
+    "Accept: " MEDIA_DOCKER_MANIFEST,
+    "Accept: " MEDIA_OCI_INDEX,
+    "Accept: " MEDIA_DOCKER_LIST,
     NULL,
 };
 
@@ -68,42 +64,29 @@ int registry_ping(const char *host_port, int cancel_fd, struct error *err)
 	return -1;
 }
 
-/* A manifest as it came. */
-struct manifest {
-	json_t *json;
-	char digest[DIGEST_TEXT_SIZE]; /* of the bytes that came */
-};
-
-static void manifest_release(struct manifest *manifest)
-{
-	json_decref(manifest->json);
-}
-#define CLEANUP_MANIFEST __attribute__((cleanup(manifest_release)))
-
 /* The digest is computed here; it has to be the one asked for, and the one that was announced. */
 static int take_manifest(const struct http_response *response, const char *reference,
-    struct manifest *ret, struct error *err)
+    struct manifest *ret, char ret_digest[DIGEST_TEXT_SIZE], struct error *err)
 {
-	if (digest_text(response->body.data, response->body.len, ret->digest, err) < 0)
+	char digest[DIGEST_TEXT_SIZE];
+
+	if (digest_text(response->body.data, response->body.len, digest, err) < 0)
 		return -1;
-	if (strchr(reference, ':') != NULL && strcmp(reference, ret->digest) != 0)
+	if (strchr(reference, ':') != NULL && strcmp(reference, digest) != 0)
 		return error_set(
-		    err, ERROR_PROTOCOL, "the manifest that came has the digest %s", ret->digest);
-	if (digest_is_text(response->digest) && strcmp(response->digest, ret->digest) != 0)
+		    err, ERROR_PROTOCOL, "the manifest that came has the digest %s", digest);
+	if (digest_is_text(response->digest) && strcmp(response->digest, digest) != 0)
 		return error_set(err, ERROR_PROTOCOL,
 		    "the manifest was announced as %s, and what came has %s", response->digest,
-		    ret->digest);
-	if (json_parse(response->body.data, response->body.len, "the manifest", &ret->json, err) <
-	    0)
+		    digest);
+	if (manifest_parse(response->body.data, response->body.len, NULL, ret, err) < 0)
 		return -1;
-	if (json_is_object(ret->json))
-		return 0;
-	json_decref(steal_ptr(ret->json));
-	return error_set(err, ERROR_PROTOCOL, "the manifest is no JSON object");
+	memcpy(ret_digest, digest, sizeof(digest));
+	return 0;
 }
 
 static int fetch_manifest(struct http *http, const char *repository, const char *reference,
-    struct manifest *ret, struct error *err)
+    struct manifest *ret, char ret_digest[DIGEST_TEXT_SIZE], struct error *err)
 {
 	CLEANUP_BUF struct buf target = BUF_INIT(TARGET_MAX);
 	struct http_request request = {
@@ -121,89 +104,40 @@ static int fetch_manifest(struct http *http, const char *repository, const char 
 	if (rc == 0 && response.status != 200)
 		rc = http_status_error(&response, err);
 	if (rc == 0)
-		rc = take_manifest(&response, reference, ret, err);
+		rc = take_manifest(&response, reference, ret, ret_digest, err);
 	http_response_release(&response);
 	return rc;
 }
 
-static bool fits(const json_t *entry, const char *os, const char *arch)
-{
-	return strcmp(json_str(entry, "platform.os", ""), os) == 0 &&
-	       strcmp(json_str(entry, "platform.architecture", ""), arch) == 0;
-}
-
-static int no_platform(const json_t *entries, const char *os, const char *arch, struct error *err)
+static int no_platform(
+    const struct manifest *index, const char *os, const char *arch, struct error *err)
 {
 	CLEANUP_BUF struct buf there = BUF_INIT(1024);
-	const json_t *entry;
-	size_t i;
 
-	json_array_foreach(entries, i, entry)
-	{
-		const char *has = json_str(entry, "platform.os", "unknown");
+	for (size_t i = 0; i < index->n; i++) {
+		const struct descriptor *entry = &index->entries[i];
 
 		/* Attestations are listed as "unknown/unknown". What is too long is left out. */
-		if (strcmp(has, "unknown") != 0)
-			buf_addf(&there, "%s%s/%s", there.len > 0 ? ", " : "", has,
-			    json_str(entry, "platform.architecture", "?"));
+		if (*entry->os != '\0' && strcmp(entry->os, "unknown") != 0)
+			buf_addf(&there, "%s%s/%s", there.len > 0 ? ", " : "", entry->os,
+			    *entry->arch != '\0' ? entry->arch : "?");
 	}
 	return error_set(err, ERROR_NOT_FOUND, "there is no image for %s/%s, only for %s", os, arch,
 	    there.len > 0 ? there.data : "nothing");
 }
 
-/* The digest of the first entry for the platform. */
-static int choose(const json_t *index, const char *os, const char *arch, char ret[DIGEST_TEXT_SIZE],
-    struct error *err)
+static int read_image(const struct manifest *manifest, const char *digest,
+    struct registry_image *ret, struct error *err)
 {
-	const json_t *entries = json_object_get(index, "manifests"), *entry;
-	const char *digest;
-	size_t i;
-
-	json_array_foreach(entries, i, entry)
-	{
-		if (!fits(entry, os, arch))
-			continue;
-		digest = json_str(entry, "digest", "");
-		if (!digest_is_text(digest))
-			return error_set(
-			    err, ERROR_PROTOCOL, "the index names a manifest by \"%s\"", digest);
-		memcpy(ret, digest, DIGEST_TEXT_SIZE);
-		return 0;
+	ret->bytes = manifest->config.size;
+	for (size_t i = 0; i < manifest->n; i++) {
+		if (manifest->entries[i].size > UINT64_MAX - ret->bytes)
+			return error_set(err, ERROR_PROTOCOL, "the image's size makes no sense");
+		ret->bytes += manifest->entries[i].size;
 	}
-	return no_platform(entries, os, arch, err);
-}
-
-static int add_size(const json_t *descriptor, uint64_t *bytes)
-{
-	int64_t size = json_int(descriptor, "size", -1);
-
-	if (size < 0 || (uint64_t)size > UINT64_MAX - *bytes)
-		return -1;
-	*bytes += (uint64_t)size;
-	return 0;
-}
-
-static int read_image(
-    const struct manifest *manifest, struct registry_image *ret, struct error *err)
-{
-	const json_t *layers = json_object_get(manifest->json, "layers"), *layer;
-	const char *config = json_str(manifest->json, "config.digest", "");
-	size_t i;
-
-	if (json_int(manifest->json, "schemaVersion", 0) != 2)
-		return error_set(err, ERROR_FAILED,
-		    "the manifest is of an old kind (schema 1); push the image again");
-	if (!digest_is_text(config) || !json_is_array(layers) ||
-	    add_size(json_object_get(manifest->json, "config"), &ret->bytes) < 0)
-		return error_set(err, ERROR_PROTOCOL, "the manifest is not one of an image");
-	json_array_foreach(layers, i, layer)
-	{
-		if (add_size(layer, &ret->bytes) < 0)
-			return error_set(err, ERROR_PROTOCOL, "a layer's size makes no sense");
-	}
-	ret->layers = (int)json_array_size(layers);
-	ret->manifest = strdup(manifest->digest);
-	ret->config = strdup(config);
+	ret->layers = (int)manifest->n;
+	ret->manifest = strdup(digest);
+	ret->config = strdup(manifest->config.digest);
 	return ret->manifest != NULL && ret->config != NULL ? 0 : error_memory(err);
 }
 
@@ -213,14 +147,17 @@ static int resolve(struct http *http, const char *repository, const char *refere
 	char digest[DIGEST_TEXT_SIZE];
 
 	for (int depth = 0; depth < INDEX_DEPTH; depth++) {
-		CLEANUP_MANIFEST struct manifest manifest = {.json = NULL};
+		CLEANUP_MANIFEST struct manifest manifest = {.config = {.digest = ""}};
+		const struct descriptor *chosen;
 
-		if (fetch_manifest(http, repository, reference, &manifest, err) < 0)
+		if (fetch_manifest(http, repository, reference, &manifest, digest, err) < 0)
 			return -1;
-		if (!json_is_array(json_object_get(manifest.json, "manifests")))
-			return read_image(&manifest, ret, err);
-		if (choose(manifest.json, os, arch, digest, err) < 0)
-			return -1;
+		if (!manifest.is_index)
+			return read_image(&manifest, digest, ret, err);
+		chosen = manifest_choose(&manifest, os, arch);
+		if (chosen == NULL)
+			return no_platform(&manifest, os, arch, err);
+		memcpy(digest, chosen->digest, sizeof(digest));
 		reference = digest;
 	}
 	return error_set(err, ERROR_PROTOCOL, "indexes of indexes, too deep");

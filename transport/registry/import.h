@@ -7,7 +7,14 @@
  * most to other members.
  *
  * Layers that come unpacked are packed by the store, and the image gets a manifest of our making.
- * Layers that come packed, and manifests and indexes that are there, are kept as they are. */
+ * Layers that come packed, and manifests and indexes that are there, are kept as they are; but an
+ * index around an image that got another manifest names that one, and is else the same. Images that
+ * an index lists and the archive lacks stay in the index.
+ *
+ * Unpacked layers are checked against the config's diff_ids; packed ones have their own digest, and
+ * engines check the diff_ids when they unpack them. What is bounded: members (100,000), what is
+ * kept in memory (32 MiB), and of a compressed archive what it unpacks to: past 4 GiB no more than
+ * 200 times what was read, 1 TiB at most. */
 #ifndef SHIPIT_TRANSPORT_REGISTRY_IMPORT_H
 #define SHIPIT_TRANSPORT_REGISTRY_IMPORT_H
 
@@ -38,7 +45,7 @@ struct import_image {
 	char config[DIGEST_TEXT_SIZE]; /* its identity */
 	char *os, *arch;
 	uint64_t bytes;	   /* config and layers, as they travel */
-	uint64_t unpacked; /* layers unpacked, where the store packed them; else 0 */
+	uint64_t unpacked; /* layers unpacked, those that the store packed just now; else 0 */
 };
 struct imported {
 	struct import_image *images; /* at least one; of an index, those that are there whole */

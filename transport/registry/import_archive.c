@@ -112,8 +112,8 @@ static int read_all(struct pass *pass, struct member *member,
     int (*take)(void *context, const void *data, size_t len, struct error *err), void *context,
     struct error *err)
 {
-	const char *data;
-	size_t len;
+	const char *data = NULL;
+	size_t len = 0;
 	int rc;
 
 	if (take(context, member->head, member->head_len, err) < 0)

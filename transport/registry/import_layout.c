@@ -305,33 +305,28 @@ static bool is_one_image(const struct manifest *index)
 	return index->n > 1;
 }
 
-/* The entry that is meant; NULL: the whole index is. */
-static int choose(const struct manifest *index, const char *name, const struct descriptor **ret,
-    struct error *err)
+/* The number of the entry that is meant; one past the last: the whole index is. */
+static int choose(const struct manifest *index, const char *name, size_t *ret, struct error *err)
 {
 	CLEANUP_STRV struct strv there = {0};
-	const struct descriptor *chosen = NULL;
+	const struct descriptor *entries = index->entries;
+	size_t chosen = 0, fitting = 0;
 	bool several = false;
-	size_t fitting = 0;
 
 	for (size_t i = 0; i < index->n; i++) {
-		const struct descriptor *entry = &index->entries[i];
-
-		if (name != NULL && !has_name(entry, name))
+		if (name != NULL && !has_name(&entries[i], name))
 			continue;
-		several = several || (chosen != NULL && strcmp(chosen->digest, entry->digest) != 0);
-		chosen = entry;
+		several = several ||
+			  (fitting > 0 && strcmp(entries[chosen].digest, entries[i].digest) != 0);
+		chosen = i;
 		fitting++;
 	}
-	*ret = chosen;
-	if (chosen != NULL && !several)
-		return 0;
-	*ret = NULL;
-	if (chosen != NULL && fitting == index->n && is_one_image(index))
+	*ret = several ? index->n : chosen;
+	if (fitting > 0 && (!several || (fitting == index->n && is_one_image(index))))
 		return 0;
 	if (index->n == 0)
 		return error_set(err, ERROR_PROTOCOL, "%s names no image", index_name);
-	if (chosen != NULL && name != NULL)
+	if (fitting > 0 && name != NULL)
 		return error_set(
 		    err, ERROR_PROTOCOL, "%s has several images named %s", index_name, name);
 	return list_names(index, &there, err) < 0 ? -1 : import_no_choice(name, &there, err);
@@ -357,16 +352,16 @@ int import_layout(struct import *import, const char *name, struct error *err)
 {
 	CLEANUP_ENTRY struct entry index = {.text = BUF_INIT(MANIFEST_MAX)};
 	CLEANUP_ENTRY struct entry entry = {.text = BUF_INIT(0)};
-	const struct descriptor *chosen;
+	size_t chosen;
 
 	if (import_text(import, index_name, &index.text, err) < 0)
 		return -1;
 	if (manifest_parse(index.text.data, index.text.len, NULL, &index.manifest, err) < 0 ||
 	    choose(&index.manifest, name, &chosen, err) < 0)
 		return error_wrap(err, "%s", index_name);
-	if (chosen == NULL)
+	if (chosen == index.manifest.n)
 		return put_root(import, &index, err);
-	if (fetch_entry(import, chosen, &entry, err) < 0)
+	if (fetch_entry(import, &index.manifest.entries[chosen], &entry, err) < 0)
 		return -1;
 	return put_root(import, &entry, err);
 }

@@ -1,4 +1,5 @@
 /* The members of an archive, by name. Names are compared with each other, never with files. */
+#include <stdio.h>
 #include <string.h>
 
 #include "transport/registry/import_internal.h"
@@ -59,8 +60,7 @@ bool part_digest(const char *name, char ret[DIGEST_TEXT_SIZE])
 	if (strncmp(name, folder, sizeof(folder) - 1) != 0 ||
 	    strlen(name) != sizeof(folder) - 1 + DIGEST_HEX_SIZE - 1)
 		return false;
-	memcpy(ret, "sha256:", 7);
-	memcpy(ret + 7, name + sizeof(folder) - 1, DIGEST_HEX_SIZE);
+	snprintf(ret, DIGEST_TEXT_SIZE, "sha256:%s", name + sizeof(folder) - 1);
 	return digest_is_text(ret);
 }
 

@@ -1,6 +1,7 @@
 /* The pieces of an image: bytes into the store, and back by name or digest. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -193,10 +194,11 @@ static int known(
 
 /* --- by name and digest, wherever it is */
 
-static void blob_name(const char *digest, char ret[DIGEST_TEXT_SIZE + 16])
+enum { BLOB_NAME_SIZE = 80 };
+
+static void blob_name(const char *digest, char ret[BLOB_NAME_SIZE])
 {
-	memcpy(ret, "blobs/sha256/", 13);
-	memcpy(ret + 13, digest + 7, DIGEST_HEX_SIZE);
+	snprintf(ret, BLOB_NAME_SIZE, "blobs/sha256/%s", digest + strlen("sha256:"));
 }
 
 static int text_from_store(
@@ -243,7 +245,7 @@ int import_text(struct import *import, const char *name, struct buf *ret, struct
 int import_text_of(
     struct import *import, const char *digest, uint64_t size, struct buf *ret, struct error *err)
 {
-	char name[DIGEST_TEXT_SIZE + 16], found[DIGEST_TEXT_SIZE];
+	char name[BLOB_NAME_SIZE], found[DIGEST_TEXT_SIZE];
 
 	blob_name(digest, name);
 	if (size > MANIFEST_MAX)
@@ -293,7 +295,7 @@ static int check_size(const struct descriptor *descriptor, const char *name,
 int import_blob(struct import *import, const struct descriptor *descriptor, bool layer,
     struct piece *ret, struct error *err)
 {
-	char name[DIGEST_TEXT_SIZE + 16];
+	char name[BLOB_NAME_SIZE];
 	const struct part *part;
 	int rc;
 

@@ -14,7 +14,7 @@ enum {
 struct packer {
 	pthread_mutex_t mutex;
 	pthread_cond_t work, room; /* there is something to pack; something was packed */
-	struct pack_job *todo, **todo_end, *done;
+	struct pack_job *todo, **todo_end, *done, **done_end;
 	size_t under_way, jobs; /* fed and not packed yet: bytes, and how many */
 	bool stop, failed;
 	pthread_t threads[THREADS_MAX];
@@ -130,8 +130,9 @@ static void *pack_thread(void *context)
 		packer->failed = packer->failed || !packed;
 		packer->under_way -= job->size;
 		packer->jobs--;
-		job->next = packer->done;
-		packer->done = job;
+		job->next = NULL;
+		*packer->done_end = job;
+		packer->done_end = &job->next;
 		pthread_cond_signal(&packer->room);
 	}
 	pthread_mutex_unlock(&packer->mutex);
@@ -155,6 +156,7 @@ int packer_new(struct packer **ret, struct error *err)
 	if (packer == NULL)
 		return error_memory(err);
 	packer->todo_end = &packer->todo;
+	packer->done_end = &packer->done;
 	pthread_mutex_init(&packer->mutex, NULL);
 	pthread_cond_init(&packer->work, NULL);
 	pthread_cond_init(&packer->room, NULL);
@@ -206,6 +208,7 @@ int packer_take(struct packer *packer, bool all, struct pack_job **ret, struct e
 	if (!failed) {
 		*ret = packer->done;
 		packer->done = NULL;
+		packer->done_end = &packer->done;
 	}
 	pthread_mutex_unlock(&packer->mutex);
 	return failed ? error_memory(err) : 0;

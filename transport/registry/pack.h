@@ -32,8 +32,8 @@ struct pack_job {
 struct pack_job *pack_job_new(const void *data, size_t len);
 void pack_job_free(struct pack_job *job); /* takes NULL */
 
-/* Threads that pack; the results come in any order. Not more than a few MiB are under way: feeding
- * waits then. One thread feeds and takes. */
+/* Threads that pack; the results come in about the order in which they were fed. Not more than a
+ * few MiB are under way: feeding waits then. One thread feeds and takes. */
 struct packer;
 int packer_new(struct packer **ret, struct error *err);
 int packer_feed(struct packer *packer, struct pack_job *job, struct error *err); /* takes the job */

@@ -177,7 +177,8 @@ static enum route_error check_reference(struct route *route, const char *text)
 		if (!route->is_digest && strchr(text, ':') != NULL)
 			return ROUTE_DIGEST_INVALID;
 		if (!route->is_digest && !route_is_tag(text))
-			return ROUTE_MANIFEST_INVALID;
+			return route->method == ROUTE_PUT ? ROUTE_MANIFEST_INVALID
+							  : ROUTE_MANIFEST_UNKNOWN;
 		break;
 	case ROUTE_UPLOAD:
 		if (strlen(text) >= ROUTE_REFERENCE_SIZE)
@@ -222,10 +223,10 @@ enum route_error route_parse(
 
 	*ret = (struct route){0};
 	*ret_allowed = 0;
-	rc = parse_path(path, ret);
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
 		if (strcmp(method, methods[i].name) == 0)
 			ret->method = methods[i].method;
+	rc = parse_path(path, ret);
 	ret->is_write = ret->method != ROUTE_GET && ret->method != ROUTE_HEAD;
 	if (rc == ROUTE_NO_ENDPOINT)
 		return rc;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "transport/registry/relay.h"
 #include "transport/registry/server_internal.h"
 
 enum { CONNECTION_MEMORY = 64 * 1024 };
@@ -179,7 +180,7 @@ static enum MHD_Result respond(struct request *request)
 	if (request->route.what == ROUTE_BASE)
 		return base(request);
 	if (request->server->upstream != NULL)
-		return relay(request);
+		return relay_request(request);
 	switch (request->route.what) {
 	case ROUTE_CATALOG:
 		return list_catalog(request);
@@ -199,8 +200,22 @@ static enum MHD_Result respond(struct request *request)
 	}
 }
 
-/* A body that nobody wants is read only so far: then the connection ends without an answer. */
-enum { UNWANTED_MAX = 256 * 1024 * 1024 };
+enum {
+	UNWANTED_MAX = 16 * 1024 * 1024, /* of a body that nobody wants, where it is known, */
+	FAILED_MAX = 256 * 1024 * 1024,	 /* and of one that something went wrong with */
+};
+
+/* An answer before the body is the end of the connection, and few clients listen while they send:
+ * what is short is read to its end first. But a client that asks first hears at once, and for
+ * nobody that is not let in anything is read. */
+static bool is_refused_at_once(const struct request *request)
+{
+	uint64_t length = request_length(request);
+
+	return request->refusal != ROUTE_OK && request->has_body &&
+	       (request->refusal == ROUTE_UNAUTHORIZED || length > UNWANTED_MAX ||
+		   request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL);
+}
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version UNUSED, const char *data, size_t *len, void **state)
@@ -213,15 +228,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 			return MHD_NO;
 		*state = request;
 		request->refusal = begin(request);
-		/* An answer before the body is the end of the connection: only where one comes. */
-		return request->refusal != ROUTE_OK && request->has_body ? refuse(request)
-									 : MHD_YES;
+		return is_refused_at_once(request) ? refuse(request) : MHD_YES;
 	}
 	if (*len > 0) {
 		take_body(request, data, *len);
 		*len = 0;
-		return request->refusal != ROUTE_OK && request->received > UNWANTED_MAX ? MHD_NO
-											: MHD_YES;
+		return request->refusal != ROUTE_OK && request->received > FAILED_MAX ? MHD_NO
+										      : MHD_YES;
 	}
 	return respond(request);
 }
@@ -320,7 +333,8 @@ static int start(struct server *server, const struct server_options *options,
 	uploads_init(&server->uploads);
 	if (options->store == NULL && options->upstream == NULL)
 		return error_set(err, ERROR_FAILED, "a registry needs a store or another registry");
-	if (options->store == NULL && (server->upstream = strdup(options->upstream)) == NULL)
+	if (options->store == NULL &&
+	    ((server->upstream = strdup(options->upstream)) == NULL || relay_start(err) < 0))
 		return error_memory(err);
 	if (pace_start(&server->pace, limits, &server->uploads, err) < 0)
 		return -1;

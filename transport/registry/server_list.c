@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "transport/http.h"
 #include "transport/registry/manifest.h"
 #include "transport/registry/server_internal.h"
 
@@ -208,6 +209,29 @@ static int collect(struct request *request, const struct strv *digests, const ch
 	return 0;
 }
 
+static void add_referrers_link(struct request *request, struct MHD_Response *response,
+    const char *wanted_type, const char *last)
+{
+	CLEANUP_BUF struct buf query = BUF_INIT(SERVER_HEADER_MAX);
+
+	if (buf_addf(&query, "?last=%s", last) < 0 ||
+	    (wanted_type != NULL && (buf_adds(&query, "&artifactType=") < 0 ||
+					http_escape(&query, wanted_type, "/") < 0)))
+		return;
+	response_header(response, "Link", "<%s%s>; rel=\"next\"", request->path, query.data);
+}
+
+/* In media types there are pluses and no spaces, and not everybody escapes a plus. */
+static char *copy_type(const char *text)
+{
+	char *type = strdup(text);
+
+	for (char *c = type; c != NULL && *c != '\0'; c++)
+		if (*c == ' ')
+			*c = '+';
+	return type;
+}
+
 static enum MHD_Result reply_referrers(
     struct request *request, const char *wanted_type, struct referrers *referrers)
 {
@@ -218,21 +242,20 @@ static enum MHD_Result reply_referrers(
 	if (wanted_type != NULL)
 		response_header(response, "OCI-Filters-Applied", "artifactType");
 	if (referrers->more)
-		response_header(response, "Link", "<%s?last=%s%s%s>; rel=\"next\"", request->path,
-		    referrers->last, wanted_type != NULL ? "&artifactType=" : "",
-		    wanted_type != NULL ? wanted_type : "");
+		add_referrers_link(request, response, wanted_type, referrers->last);
 	return reply(request, MHD_HTTP_OK, response);
 }
 
 enum MHD_Result list_referrers(struct request *request)
 {
-	const char *wanted_type = request_argument(request, "artifactType");
+	const char *wanted = request_argument(request, "artifactType");
+	CLEANUP_FREE char *wanted_type = wanted != NULL ? copy_type(wanted) : NULL;
 	CLEANUP_STRV struct strv digests = {0};
 	CLEANUP_JSON json_t *list = json_array();
 	struct referrers referrers = {.list = list};
 	struct error failure = {0};
 
-	if (list == NULL)
+	if (list == NULL || (wanted != NULL && wanted_type == NULL))
 		return MHD_NO;
 	if (store_referrers(request->server->store, request->route.repository,
 		request->route.reference, &digests, &failure) < 0 ||

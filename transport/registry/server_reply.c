@@ -133,9 +133,14 @@ static unsigned int failure_status(const struct error *failure)
 {
 	if (failure->kind == ERROR_TIMEOUT)
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
-	if (failure->kind == ERROR_SYSTEM && (failure->code == ENOSPC || failure->code == EDQUOT))
-		return MHD_HTTP_INSUFFICIENT_STORAGE;
 	return MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Of a 5xx docker shows no words, and tries five times; of DENIED it shows them, at once. */
+static bool is_full(const struct error *failure)
+{
+	return failure->kind == ERROR_SYSTEM &&
+	       (failure->code == ENOSPC || failure->code == EDQUOT);
 }
 
 enum MHD_Result reply_failure(struct request *request, struct error *failure,
@@ -147,6 +152,9 @@ enum MHD_Result reply_failure(struct request *request, struct error *failure,
 		rc = reply_error(request, not_found, error_text(failure));
 	else if (failure->kind == ERROR_PROTOCOL && invalid != ROUTE_UNKNOWN)
 		rc = reply_error(request, invalid, error_text(failure));
+	else if (is_full(failure))
+		rc = reply_error_as(
+		    request, MHD_HTTP_CONTENT_TOO_LARGE, ROUTE_DENIED, error_text(failure));
 	else
 		rc = reply_error_as(
 		    request, failure_status(failure), ROUTE_UNKNOWN, error_text(failure));

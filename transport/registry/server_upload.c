@@ -1,6 +1,7 @@
 /* Pushing blobs (distribution-spec, "Pushing blobs"): in one request, in two, in chunks, and by
  * mounting them from another repository. */
 #include <string.h>
+#include <time.h>
 
 #include "transport/registry/range.h"
 #include "transport/registry/uploads.h"
@@ -54,11 +55,22 @@ static enum route_error begin_post(struct request *request)
 	return ROUTE_UNKNOWN;
 }
 
+/* A client whose connection broke asks where to go on, often before the end of the old connection
+ * was seen here: that is let in first. */
+static void let_old_connection_end(const struct request *request)
+{
+	static const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
+
+	if (request->route.method == ROUTE_GET)
+		nanosleep(&moment, NULL);
+}
+
 static enum route_error take_existing(struct request *request)
 {
 	struct error failure = {0};
 	enum route_error rc;
 
+	let_old_connection_end(request);
 	if (uploads_take(request->server, request->account, request->route.repository,
 		request->route.reference, &request->upload, &failure) == 0)
 		return ROUTE_OK;
@@ -109,17 +121,19 @@ static int add(struct request *request, const char *data, size_t len, struct err
 /* What goes wrong is told when the body is over: before, the client would not listen. */
 void take_upload(struct request *request, const char *data, size_t len)
 {
-	struct blob_upload *upload = request->upload;
-
 	if (request->route.method != ROUTE_PATCH && request->route.method != ROUTE_PUT &&
 	    !has_digest(request))
 		return;
-	if (request->received > request->expected)
+	if (request->received > request->expected) {
 		error_set(&request->failure, ERROR_PROTOCOL, "more came than Content-Range says");
-	if (request->failure.kind != ERROR_NONE || add(request, data, len, &request->failure) < 0)
-		request->refusal = upload->writer == NULL || request->received > request->expected
-				       ? ROUTE_SIZE_INVALID
-				       : ROUTE_BLOB_UPLOAD_INVALID;
+		request->refusal = ROUTE_SIZE_INVALID;
+		return;
+	}
+	if (add(request, data, len, &request->failure) == 0)
+		return;
+	request->refusal = ROUTE_BLOB_UPLOAD_INVALID;
+	/* Nothing comes of it any more, and while it is there, no gc makes room. */
+	uploads_remove(&request->server->uploads, steal_ptr(request->upload));
 }
 
 /* --- answers */

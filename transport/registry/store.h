@@ -156,7 +156,8 @@ int store_image_adopt(struct store *store, const char *id, const char *repositor
  * digest, which is not the one of our manifest) is the image of `manifest`: store_image_adopt()
  * takes it from then on. */
 int store_image_alias(struct store *store, const char *id, const char *manifest, struct error *err);
-/* How many of the newest tags of a repository store_gc() has to leave. */
+/* How many of the images tagged last in a repository store_gc() has to leave. Of the tags that one
+ * image has there only the newest stays, and those of the last hour: they may be on their way. */
 int store_retain(struct store *store, const char *repository, int retain, struct error *err);
 
 /* --- care */

@@ -13,6 +13,7 @@ enum {
 	CHECKPOINT_PAGES = 2048,    /* 16 MiB: what the next commit takes back into the file */
 	CHECKPOINT_PAGES_HARD = 8192, /* 64 MiB: now it waits for readers */
 	CHECKPOINT_WAIT_MS = 1000,
+	GROW_BYTES = 1024 * 1024, /* the file grows by as much */
 };
 
 struct statement {
@@ -62,11 +63,12 @@ static int after_commit(void *context UNUSED, sqlite3 *db, const char *name, int
 static int configure(sqlite3 *db)
 {
 	char sql[256];
-	int keep = 1;
+	int keep = 1, grow = GROW_BYTES;
 
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, STORE_BUSY_MS);
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &grow);
 	sqlite3_wal_hook(db, after_commit, NULL);
 	sqlite3_snprintf(sizeof(sql), sql,
 	    "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
@@ -92,6 +94,14 @@ int database_open(const char *path, int flags, sqlite3 **ret, struct error *err)
 	return 0;
 }
 
+/* Whoever closes the file last would cut the log to nothing, and what is kept of it with it. */
+void database_close(sqlite3 *db)
+{
+	if (db != NULL)
+		sqlite3_exec(db, "PRAGMA journal_size_limit=-1", NULL, NULL, NULL);
+	sqlite3_close(db);
+}
+
 static struct connection *connection_open(struct store *store, struct error *err)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
@@ -112,7 +122,7 @@ static void connection_close(struct connection *connection)
 {
 	for (size_t i = 0; i < connection->n; i++)
 		sqlite3_finalize(connection->statements[i].prepared);
-	sqlite3_close(connection->db);
+	database_close(connection->db);
 	free(connection);
 }
 
@@ -152,7 +162,8 @@ void connection_give(struct connection *connection)
 	if (!sqlite3_get_autocommit(connection->db))
 		sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
 	pthread_mutex_lock(&store->mutex);
-	keep = store->n_idle < IDLE_MAX;
+	/* What could not even be rolled back, for want of memory, closing rolls back. */
+	keep = store->n_idle < IDLE_MAX && sqlite3_get_autocommit(connection->db);
 	if (keep) {
 		connection->next = store->idle;
 		store->idle = connection;
@@ -256,6 +267,27 @@ int sql_int(struct connection *connection, const char *sql, const struct value *
 	return found;
 }
 
+char *sql_text(sqlite3_stmt *rows, int column)
+{
+	const unsigned char *text = sqlite3_column_text(rows, column);
+
+	return text != NULL ? strdup((const char *)text) : NULL;
+}
+
+int sql_bytes(sqlite3_stmt *rows, int column, struct bytes *ret, struct error *err)
+{
+	bool is_null = sqlite3_column_type(rows, column) == SQLITE_NULL;
+
+	ret->data = sqlite3_column_blob(rows, column);
+	ret->len = sqlite3_column_bytes(rows, column);
+	if (ret->data != NULL || is_null)
+		return 0;
+	if (ret->len > 0)
+		return error_memory(err);
+	ret->data = ""; /* SQLite says NULL for what is empty */
+	return 0;
+}
+
 int64_t sql_changes(const struct connection *connection)
 {
 	return sqlite3_changes64(connection->db);
@@ -271,8 +303,31 @@ int transaction_begin(struct connection *connection, struct error *err)
 	return sql_run(connection, "BEGIN IMMEDIATE", NULL, err);
 }
 
+/* Room in the file for all that is about to be committed: else the log could not be brought back
+ * into it when the disk is full, would not start over, and not even gc could write. */
+static int reserve_room(struct connection *connection, struct error *err)
+{
+	sqlite3_file *file = NULL;
+	int64_t pages = 0;
+	sqlite3_int64 have = 0, need;
+
+	if (sql_int(connection, "PRAGMA page_count", NULL, &pages, err) < 0)
+		return -1;
+	need = pages * STORE_PAGE_SIZE;
+	if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+		SQLITE_OK ||
+	    file->pMethods->xFileSize(file, &have) != SQLITE_OK || have >= need)
+		return 0;
+	if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_SIZE_HINT, &need) !=
+	    SQLITE_OK)
+		return store_full(connection->store->path, 0, err);
+	return 0;
+}
+
 int transaction_end(struct connection *connection, int rc, struct error *err)
 {
+	if (rc == 0)
+		rc = reserve_room(connection, err);
 	if (rc == 0)
 		rc = sql_run(connection, "COMMIT", NULL, err);
 	if (rc < 0 && !sqlite3_get_autocommit(connection->db))

@@ -103,7 +103,7 @@ static int pieces_left_over(struct gc *gc, struct error *err)
 
 /* --- chunks */
 
-/* Those with ids in (after, after + CHUNK_IDS_STEP], CHUNKS_STEP at most. `ret_full`: there may be
+/* Those with ids in (after, after + CHUNK_IDS_STEP], gc->step at most. `ret_full`: there may be
  * more in it. */
 static int chunks_remove_rows(struct gc *gc, int64_t after, bool *ret_full, struct error *err)
 {
@@ -113,10 +113,10 @@ static int chunks_remove_rows(struct gc *gc, int64_t after, bool *ret_full, stru
 	int64_t n;
 
 	if (sql_run(gc->connection, sql,
-		VALUES(V_INT(after), V_INT(after + CHUNK_IDS_STEP), V_INT(CHUNKS_STEP)), err) < 0)
+		VALUES(V_INT(after), V_INT(after + CHUNK_IDS_STEP), V_INT(gc->step)), err) < 0)
 		return -1;
 	n = sql_changes(gc->connection);
-	*ret_full = n == CHUNKS_STEP;
+	*ret_full = n == gc->step;
 	gc->result->chunks += (size_t)n;
 	return n > 0;
 }
@@ -134,6 +134,12 @@ static int chunks_step(struct gc *gc, int64_t after, bool *ret_full, struct erro
 		return free;
 	}
 	rc = chunks_remove_rows(gc, after, ret_full, err);
+	if (rc < 0 && store_is_full(err) && gc->step > 1) {
+		gc->step = gc->step / 8 > 0 ? gc->step / 8 : 1; /* with what room there is */
+		error_release(err);
+		*ret_full = true;
+		return 0;
+	}
 	if (rc > 0)
 		connection_checkpoint(gc->connection);
 	return rc;
@@ -234,6 +240,7 @@ static int run(struct gc *gc, struct error *err)
 {
 	int64_t before, after;
 
+	connection_checkpoint(gc->connection); /* room in the log */
 	if (pages_in_use(gc, &before, err) < 0 || pieces_left_over(gc, err) < 0 ||
 	    gc_blobs(gc, err) < 0)
 		return -1;
@@ -252,8 +259,11 @@ int store_gc(struct store *store, const struct store_gc_options *options,
 {
 	CLEANUP_CONNECTION struct connection *connection = connection_take(store, err);
 	struct store_gc_result result = {0};
-	struct gc gc = {
-	    .store = store, .connection = connection, .options = options, .result = &result};
+	struct gc gc = {.store = store,
+	    .connection = connection,
+	    .options = options,
+	    .result = &result,
+	    .step = CHUNKS_STEP};
 	int64_t page_size = 0;
 
 	if (connection == NULL ||

@@ -11,6 +11,7 @@ struct gc {
 	struct store_gc_result *result;
 	int64_t in_use; /* bytes of chunks that blobs refer to; kept by gc_to_limit() */
 	uint64_t page_size;
+	int64_t step; /* chunks of a transaction */
 };
 
 /* ERROR_CANCELLED when it is time to stop. */

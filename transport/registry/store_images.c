@@ -103,12 +103,18 @@ int store_image_alias(struct store *store, const char *id, const char *manifest,
 static int retain_rows(
     struct connection *connection, const char *repository, int retain, struct error *err)
 {
-	static const char sql[] = "UPDATE repositories SET retain = ?2 WHERE id = ?1";
+	static const char set[] = "UPDATE repositories SET retain = ?2 WHERE id = ?1";
+	static const char forget[] =
+	    "DELETE FROM tags AS old WHERE repository = ?1 AND pushed < ?2 AND EXISTS("
+	    " SELECT 1 FROM tags WHERE repository = ?1 AND manifest = old.manifest"
+	    "  AND pushed > old.pushed)";
 	int64_t repo;
 
-	if (repository_id(connection, repository, true, &repo, err) < 0)
+	if (repository_id(connection, repository, true, &repo, err) < 0 ||
+	    sql_run(connection, set, VALUES(V_INT(repo), V_INT(retain)), err) < 0)
 		return -1;
-	return sql_run(connection, sql, VALUES(V_INT(repo), V_INT(retain)), err);
+	return sql_run(
+	    connection, forget, VALUES(V_INT(repo), V_INT(store_now_ms() - STORE_YOUNG_MS)), err);
 }
 
 int store_retain(struct store *store, const char *repository, int retain, struct error *err)

@@ -13,6 +13,7 @@
 #include "transport/registry/store.h"
 
 enum {
+	STORE_PAGE_SIZE = 8192,
 	STORE_BUSY_MS = 60 * 1000,
 	STORE_YOUNG_MS = 60 * 60 * 1000, /* what was asked for since then stays */
 };
@@ -49,6 +50,7 @@ void connection_checkpoint(struct connection *connection);
 
 /* Open the file as every connection is to be; `flags` of sqlite3_open_v2(). */
 int database_open(const char *path, int flags, sqlite3 **ret, struct error *err);
+void database_close(sqlite3 *db); /* takes NULL */
 
 /* --- SQL: statements are prepared once for each connection, known by the address of their text */
 
@@ -98,6 +100,14 @@ int sql_run(
 /* The first column of the first row: 1, or 0 when there is no row (or NULL in it). */
 int sql_int(struct connection *connection, const char *sql, const struct value *values,
     int64_t *ret, struct error *err);
+/* A copy of a text column; NULL: it is NULL, or there is no memory for it. */
+char *sql_text(sqlite3_stmt *rows, int column);
+/* A column of bytes, valid until the next step; `data` NULL when it is NULL. */
+struct bytes {
+	const void *data;
+	int64_t len;
+};
+int sql_bytes(sqlite3_stmt *rows, int column, struct bytes *ret, struct error *err);
 /* Rows that the last statement changed, and the id of the row it inserted. */
 int64_t sql_changes(const struct connection *connection);
 int64_t sql_last_id(const struct connection *connection);
@@ -118,15 +128,19 @@ bool store_is_full(const struct error *err);
 
 /* Manifests that are images of their own, one row for each tag, and for each manifest without a tag
  * that is no part of an index there: a view that store_list() and store_gc() share. Columns:
- * repository (id), name, tag (NULL), manifest, pushed, used, retained. */
+ * repository (id), name, tag (NULL), manifest, pushed, used, retained. What is retained are the
+ * manifests tagged last, however many tags each has. */
 #define STORE_IMAGES                                                                               \
+	"ranks AS (SELECT repository, manifest, row_number() OVER (PARTITION BY repository"        \
+	"   ORDER BY max(pushed) DESC, manifest DESC) AS rank"                                     \
+	" FROM tags GROUP BY repository, manifest),"                                               \
 	"images AS (SELECT r.id AS repository, r.name AS name, t.name AS tag, e.manifest AS "      \
 	"manifest,"                                                                                \
 	"  coalesce(t.pushed, e.pushed) AS pushed, max(e.used, coalesce(t.used, 0)) AS used,"      \
-	"  t.name IS NOT NULL AND row_number() OVER (PARTITION BY r.id, t.name IS NULL"            \
-	"    ORDER BY t.pushed DESC, t.name DESC) <= r.retain AS retained"                         \
+	"  coalesce(k.rank <= r.retain, 0) AS retained"                                            \
 	" FROM entries e JOIN repositories r ON r.id = e.repository"                               \
 	" LEFT JOIN tags t ON t.repository = e.repository AND t.manifest = e.manifest"             \
+	" LEFT JOIN ranks k ON k.repository = e.repository AND k.manifest = e.manifest"            \
 	" WHERE t.name IS NOT NULL OR NOT EXISTS(SELECT 1 FROM manifests m"                        \
 	"  JOIN children c ON c.digest = m.digest"                                                 \
 	"  JOIN entries i ON i.manifest = c.manifest AND i.repository = e.repository"              \

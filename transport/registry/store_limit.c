@@ -30,17 +30,17 @@ static int candidate_find(struct gc *gc, struct candidate *ret, struct error *er
 	CLEANUP_ROWS sqlite3_stmt *rows = NULL;
 	int found = sql_rows(
 	    gc->connection, sql, VALUES(V_INT(store_now_ms() - STORE_YOUNG_MS)), &rows, err);
-	const char *tag;
+	bool has_tag;
 
 	if (found <= 0)
 		return found;
 	ret->repository = sqlite3_column_int64(rows, 0);
 	ret->manifest = sqlite3_column_int64(rows, 1);
-	tag = (const char *)sqlite3_column_text(rows, 3);
-	ret->name = strdup((const char *)sqlite3_column_text(rows, 2));
-	ret->tag = tag != NULL ? strdup(tag) : NULL;
+	has_tag = sqlite3_column_type(rows, 3) != SQLITE_NULL;
+	ret->name = sql_text(rows, 2);
+	ret->tag = has_tag ? sql_text(rows, 3) : NULL;
 	store_column_digest(rows, 4, ret->digest);
-	return ret->name == NULL || (tag != NULL && ret->tag == NULL) ? error_memory(err) : 1;
+	return ret->name == NULL || (has_tag && ret->tag == NULL) ? error_memory(err) : 1;
 }
 
 /* Is it still somebody's: of a tag, or of an index there? */

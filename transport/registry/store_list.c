@@ -88,11 +88,11 @@ static int read_platform(struct store *store, struct connection *connection, int
 	CLEANUP_BUF struct buf out = BUF_INIT(4096);
 	CLEANUP_ROWS sqlite3_stmt *rows = NULL;
 	int found = sql_rows(connection, sql, VALUES(V_INT(manifest)), &rows, err);
+	struct bytes bytes;
 
-	if (found < 0)
+	if (found < 0 || (found > 0 && sql_bytes(rows, 0, &bytes, err) < 0))
 		return -1;
-	if (found > 0 && manifest_platform(store, sqlite3_column_blob(rows, 0),
-			     (size_t)sqlite3_column_bytes(rows, 0), &out, err) < 0)
+	if (found > 0 && manifest_platform(store, bytes.data, (size_t)bytes.len, &out, err) < 0)
 		return -1;
 	*ret = buf_steal(&out);
 	return *ret != NULL ? 0 : error_memory(err);
@@ -137,22 +137,21 @@ static int read_sizes(
 static int add_image(struct store_images *images, sqlite3_stmt *rows, struct error *err)
 {
 	struct store_image *v = reallocarray(images->v, images->n + 1, sizeof(*v)), *image;
-	const char *tag = (const char *)sqlite3_column_text(rows, 1);
+	bool has_tag = sqlite3_column_type(rows, 1) != SQLITE_NULL;
 
 	if (v == NULL)
 		return error_memory(err);
 	images->v = v;
 	image = &v[images->n++];
 	*image = (struct store_image){
-	    .repository = strdup((const char *)sqlite3_column_text(rows, 0)),
-	    .tag = tag != NULL ? strdup(tag) : NULL,
+	    .repository = sql_text(rows, 0),
+	    .tag = has_tag ? sql_text(rows, 1) : NULL,
 	    .pushed_s = sqlite3_column_int64(rows, 4) / 1000,
 	    .used_s = sqlite3_column_int64(rows, 5) / 1000,
 	    .retained = sqlite3_column_int(rows, 6) != 0,
 	};
 	store_column_digest(rows, 3, image->digest);
-	return image->repository == NULL || (tag != NULL && image->tag == NULL) ? error_memory(err)
-										: 0;
+	return image->repository == NULL || (has_tag && image->tag == NULL) ? error_memory(err) : 0;
 }
 
 static int read_images(struct connection *connection, struct store_images *images,

@@ -236,24 +236,24 @@ static void touch(
 static int take_manifest(sqlite3_stmt *rows, struct stored_manifest *ret, struct error *err)
 {
 	unsigned char raw[DIGEST_RAW_SIZE];
-	const void *data = sqlite3_column_blob(rows, 2);
-	size_t len = (size_t)sqlite3_column_bytes(rows, 2);
 	char now[DIGEST_TEXT_SIZE];
+	struct bytes bytes;
 
 	store_column_digest(rows, 0, ret->digest);
-	if (digest_raw(data, len, raw, err) < 0)
+	if (sql_bytes(rows, 2, &bytes, err) < 0 ||
+	    digest_raw(bytes.data, (size_t)bytes.len, raw, err) < 0)
 		return -1;
 	digest_text_of(raw, now);
 	if (strcmp(now, ret->digest) != 0)
 		return error_set(err, ERROR_PROTOCOL,
 		    "the image store is damaged: manifest %s is not what was written", ret->digest);
-	ret->media_type = strdup((const char *)sqlite3_column_text(rows, 1));
-	ret->data = malloc(len + 1);
+	ret->media_type = sql_text(rows, 1);
+	ret->len = (size_t)bytes.len;
+	ret->data = malloc(ret->len + 1);
 	if (ret->media_type == NULL || ret->data == NULL)
 		return error_memory(err);
-	memcpy(ret->data, data, len);
-	ret->data[len] = '\0';
-	ret->len = len;
+	memcpy(ret->data, bytes.data, ret->len);
+	ret->data[ret->len] = '\0';
 	return 0;
 }
 

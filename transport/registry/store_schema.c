@@ -108,11 +108,11 @@ const char *store_schema_step(int version)
 
 /* --- what kind of file it is, before SQLite touches it */
 
-enum { HEADER_SIZE = 100, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
+enum { HEADER_SIZE = 100, AT_READ_VERSION = 19, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
 
 struct header {
 	bool empty; /* or not there */
-	bool sqlite;
+	bool sqlite, wal;
 	int version, application;
 };
 
@@ -122,27 +122,45 @@ static int big_endian(const unsigned char *bytes)
 		     bytes[3]);
 }
 
+/* Through SQLite's own descriptor: if we closed one of ours, every lock that this process has on
+ * the file would be gone (sqlite.org/howtocorrupt.html, 2.2). Opening reads nothing. */
+static int read_start(
+    const char *path, unsigned char ret[HEADER_SIZE], int *ret_rc, struct error *err)
+{
+	sqlite3_file *file = NULL;
+	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (rc != SQLITE_OK)
+		store_error(path, db, rc, err);
+	else
+		*ret_rc = file->pMethods->xRead(file, ret, HEADER_SIZE, 0);
+	sqlite3_close(db);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
 /* The database header (sqlite.org/fileformat2.html, 1.3). */
 static int header_read(const char *path, struct header *ret, struct error *err)
 {
-	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	unsigned char bytes[HEADER_SIZE];
 	struct stat st;
-	ssize_t n;
+	int rc = SQLITE_OK;
 
 	*ret = (struct header){.empty = true};
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, errno, "the image store %s", path);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "the image store %s", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_FAILED, "the image store %s is not a file", path);
-	n = pread(fd, bytes, sizeof(bytes), 0);
-	if (n < 0)
-		return error_errno(err, errno, "the image store %s", path);
-	ret->empty = n == 0;
-	ret->sqlite = n == HEADER_SIZE && memcmp(bytes, "SQLite format 3", 16) == 0;
+	if (st.st_size == 0)
+		return 0;
+	if (read_start(path, bytes, &rc, err) < 0)
+		return -1;
+	ret->empty = false;
+	ret->sqlite = rc == SQLITE_OK && memcmp(bytes, "SQLite format 3", 16) == 0;
 	if (ret->sqlite) {
+		ret->wal = bytes[AT_READ_VERSION] == 2;
 		ret->version = big_endian(bytes + AT_USER_VERSION);
 		ret->application = big_endian(bytes + AT_APPLICATION_ID);
 	}
@@ -195,16 +213,13 @@ static int version_read(const char *path, sqlite3 *db, int *ret, struct error *e
 	return rc == SQLITE_ROW ? 0 : store_error(path, db, rc, err);
 }
 
-/* The header first: what SQLite has to know before there is a table, and what tells others whose
- * file it is. */
-static int make_file(const char *path, sqlite3 *db, struct error *err)
+/* What SQLite has to know before there is a table, and what tells others whose file it is. */
+static int make_header(const char *path, sqlite3 *db, struct error *err)
 {
-	char sql[256];
+	char sql[128];
 
 	sqlite3_snprintf(sizeof(sql), sql,
-	    "PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;"
-	    "PRAGMA journal_mode=WAL;",
-	    STORE_PAGE_SIZE, STORE_APPLICATION_ID);
+	    "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=%d;", STORE_APPLICATION_ID);
 	return run(path, db, sql, err);
 }
 
@@ -212,6 +227,8 @@ static int migrate_steps(const char *path, sqlite3 *db, int version, struct erro
 {
 	char sql[64];
 
+	if (version == 0 && make_header(path, db, err) < 0)
+		return -1;
 	for (; version < STORE_SCHEMA; version++)
 		if (run(path, db, steps[version], err) < 0)
 			return -1;
@@ -219,69 +236,88 @@ static int migrate_steps(const char *path, sqlite3 *db, int version, struct erro
 	return run(path, db, sql, err);
 }
 
-/* All steps in one transaction: it is of the old schema or of the new one, never between. */
+/* All steps in one transaction: it is of the old schema or of the new one, never between, and a new
+ * file is nothing or all of it. Deferred, as the first thing written has to be what kind of file it
+ * is; nobody else is here. */
 static int migrate(const char *path, sqlite3 *db, int version, struct error *err)
 {
-	if (run(path, db, "BEGIN IMMEDIATE", err) < 0)
+	char sql[64];
+
+	sqlite3_snprintf(sizeof(sql), sql, "PRAGMA page_size=%d; BEGIN", STORE_PAGE_SIZE);
+	if (run(path, db, sql, err) < 0)
 		return -1;
 	if (migrate_steps(path, db, version, err) < 0 || run(path, db, "COMMIT", err) < 0) {
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-		return error_wrap(err, "schema %d to %d", version, STORE_SCHEMA);
+		return version == 0 ? -1
+				    : error_wrap(err, "schema %d to %d", version, STORE_SCHEMA);
 	}
 	return 0;
 }
 
-/* A file that another program has just made may still be mostly in its log. */
-static int look_inside(
-    const char *path, int flags, sqlite3 **ret_db, int *ret_version, struct error *err)
+/* Nothing is written, not even what is in the log into the file. */
+static int look_inside(const char *path, sqlite3 **ret_db, int *ret_version, struct error *err)
 {
 	sqlite3 *db = NULL;
 
-	if (database_open(path, flags, &db, err) < 0)
+	if (database_open(path, SQLITE_OPEN_READWRITE, &db, err) < 0)
 		return -1;
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (version_read(path, db, ret_version, err) < 0) {
-		sqlite3_close(db);
+		database_close(db);
 		return -1;
 	}
 	*ret_db = db;
 	return 0;
 }
 
+static int open_prepared(const char *path, sqlite3 *db, int version, struct error *err)
+{
+	if (version > STORE_SCHEMA)
+		return refuse_newer(path, version, err);
+	if (version < STORE_SCHEMA && migrate(path, db, version, err) < 0)
+		return -1;
+	return run(path, db, "PRAGMA journal_mode=WAL", err);
+}
+
+/* By ourselves, so that it is nobody else's to read from the start. */
+static int make_file(const char *path, struct error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == ENOSPC)
+		return store_full(path, 0, err);
+	if (fd < 0)
+		return error_errno(err, errno, "the image store %s", path);
+	close(fd);
+	return 0;
+}
+
 static int make_or_migrate(const char *path, const struct header *header, struct error *err)
 {
-	CLEANUP_CLOSE int fd = -1;
 	sqlite3 *db = NULL;
 	int version = 0, rc;
 
-	if (header->empty) { /* made here, so that it is nobody else's to read from the start */
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return error_errno(err, errno, "the image store %s", path);
-	}
-	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+	if (header->empty && make_file(path, err) < 0)
 		return -1;
-	if (version > STORE_SCHEMA)
-		rc = refuse_newer(path, version, err);
-	else
-		rc = version == 0 ? make_file(path, db, err) : 0;
-	if (rc == 0 && version < STORE_SCHEMA)
-		rc = migrate(path, db, version, err);
-	sqlite3_close(db);
+	if (look_inside(path, &db, &version, err) < 0)
+		return -1;
+	rc = open_prepared(path, db, version, err);
+	database_close(db);
 	return rc;
 }
 
+/* What the file itself says may be older than what is in its log. */
 static int is_current(const char *path, const struct header *header, bool *ret, struct error *err)
 {
 	sqlite3 *db = NULL;
 	int version = 0;
 
 	*ret = false;
-	if (header->empty)
+	if (header->version == 0 || !header->wal)
 		return 0;
-	if (look_inside(path, SQLITE_OPEN_READWRITE, &db, &version, err) < 0)
+	if (look_inside(path, &db, &version, err) < 0)
 		return -1;
-	sqlite3_close(db);
+	database_close(db);
 	*ret = version == STORE_SCHEMA;
 	return version > STORE_SCHEMA ? refuse_newer(path, version, err) : 0;
 }

@@ -9,7 +9,6 @@
 enum {
 	STORE_APPLICATION_ID = 0x53684970, /* "ShIp", PRAGMA application_id */
 	STORE_SCHEMA = 2,		   /* PRAGMA user_version */
-	STORE_PAGE_SIZE = 8192,
 };
 
 /* Make sure that `path` is a store of this schema: made when there is none, migrated when it is

@@ -10,7 +10,7 @@ static int take_names(struct connection *connection, const char *sql, const stru
 	int found = sql_rows(connection, sql, values, &rows, err);
 
 	while (found > 0 && names.n < n) {
-		if (strv_add(&names, (const char *)sqlite3_column_text(rows, 0)) < 0)
+		if (strv_take(&names, sql_text(rows, 0)) < 0)
 			found = error_memory(err);
 		else
 			found = sql_next(connection, rows, err);

@@ -37,11 +37,12 @@ int verify_go_on(struct verify *verify, struct error *err)
 	return 0;
 }
 
-int verify_unpack(struct verify *verify, const void *data, size_t len, size_t size)
+int verify_unpack(struct verify *verify, const struct bytes *member, int64_t size)
 {
-	if (size > CUT_MAX)
+	if (size < 0 || size > CUT_MAX)
 		return -1;
-	return unpack(verify->unpacker, data, len, verify->space, size, NULL);
+	return unpack(
+	    verify->unpacker, member->data, (size_t)member->len, verify->space, (size_t)size, NULL);
 }
 
 /* --- SQLite's own structure */
@@ -52,7 +53,7 @@ static int structure(struct verify *verify, struct error *err)
 	int found = sql_rows(verify->connection, "PRAGMA integrity_check(100)", NULL, &rows, err);
 
 	while (found > 0) {
-		const char *line = (const char *)sqlite3_column_text(rows, 0);
+		CLEANUP_FREE char *line = sql_text(rows, 0);
 
 		if (line == NULL)
 			return error_memory(err);
@@ -69,9 +70,12 @@ static int references(struct verify *verify, struct error *err)
 	int found = sql_rows(verify->connection, "PRAGMA foreign_key_check", NULL, &rows, err);
 
 	while (found > 0) {
+		CLEANUP_FREE char *from = sql_text(rows, 0), *to = sql_text(rows, 2);
+
+		if (from == NULL || to == NULL)
+			return error_memory(err);
 		if (verify_wrong(verify, err, "a row of table %s refers to one of %s that is gone",
-			(const char *)sqlite3_column_text(rows, 0),
-			(const char *)sqlite3_column_text(rows, 2)) < 0)
+			from, to) < 0)
 			return -1;
 		found = sql_next(verify->connection, rows, err);
 	}
@@ -82,45 +86,41 @@ static int references(struct verify *verify, struct error *err)
 
 struct chunk {
 	int64_t id, recipe, size, stored, crc;
-	const void *hash, *data;
-	int64_t hash_len, len;
+	struct bytes hash, bytes;
 };
 
-static struct chunk chunk_of(sqlite3_stmt *rows)
+static int chunk_of(sqlite3_stmt *rows, struct chunk *ret, struct error *err)
 {
-	return (struct chunk){
+	*ret = (struct chunk){
 	    .id = sqlite3_column_int64(rows, 0),
 	    .recipe = sqlite3_column_int64(rows, 1),
 	    .size = sqlite3_column_int64(rows, 2),
 	    .stored = sqlite3_column_int64(rows, 3),
 	    .crc = sqlite3_column_int64(rows, 4),
-	    .hash = sqlite3_column_blob(rows, 5),
-	    .hash_len = sqlite3_column_bytes(rows, 5),
-	    .data = sqlite3_column_blob(rows, 6),
-	    .len = sqlite3_column_bytes(rows, 6),
 	};
+	return sql_bytes(rows, 5, &ret->hash, err) < 0 ? -1 : sql_bytes(rows, 6, &ret->bytes, err);
 }
 
 /* NULL: it is as it should be. */
 static const char *chunk_fault(struct verify *verify, const struct chunk *chunk)
 {
 	unsigned char hash[DIGEST_RAW_SIZE];
-	const void *unpacked = chunk->data;
+	const void *unpacked = chunk->bytes.data;
 
-	if (chunk->data == NULL)
+	if (chunk->bytes.data == NULL)
 		return "has no bytes";
-	if (chunk->len != chunk->stored || chunk_check("", chunk->id, chunk->data, chunk->len,
-					       chunk->stored, chunk->crc, NULL) < 0)
+	if (chunk_check("", chunk->id, &chunk->bytes, chunk->stored, chunk->crc, NULL) < 0)
 		return "is not what was written: its CRC-32 differs";
 	if (chunk->recipe != RECIPE_AS_IS) {
-		if (chunk->size < 0 ||
-		    verify_unpack(verify, chunk->data, (size_t)chunk->len, (size_t)chunk->size) < 0)
+		if (chunk->size < 0 || verify_unpack(verify, &chunk->bytes, chunk->size) < 0)
 			return "cannot be unpacked";
 		unpacked = verify->space;
 	}
-	if (chunk->hash_len != DIGEST_RAW_SIZE ||
+	if (chunk->recipe == RECIPE_AS_IS && chunk->size != chunk->bytes.len)
+		return "has another size than it should have";
+	if (chunk->hash.len != DIGEST_RAW_SIZE ||
 	    digest_raw(unpacked, (size_t)chunk->size, hash, NULL) < 0 ||
-	    memcmp(hash, chunk->hash, DIGEST_RAW_SIZE) != 0)
+	    memcmp(hash, chunk->hash.data, DIGEST_RAW_SIZE) != 0)
 		return "does not have the digest that it should have";
 	return NULL;
 }
@@ -128,12 +128,15 @@ static const char *chunk_fault(struct verify *verify, const struct chunk *chunk)
 static int chunk_verify(
     struct verify *verify, sqlite3_stmt *rows, int64_t *ret_id, struct error *err)
 {
-	struct chunk chunk = chunk_of(rows);
-	const char *fault = chunk_fault(verify, &chunk);
+	struct chunk chunk;
+	const char *fault;
 
+	if (chunk_of(rows, &chunk, err) < 0)
+		return -1;
+	fault = chunk_fault(verify, &chunk);
 	*ret_id = chunk.id;
 	verify->result.chunks++;
-	verify->result.bytes += (uint64_t)chunk.len;
+	verify->result.bytes += (uint64_t)chunk.bytes.len;
 	return fault == NULL
 		   ? 0
 		   : verify_wrong(verify, err, "chunk %lld %s", (long long)chunk.id, fault);

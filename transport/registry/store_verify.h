@@ -25,7 +25,7 @@ int verify_wrong(struct verify *verify, struct error *err, const char *format, .
 /* Shows how far it is; ERROR_CANCELLED. */
 int verify_go_on(struct verify *verify, struct error *err);
 /* Into `space`; -1: it is no member of `size` bytes. */
-int verify_unpack(struct verify *verify, const void *data, size_t len, size_t size);
+int verify_unpack(struct verify *verify, const struct bytes *member, int64_t size);
 
 /* (store_verify_blobs.c) Every blob against its digest, every manifest against its own and what it
  * refers to. */

@@ -29,21 +29,21 @@ static int piece_look(struct looking *looking, sqlite3_stmt *rows, struct error 
 	struct verify *verify = looking->verify;
 	int64_t start = sqlite3_column_int64(rows, 0), length = sqlite3_column_int64(rows, 1);
 	int64_t chunk = sqlite3_column_int64(rows, 2), size = sqlite3_column_int64(rows, 5);
-	const void *data = sqlite3_column_blob(rows, 4);
-	int64_t len = sqlite3_column_bytes(rows, 4);
+	struct bytes bytes;
 
+	if (sql_bytes(rows, 4, &bytes, err) < 0)
+		return -1;
 	if (start != (int64_t)looking->at)
 		looking->fault = "lacks a piece";
-	else if (chunk_check("", chunk, data, len, length, sqlite3_column_int64(rows, 3), NULL) < 0)
+	else if (chunk_check("", chunk, &bytes, length, sqlite3_column_int64(rows, 3), NULL) < 0)
 		looking->fault = "has a chunk that is damaged";
-	else if (looking->diff_id[0] != '\0' &&
-		 verify_unpack(verify, data, (size_t)len, (size_t)size) < 0)
+	else if (looking->diff_id[0] != '\0' && verify_unpack(verify, &bytes, size) < 0)
 		looking->fault = "has a chunk that cannot be unpacked";
 	if (looking->fault != NULL)
 		return 0;
-	looking->at += (uint64_t)len;
-	verify->result.bytes += (uint64_t)len;
-	if (digest_add(looking->packed, data, (size_t)len, err) < 0)
+	looking->at += (uint64_t)bytes.len;
+	verify->result.bytes += (uint64_t)bytes.len;
+	if (digest_add(looking->packed, bytes.data, (size_t)bytes.len, err) < 0)
 		return -1;
 	return looking->diff_id[0] == '\0'
 		   ? 0
@@ -173,19 +173,19 @@ struct manifest_row {
 
 static int take_row(sqlite3_stmt *rows, struct manifest_row *ret, struct error *err)
 {
-	const void *data = sqlite3_column_blob(rows, 2);
-	size_t len = (size_t)sqlite3_column_bytes(rows, 2);
 	CLEANUP_ERROR struct error why = {0};
 	unsigned char raw[DIGEST_RAW_SIZE];
 	char now[DIGEST_TEXT_SIZE];
+	struct bytes bytes;
 
 	ret->id = sqlite3_column_int64(rows, 0);
 	store_column_digest(rows, 1, ret->digest);
-	if (digest_raw(data, len, raw, err) < 0)
+	if (sql_bytes(rows, 2, &bytes, err) < 0 ||
+	    digest_raw(bytes.data, (size_t)bytes.len, raw, err) < 0)
 		return -1;
 	digest_text_of(raw, now);
 	ret->damaged = strcmp(now, ret->digest) != 0 ||
-		       manifest_parse(data, len, NULL, &ret->parsed, &why) < 0;
+		       manifest_parse(bytes.data, (size_t)bytes.len, NULL, &ret->parsed, &why) < 0;
 	return why.kind == ERROR_MEMORY ? error_memory(err) : 1;
 }
 
