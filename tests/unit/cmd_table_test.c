@@ -92,7 +92,7 @@ static void test_three(void **state)
 
 static void test_three_at_work(void **state)
 {
-	const struct say laptop = {STEP(64000, NULL, STEP_PUSH, STATE_START), .service = "web"};
+	const struct say laptop = {STEP(64000, NULL, STEP_IMPORT, STATE_START), .service = "web"};
 
 	(void)state;
 	begin(ui, 3);
