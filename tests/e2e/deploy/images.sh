@@ -14,41 +14,41 @@ test_files() {
 	docker save -o "$tmp/files/v1.tar" box:v1 || wrong 'no archive'
 	skopeo copy -q docker-archive:"$tmp/files/v1.tar" "oci:$tmp/files/v1:web:1" || wrong 'no layout'
 	docker save -o "$tmp/files/two.tar" box:v2 box:v3 || wrong 'no archive of two'
-	write_inventory "$tmp/files/shipit.yml" oci:v1 'ports: ["8085:80"]'
+	write_inventory "$tmp/files/shipit.yml" oci:v1 'ports: ["8185:80"]'
 	shipit_alone -f "$tmp/files/shipit.yml" deploy prod
 	want_code 0
-	want_body h1 v1 8085
-	write_inventory "$tmp/files/shipit.yml" docker-archive:./two.tar:box:v2 'ports: ["8085:80"]'
+	want_body h1 v1 8185
+	write_inventory "$tmp/files/shipit.yml" docker-archive:./two.tar:box:v2 'ports: ["8185:80"]'
 	shipit_alone -f "$tmp/files/shipit.yml" deploy prod
 	want_code 0
-	want_body h1 v2 8085
+	want_body h1 v2 8185
 	shipit_alone -f "$tmp/files/shipit.yml" rollback prod
 	want_code 0
-	want_body h1 v1 8085
+	want_body h1 v1 8185
 
 	begin 'a dry run of an image in a file says what it would do, and imports nothing'
-	write_inventory "$tmp/files/shipit.yml" oci:v1:web:1 'ports: ["8085:80"]'
+	write_inventory "$tmp/files/shipit.yml" oci:v1:web:1 'ports: ["8185:80"]'
 	cp -r "$tmp/store" "$tmp/store.before"
 	TMPDIR=$tmp/files SHIPIT_STORE=$tmp/files/store.db shipit_alone -f "$tmp/files/shipit.yml" deploy prod --dry-run
 	want_code 0
 	want_out 'web: unchanged'
-	write_inventory "$tmp/files/shipit.yml" docker-archive:two.tar:box:v3 'ports: ["8085:80"]'
+	write_inventory "$tmp/files/shipit.yml" docker-archive:two.tar:box:v3 'ports: ["8185:80"]'
 	TMPDIR=$tmp/files SHIPIT_STORE=$tmp/files/store.db shipit_alone -f "$tmp/files/shipit.yml" deploy prod --dry-run
 	want_code 0
 	want_out 'web: replace' 'docker run'
 	want_same 'files' 'shipit.yml two.tar v1 v1.tar' "$(cd "$tmp/files" && echo *)"
 
 	begin 'a file that is not there, or has no such image, ends it before a host is asked'
-	write_inventory "$tmp/files/shipit.yml" oci:nowhere 'ports: ["8085:80"]'
+	write_inventory "$tmp/files/shipit.yml" oci:nowhere 'ports: ["8185:80"]'
 	shipit_alone -f "$tmp/files/shipit.yml" deploy prod
 	want_code 1
 	want_out "oci:$tmp/files/nowhere"
 	want_not_out h1:
-	write_inventory "$tmp/files/shipit.yml" docker-archive:two.tar 'ports: ["8085:80"]'
+	write_inventory "$tmp/files/shipit.yml" docker-archive:two.tar 'ports: ["8185:80"]'
 	shipit_alone -f "$tmp/files/shipit.yml" deploy prod
 	want_code 1
 	want_out 'it has several images: box:v2, box:v3'
-	want_body h1 v1 8085
+	want_body h1 v1 8185
 }
 
 test_platforms() {
@@ -59,10 +59,10 @@ test_platforms() {
 	skopeo copy -q --src-daemon-host "$DOCKER_HOST" docker-daemon:box:v2 "oci:$tmp/many/v2:x" || wrong 'no layout'
 	python3 "$here/platforms.py" "$tmp/many/v1" arm64 amd64 >"$tmp/many/v1.ids" || wrong 'no index'
 	python3 "$here/platforms.py" "$tmp/many/v2" arm64 >"$tmp/many/v2.ids" || wrong 'no index'
-	write_inventory "$tmp/many/shipit.yml" oci:v1 'ports: ["8086:80"]'
+	write_inventory "$tmp/many/shipit.yml" oci:v1 'ports: ["8186:80"]'
 	shipit_alone -f "$tmp/many/shipit.yml" deploy prod
 	want_code 0
-	want_body h1 v1 8086
+	want_body h1 v1 8186
 	want_same 'the image' "$(sed -n 's/^amd64 //p' "$tmp/many/v1.ids")" "$(inspect h1 '{{.Image}}' many.prod.web)"
 	want_same 'its label' "$(sed -n 's/^amd64 //p' "$tmp/many/v1.ids")" \
 	    "$(inspect h1 '{{index .Config.Labels "dev.shipit.image"}}' many.prod.web)"
@@ -73,7 +73,7 @@ test_platforms() {
 
 	begin 'an image for another platform only: an error before anything is changed'
 	started=$(inspect h1 '{{.State.StartedAt}}' many.prod.web)
-	write_inventory "$tmp/many/shipit.yml" oci:v2 'ports: ["8086:80"]'
+	write_inventory "$tmp/many/shipit.yml" oci:v2 'ports: ["8186:80"]'
 	shipit_alone -f "$tmp/many/shipit.yml" deploy prod
 	want_code 1
 	want_out 'the image of web is for linux/arm64, this host is linux/amd64' 'build it for linux/amd64'
@@ -85,7 +85,7 @@ test_platforms() {
 test_known() {
 	local hosts=h1 project=known
 	begin 'what the store has is not imported again, and said to be there'
-	write_inventory "$tmp/known/shipit.yml" box:v3 'ports: ["8087:80"]'
+	write_inventory "$tmp/known/shipit.yml" box:v3 'ports: ["8187:80"]'
 	shipit -f "$tmp/known/shipit.yml" deploy prod --json
 	want_code 0
 	want_out '"step":"import","state":"ok"'
@@ -155,9 +155,9 @@ test_strangers() {
 	local hosts=h1 project=strange
 	begin 'another user of the host gets 401 at the forwarded port, and nothing else'
 	large_box large1
-	write_inventory "$tmp/strange/shipit.yml" box:large1 'ports: ["8088:80"]'
+	write_inventory "$tmp/strange/shipit.yml" box:large1 'ports: ["8188:80"]'
 	under_way
-	want_body h1 large1 8088
+	want_body h1 large1 8188
 }
 
 # --- a registry that is not ours
@@ -167,20 +167,20 @@ test_external() {
 	begin 'an external registry: deploy, upgrade, rollback'
 	registry_up
 	registry=$LAB_REGISTRY
-	write_inventory "$tmp/outside/shipit.yml" box:v1 'ports: ["8089:80"]'
+	write_inventory "$tmp/outside/shipit.yml" box:v1 'ports: ["8189:80"]'
 	SHIPIT_STORE=$tmp/outside/store.db shipit -f "$tmp/outside/shipit.yml" deploy prod
 	want_code 0
 	want_out 'push web: ok'
-	for h in h1 h2; do want_body $h v1 8089; done
-	write_inventory "$tmp/outside/shipit.yml" box:v2 'ports: ["8089:80"]'
+	for h in h1 h2; do want_body $h v1 8189; done
+	write_inventory "$tmp/outside/shipit.yml" box:v2 'ports: ["8189:80"]'
 	SHIPIT_STORE=$tmp/outside/store.db shipit -f "$tmp/outside/shipit.yml" deploy prod
 	want_code 0
-	for h in h1 h2; do want_body $h v2 8089; done
+	for h in h1 h2; do want_body $h v2 8189; done
 	want_same 'tags there' 2 "$(curl -s "http://$LAB_REGISTRY/v2/outside.prod.web/tags/list" | jq '.tags | length')"
 	"$LAB" registry stop >/dev/null
 	shipit -f "$tmp/outside/shipit.yml" rollback prod
 	want_code 0
-	for h in h1 h2; do want_body $h v1 8089; done
+	for h in h1 h2; do want_body $h v1 8189; done
 	[ ! -e "$tmp/outside/store.db" ] || wrong 'the store was opened'
 
 	begin 'an external registry that does not answer ends it before a host is asked'
@@ -193,9 +193,9 @@ test_external() {
 	begin 'an external registry is hidden from strangers, too'
 	hosts=h1
 	large_box large2
-	write_inventory "$tmp/outside/shipit.yml" box:large2 'ports: ["8089:80"]'
+	write_inventory "$tmp/outside/shipit.yml" box:large2 'ports: ["8189:80"]'
 	under_way
-	want_body h1 large2 8089
+	want_body h1 large2 8189
 }
 
 # --- how far it is
