@@ -37,6 +37,18 @@ serve() {
 	address=$(cat "$tmp/$name.address")
 }
 
+# The program itself, likewise; $tmp/NAME.log has a JSON line for each request.
+serve_shipit() { # NAME
+	SHIPIT_STORE=$tmp/$1.db "$SHIPIT" registry serve --listen 127.0.0.1:0 --json >"$tmp/$1.log" 2>&1 </dev/null &
+	pid=$!
+	until_true 20 grep -q '"serving"' "$tmp/$1.log" || {
+		cat "$tmp/$1.log"
+		echo '0 passed, 1 failed'
+		exit 1
+	}
+	address=$(jq -r 'select(.event == "serving").address' "$tmp/$1.log")
+}
+
 driver() {
 	SHIPIT_STORE=$tmp/main.db "$DRIVER" "$@"
 }
@@ -62,7 +74,7 @@ ends_well() { # NAME PID
 	! grep -qE 'Sanitizer|runtime error:' "$tmp/$1.log" || wrong "$(grep -E -A 20 'Sanitizer|runtime error:' "$tmp/$1.log")"
 	kill "$2" 2>/dev/null
 	until_true 20 gone "$2" || wrong 'it does not end'
-	SHIPIT_STORE=$tmp/$1.db "$DRIVER" verify >"$tmp/out" 2>&1 || wrong 'verify finds something'
+	SHIPIT_STORE=$tmp/$1.db "$SHIPIT" registry verify >"$tmp/out" 2>&1 || wrong 'verify finds something'
 	finish
 }
 
@@ -98,10 +110,7 @@ test_window() {
 
 test_read_only() {
 	begin 'a read-only server serves, and takes nothing'
-	SHIPIT_STORE=$tmp/main.db
-	export SHIPIT_STORE
 	serve reader --read-only
-	unset SHIPIT_STORE
 	for request in 'POST /v2/x/blobs/uploads/' 'PUT /v2/x/manifests/v1' 'DELETE /v2/x/manifests/v1'; do
 		# shellcheck disable=SC2086 # two words
 		set -- $request
@@ -162,7 +171,7 @@ if wanted access; then
 fi
 
 if wanted clients; then
-	serve main
+	serve_shipit main
 	R=$address log=$tmp/main.log server=$pid
 	test_docker
 	test_podman
