@@ -235,7 +235,7 @@ test_login() {
 	said docker --config "$tmp/nobody" push "$A/mine/app:v2"
 	want_code 1
 	want_out 'no basic auth credentials'
-	said docker --config "$tmp/nobody" pull "$A/mine/app:v1"
+	said docker --config "$tmp/nobody" pull "$A/mine/app:v2"
 	want_code 1
 
 	begin 'docker login with a wrong password is refused, with the right one it pushes'
