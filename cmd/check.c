@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cmd/complain.h"
 #include "cmd/each.h"
+#include "cmd/registry.h"
 #include "cmd/ui/columns.h"
 #include "cmd/ui/json.h"
 #include "cmd/ui/words.h"
@@ -226,9 +227,35 @@ static int check_offline(struct cli *cli, struct error *err)
 	return EXIT_OK;
 }
 
+/* A deploy would begin with it. Where there is none yet, it makes one. */
+static int check_store(struct cli *cli)
+{
+	CLEANUP_ERROR struct error err = {0};
+	CLEANUP_FREE char *path = NULL;
+	struct store *store = NULL;
+	bool well = registry_find(&store, &path, &err) == 0;
+
+	store_close(store);
+	if (cli->settings.json) {
+		json_t *object = json_event("check");
+
+		if (object != NULL)
+			put_check(object, "store", well, &err);
+		json_line(cli->out, object);
+	}
+	if (!well)
+		complain(cli->err, cli->color_err, NULL, "store", &err);
+	return well ? EXIT_OK : EXIT_FAILED;
+}
+
 int check_run(struct cli *cli, struct error *err)
 {
+	int code;
+
 	if (cli->settings.offline)
 		return check_offline(cli, err);
-	return each_environment(cli, true, show, err);
+	code = each_environment(cli, true, show, err);
+	if (code < 0 || cli->inventory->registry != NULL)
+		return code;
+	return worse_exit_code(code, check_store(cli));
 }

@@ -6,17 +6,23 @@
 
 #include "cmd/ui/color.h"
 
+int registry_find(struct store **ret, char **ret_path, struct error *err)
+{
+	*ret = NULL;
+	if (store_path(ret_path, err) < 0)
+		return -1;
+	return access(*ret_path, F_OK) == 0 || errno != ENOENT ? store_open(*ret_path, ret, err)
+							       : 0;
+}
+
 int registry_open(struct cli *cli, struct store **ret, struct error *err)
 {
 	CLEANUP_FREE char *path = NULL, *shown = NULL;
 
-	*ret = NULL;
-	if (store_path(&path, err) < 0)
+	if (registry_find(ret, &path, err) < 0)
 		return -1;
-	if (access(path, F_OK) == 0 || errno != ENOENT)
-		return store_open(path, ret, err);
 	shown = text_cleaned(path);
-	if (!cli->settings.json && !cli->settings.quiet)
+	if (*ret == NULL && !cli->settings.json && !cli->settings.quiet)
 		fprintf(cli->out,
 		    "there is no %s yet: a deploy makes it, or a push to `shipit registry serve`\n",
 		    shown != NULL ? shown : "image store");

@@ -42,7 +42,8 @@ static void print_freed(const struct cli *cli, const struct store_gc_result *res
 	registry_count(result->chunks, "chunk", chunks);
 	text_bytes(result->bytes, bytes);
 	if (result->bytes == 0 && result->blobs == 0 && result->chunks == 0)
-		fputs("nothing to free\n", cli->out);
+		fputs(result->tags > 0 ? "nothing was freed by that\n" : "nothing to free\n",
+		    cli->out);
 	else
 		fprintf(cli->out, "freed %s: %s, %s\n", bytes, blobs, chunks);
 }

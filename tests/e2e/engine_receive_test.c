@@ -148,8 +148,15 @@ static void one_that_knows_them_sends_what_is_new(void **state UNUSED)
 	works(store_layer_find(store, last, &info, err));
 	assert_string_equal(info.diff_id, last);
 	json_decref(inspect);
+
+	/* Now only its config is not in the store. */
 	works(engine_image_inspect(engine, IMAGE, &inspect, err));
 	assert_false(has_import_tag(inspect));
+	assert_int_equal(receive_worth(store, engine, inspect), 0);
+	buf_clear(&config);
+	assert_true(push(engine, inspect, &config));
+	works(digest_text(config.data, config.len, digest, err));
+	assert_string_equal(digest, json_str(inspect, "Id", ""));
 	json_decref(inspect);
 	buf_release(&config);
 }

@@ -239,6 +239,45 @@ static void test_shipit_env(void **state)
 	says(&out, "\"environment\":{\"E\":\"test\"}");
 }
 
+/* Whatever the hosts are like: nobody listens on port 1, and that is a 1 already. */
+static void test_check_looks_at_the_store(void **state)
+{
+	static const char no_store[] = "this is a text that somebody keeps here, and no store";
+	static const char inventory[] = "project: shop\n"
+					"%s"
+					"ssh: {config: /dev/null}\n"
+					"services: {web: {image: shop}}\n"
+					"hosts: {web1: {address: \"127.0.0.1:1\"}}\n"
+					"environments: {prod: {hosts: [web1]}}\n";
+	struct buf text = BUF_INIT(65536);
+	char yml[512], path[256];
+
+	(void)state;
+	path_of(path, "other.yml");
+	setenv("SHIPIT_STORE", path, 1);
+	snprintf(yml, sizeof(yml), inventory, "");
+	write_file("shipit.yml", yml);
+	assert_int_equal(RUN("check", "--json"), 1);
+	says(&out, "\"event\":\"check\",\"store\":{\"state\":\"ok\"}");
+	assert_int_equal(access(path, F_OK), -1);
+
+	write_file("other.yml", no_store);
+	assert_int_equal(RUN("check"), 1);
+	says(&err, "shipit: store: ");
+	says(&err, path);
+	assert_int_equal(RUN("check", "--json"), 1);
+	says(&out, "\"store\":{\"state\":\"failed\"");
+	read_file("other.yml", &text);
+	assert_string_equal(text.data, no_store);
+	buf_release(&text);
+
+	snprintf(yml, sizeof(yml), inventory, "registry: localhost:5000\n");
+	write_file("shipit.yml", yml);
+	assert_int_equal(RUN("check", "--json"), 1);
+	assert_null(strstr(out.data, "\"store\""));
+	unsetenv("SHIPIT_STORE");
+}
+
 static void test_outputs(void **state)
 {
 	static const char *const version[] = {"version", NULL};
@@ -269,6 +308,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_which_environment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_which_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_shipit_env, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_check_looks_at_the_store, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_outputs, setup, teardown),
 	};
 

@@ -162,7 +162,6 @@ static void names_choose(void **state UNUSED)
 static void compressed_archives_are_unpacked(void **state UNUSED)
 {
 	struct buf plain = BUF_INIT(64 << 20);
-	char command[300];
 	struct imported imported = {0};
 	struct image image;
 
@@ -171,9 +170,7 @@ static void compressed_archives_are_unpacked(void **state UNUSED)
 	gzip_of(&plain, &tar);
 	imports(NULL, &image, "amd64");
 	put_file(scene.path, plain.data, plain.len);
-	snprintf(command, sizeof(command), "zstd -q %s && mv %s.zst %s", scene.path, scene.path,
-	    scene.path);
-	if (system(command) == 0) {
+	if (shell("zstd -q image && mv image.zst image") == 0) {
 		works(import_at("docker-archive", NULL, &imported, err));
 		assert_string_equal(imported.images[0].config, image.config.digest);
 		imported_release(&imported);

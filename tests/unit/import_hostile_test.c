@@ -15,33 +15,6 @@ static int teardown(void **state)
 	return scene_teardown(state);
 }
 
-/* With limits of the test's own. */
-static int import_limited(const struct import_limits *limits, struct error *err)
-{
-	CLEANUP_CLOSE int fd = open(scene.path, O_RDONLY | O_CLOEXEC);
-	struct imported imported = {0};
-	struct import import;
-	int rc;
-
-	import_init(&import, &scene.target);
-	if (limits != NULL)
-		import.limits = *limits;
-	rc = import_stream(&import, fd, NULL, true, err);
-	if (rc == 0)
-		rc = import_finish(&import, &imported, err);
-	imported_release(&imported);
-	import_release(&import);
-	return rc;
-}
-
-static struct import_limits usual_limits(void)
-{
-	struct import import;
-
-	import_init(&import, &scene.target);
-	return import.limits;
-}
-
 static void bad_names_are_passed_over(void **state UNUSED)
 {
 	static const char *const bad[] = {"../manifest.json", "/manifest.json",

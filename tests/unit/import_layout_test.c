@@ -60,10 +60,7 @@ static void finish_layout(json_t *entries)
 /* Once from a tar, once from a folder, into stores of their own. */
 static void twice(void (*check)(const char *name, void *context), const char *name, void *context)
 {
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf %s", scene.path);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell("rm -rf image"), 0);
 	put_file(scene.path, tar.data, tar.len);
 	check(name, context);
 	store_close(scene.store);
@@ -378,7 +375,6 @@ static void digests_that_do_not_match_are_refused(void **state UNUSED)
 	pieces[3] = &oci.plain[0];
 	for (size_t i = 0; i < 4; i++) {
 		char *byte = &pieces[i]->bytes.data[pieces[i]->bytes.len / 2];
-		char path[100];
 
 		buf_clear(&tar);
 		*byte = (char)(*byte ^ 1);
@@ -392,8 +388,7 @@ static void digests_that_do_not_match_are_refused(void **state UNUSED)
 			continue; /* nobody looks at it in a folder */
 		unpack_layout();
 		refused(pieces[i]->blob_name);
-		snprintf(path, sizeof(path), "rm -rf %s", scene.path);
-		assert_int_equal(system(path), 0);
+		assert_int_equal(shell("rm -rf image"), 0);
 	}
 	oci_free(&oci);
 }
@@ -423,23 +418,20 @@ static void a_folder_leads_nowhere_else(void **state UNUSED)
 	oci_add(&oci);
 	finish_layout(json_pack("[o]", descriptor_of(MEDIA_OCI_MANIFEST, &oci.manifest)));
 	unpack_layout();
-	snprintf(command, sizeof(command), "cd %s && mv %s ../x && ln -s ../../../x %s", scene.path,
+	snprintf(command, sizeof(command), "cd image && mv %s ../x && ln -s ../../../x %s",
 	    oci.config.blob_name, oci.config.blob_name);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell(command), 0);
 	refused("is a symbolic link");
-	snprintf(command, sizeof(command), "cd %s && rm %s && mkfifo %s", scene.path,
-	    oci.config.blob_name, oci.config.blob_name);
-	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "cd image && rm %s && mkfifo %s", oci.config.blob_name,
+	    oci.config.blob_name);
+	assert_int_equal(shell(command), 0);
 	refused("is no regular file");
-	snprintf(command, sizeof(command), "cd %s && rm %s && mkdir %s", scene.path,
-	    oci.config.blob_name, oci.config.blob_name);
-	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "cd image && rm %s && mkdir %s", oci.config.blob_name,
+	    oci.config.blob_name);
+	assert_int_equal(shell(command), 0);
 	refused("is no regular file");
-	snprintf(command, sizeof(command), "cd %s && mv index.json .. && ln -s ../index.json .",
-	    scene.path);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell("cd image && mv index.json .. && ln -s ../index.json ."), 0);
 	refused("index.json is a symbolic link");
-	unlink("index.json");
 	oci_free(&oci);
 }
 
@@ -467,6 +459,7 @@ static void indexes_without_end_are_refused(void **state UNUSED)
 
 static void indexes_that_multiply_are_refused(void **state UNUSED)
 {
+	struct import_limits limits = usual_limits();
 	struct blob level[3];
 	struct oci oci;
 
@@ -475,7 +468,7 @@ static void indexes_that_multiply_are_refused(void **state UNUSED)
 	for (size_t i = 0; i < 3; i++) {
 		json_t *entries = json_array();
 
-		for (int j = 0; j < 300; j++)
+		for (int j = 0; j < 30; j++)
 			json_array_append_new(
 			    entries, i == 0 ? descriptor_of(MEDIA_OCI_MANIFEST, &oci.manifest)
 					    : descriptor_of(MEDIA_OCI_INDEX, &level[i - 1]));
@@ -483,7 +476,11 @@ static void indexes_that_multiply_are_refused(void **state UNUSED)
 		tar_blob(&tar, &level[i]);
 	}
 	finish_layout(json_pack("[o]", descriptor_of(MEDIA_OCI_INDEX, &level[2])));
-	refused("more than");
+	limits.entries = 200;
+	fails(import_limited(&limits, err), ERROR_PROTOCOL, "more than 200 manifests");
+	limits = usual_limits();
+	limits.pieces = 200;
+	fails(import_limited(&limits, err), ERROR_PROTOCOL, "more than 200 layers");
 	for (size_t i = 0; i < 3; i++)
 		blob_free(&level[i]);
 	oci_free(&oci);

@@ -89,9 +89,7 @@ int receive_worth(struct store *store, struct engine *engine, const json_t *insp
 	    !digest_is_text(json_str(inspect, "Id", "")) || !are_digests(diff_ids))
 		return -1;
 	missing = missing_layers(store, diff_ids);
-	return missing > 0 && missing < json_array_size(diff_ids) && missing < UPLOADS_MAX
-		   ? (int)missing
-		   : -1;
+	return missing < json_array_size(diff_ids) && missing < UPLOADS_MAX ? (int)missing : -1;
 }
 
 /* --- answers */

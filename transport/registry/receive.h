@@ -23,9 +23,9 @@
 
 struct engine;
 
-/* How many layers of the image (`inspect` is the engine's) the store lacks; -1 when a push could
- * not help: none or all are missing, the engine is not Docker with its classic store, or not here.
- */
+/* How many layers of the image (`inspect` is the engine's) the store lacks, maybe none: the config
+ * alone may be new. -1 when a push could not help: all are missing, the engine is not Docker with
+ * its classic store, or not here. */
 int receive_worth(struct store *store, struct engine *engine, const json_t *inspect);
 
 /* Have `engine` push `name`. `config` gets the config's bytes, and all its layers are in the store

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "transport/registry/relay.h"
 #include "transport/registry/server_internal.h"
 
 enum { CONNECTION_MEMORY = 64 * 1024 };
@@ -179,7 +180,7 @@ static enum MHD_Result respond(struct request *request)
 	if (request->route.what == ROUTE_BASE)
 		return base(request);
 	if (request->server->upstream != NULL)
-		return relay(request);
+		return relay_request(request);
 	switch (request->route.what) {
 	case ROUTE_CATALOG:
 		return list_catalog(request);
@@ -332,7 +333,8 @@ static int start(struct server *server, const struct server_options *options,
 	uploads_init(&server->uploads);
 	if (options->store == NULL && options->upstream == NULL)
 		return error_set(err, ERROR_FAILED, "a registry needs a store or another registry");
-	if (options->store == NULL && (server->upstream = strdup(options->upstream)) == NULL)
+	if (options->store == NULL &&
+	    ((server->upstream = strdup(options->upstream)) == NULL || relay_start(err) < 0))
 		return error_memory(err);
 	if (pace_start(&server->pace, limits, &server->uploads, err) < 0)
 		return -1;

@@ -189,7 +189,7 @@ enum MHD_Result reply_out_of_order(struct request *request); /* 416 */
 /* The request is over, however it ended. */
 void release_upload(struct request *request);
 
-/* A window on another registry (relay.c). */
-enum MHD_Result relay(struct request *request);
+/* A window on another registry (server_relay.c). */
+enum MHD_Result relay_request(struct request *request);
 
 #endif
