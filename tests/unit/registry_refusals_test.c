@@ -6,13 +6,18 @@
 
 #include <cmocka.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/digest.h"
+#include "base/proc.h"
 #include "transport/registry/manifest.h"
 #include "transport/registry/server.h"
 
@@ -187,6 +192,56 @@ static void an_upload_that_the_store_refused_is_over(void **state UNUSED)
 	free(data);
 }
 
+/* --- a window on a registry that says nothing */
+
+static int listen_somewhere(char ret_address[32])
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	snprintf(ret_address, 32, "127.0.0.1:%d", ntohs(address.sin_port));
+	return fd;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void a_window_on_silence_closes_at_once(void **state UNUSED)
+{
+	static const char request[] = "GET /v2/a/blobs/" EMPTY " HTTP/1.1\r\nHost: x\r\n\r\n";
+	char upstream[32], path[80], asked[16];
+	int silent = listen_somewhere(upstream), connection, client;
+	struct server_options options = {.unix_path = path, .upstream = upstream};
+	struct server *window;
+	int64_t begun;
+
+	snprintf(path, sizeof(path), "%s/window", folder);
+	assert_int_equal(server_start(&options, &window, NULL), 0);
+	client = connect_to(path);
+	assert_int_equal(fd_write_all(client, request, sizeof(request) - 1), 0);
+	connection = accept(silent, NULL, NULL);
+	assert_int_equal(read(connection, asked, sizeof(asked)), sizeof(asked));
+	assert_memory_equal(asked, "GET /v2/a/blobs/", sizeof(asked));
+	begun = clock_now_ms();
+	server_stop(window);
+	assert_in_range(clock_now_ms() - begun, 0, 20 * 1000); /* it would wait a minute */
+	close(connection);
+	close(client);
+	close(silent);
+}
+
 static int start(void **state UNUSED)
 {
 	struct server_options options = {.unix_path = socket_path};
@@ -220,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_tag_that_cannot_be_is_not_there),
 	    cmocka_unit_test(a_filter_may_have_a_plus),
+	    cmocka_unit_test(a_window_on_silence_closes_at_once),
 	    cmocka_unit_test(an_upload_that_the_store_refused_is_over),
 	};
 

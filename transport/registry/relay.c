@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 
 enum {
@@ -20,6 +21,7 @@ struct relay {
 	bool headed, ended;
 	CURLcode result;
 	int64_t moved_ms;
+	int cancel_fd;
 	struct buf piece; /* came, and is not taken yet */
 	size_t taken;
 	char words[CURL_ERROR_SIZE];
@@ -127,9 +129,13 @@ static int step(struct relay *relay, struct error *err)
 
 static int wait_a_little(struct relay *relay, struct error *err)
 {
+	struct curl_waitfd cancel = {relay->cancel_fd, CURL_WAIT_POLLIN, 0};
+
+	if (cancel_fd_fired(relay->cancel_fd))
+		return error_set(err, ERROR_CANCELLED, "cancelled");
 	if (clock_now_ms() - relay->moved_ms > STALL_MS)
 		return error_set(err, ERROR_UNREACHABLE, "the registry says nothing");
-	curl_multi_poll(relay->multi, NULL, 0, WAKE_MS, NULL);
+	curl_multi_poll(relay->multi, &cancel, 1, WAKE_MS, NULL);
 	return 0;
 }
 
@@ -154,19 +160,21 @@ static int take_head(struct relay *relay, struct error *err)
 	return 0;
 }
 
-static int begin(struct relay *relay, const char *url, bool head, const char *accept,
-    const char *range, struct error *err)
+static int begin(
+    struct relay *relay, const char *url, const struct relay_request *request, struct error *err)
 {
 	relay->multi = curl_multi_init();
 	relay->easy = curl_easy_init();
 	relay->moved_ms = clock_now_ms();
+	relay->cancel_fd = request->cancel_fd;
 	buf_init(&relay->piece, PIECE_MAX);
 	for (size_t i = 0; i < RELAY_HEADERS; i++)
 		relay->answer.headers[i].name = passed[i];
 	if (relay->multi == NULL || relay->easy == NULL ||
 	    add_header(relay, "User-Agent", "shipit") < 0 ||
-	    add_header(relay, "Accept", accept) < 0 || add_header(relay, "Range", range) < 0 ||
-	    set_options(relay, url, head) != CURLE_OK ||
+	    add_header(relay, "Accept", request->accept) < 0 ||
+	    add_header(relay, "Range", request->range) < 0 ||
+	    set_options(relay, url, request->head) != CURLE_OK ||
 	    curl_multi_add_handle(relay->multi, relay->easy) != CURLM_OK)
 		return error_memory(err);
 	return take_head(relay, err);
@@ -177,15 +185,15 @@ int relay_start(struct error *err)
 	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : error_memory(err);
 }
 
-int relay_open(const char *base, const char *path, bool head, const char *accept, const char *range,
-    struct relay **ret, struct relay_answer *ret_answer, struct error *err)
+int relay_open(const struct relay_request *request, struct relay **ret,
+    struct relay_answer *ret_answer, struct error *err)
 {
-	CLEANUP_FREE char *url = string_printf("%s%s", base, path);
+	CLEANUP_FREE char *url = string_printf("%s%s", request->base, request->path);
 	struct relay *relay = url != NULL ? calloc(1, sizeof(*relay)) : NULL;
 
 	if (relay == NULL)
 		return error_memory(err);
-	if (begin(relay, url, head, accept, range, err) < 0) {
+	if (begin(relay, url, request, err) < 0) {
 		relay_close(relay);
 		return -1;
 	}
@@ -198,6 +206,9 @@ ssize_t relay_read(struct relay *relay, void *data, size_t len, struct error *er
 {
 	size_t n;
 
+	/* While nobody asked, nothing could come: that is no stall of the registry. */
+	if (relay->piece.len == 0)
+		relay->moved_ms = clock_now_ms();
 	while (relay->piece.len == 0 && !relay->ended) {
 		curl_easy_pause(relay->easy, CURLPAUSE_CONT);
 		if (step(relay, err) < 0 ||

@@ -25,10 +25,16 @@ struct relay_answer {
 
 /* Once, before the first. */
 int relay_start(struct error *err);
-/* Send it, and wait for the head of the answer. `accept`, `range`: NULL for none.
- * ERROR_UNREACHABLE: there is no registry, or it says nothing that makes sense. */
-int relay_open(const char *base, const char *path, bool head, const char *accept, const char *range,
-    struct relay **ret, struct relay_answer *ret_answer, struct error *err);
+struct relay_request {
+	const char *base, *path;
+	bool head;
+	const char *accept, *range; /* NULL: none */
+	int cancel_fd;		    /* ends it, also while its body is read */
+};
+/* Send it, and wait for the head of the answer. ERROR_UNREACHABLE: there is no registry, or it says
+ * nothing that makes sense. */
+int relay_open(const struct relay_request *request, struct relay **ret,
+    struct relay_answer *ret_answer, struct error *err);
 /* At most `len` bytes of the body; 0: its end; -1: it broke, or nothing came for a minute. */
 ssize_t relay_read(struct relay *relay, void *data, size_t len, struct error *err);
 void relay_close(struct relay *relay); /* takes NULL */

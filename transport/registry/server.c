@@ -328,14 +328,17 @@ static int start(struct server *server, const struct server_options *options,
 	server->log = options->log;
 	server->context = options->context;
 	server->limits = *limits;
+	server->cancel = (struct cancel)CANCEL_INIT;
 	pthread_mutex_init(&server->accounts.lock, NULL);
 	pthread_mutex_init(&server->proven.lock, NULL);
 	uploads_init(&server->uploads);
 	if (options->store == NULL && options->upstream == NULL)
 		return error_set(err, ERROR_FAILED, "a registry needs a store or another registry");
-	if (options->store == NULL &&
-	    ((server->upstream = strdup(options->upstream)) == NULL || relay_start(err) < 0))
+	if (options->store == NULL && (server->upstream = strdup(options->upstream)) == NULL)
 		return error_memory(err);
+	if (options->store == NULL &&
+	    (cancel_init(&server->cancel, err) < 0 || relay_start(err) < 0))
+		return -1;
 	if (pace_start(&server->pace, limits, &server->uploads, err) < 0)
 		return -1;
 	return start_listening(server, options, err);
@@ -370,6 +373,8 @@ void server_stop(struct server *server)
 {
 	if (server == NULL)
 		return;
+	if (server->upstream != NULL)
+		cancel_fire(&server->cancel);
 	if (server->daemon != NULL)
 		MHD_stop_daemon(server->daemon);
 	pace_stop(&server->pace);
@@ -378,6 +383,7 @@ void server_stop(struct server *server)
 	uploads_release(&server->uploads);
 	accounts_release(&server->accounts);
 	proven_release(&server->proven);
+	cancel_release(&server->cancel);
 	free(server->upstream);
 	free(server->unix_path);
 	free(server->address);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/digest.h"
 #include "transport/registry/route.h"
 #include "transport/registry/server.h"
@@ -101,7 +102,8 @@ void proven_release(struct proven *proven);
 
 struct server {
 	struct store *store;
-	char *upstream; /* NULL: a store is served */
+	char *upstream;	      /* NULL: a store is served */
+	struct cancel cancel; /* of what waits for the other registry */
 	bool ask, read_only;
 	server_log_fn *log;
 	void *context;

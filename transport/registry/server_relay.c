@@ -98,6 +98,10 @@ static enum MHD_Result pass_on(struct request *request, const char *path)
 {
 	CLEANUP_FREE char *base = string_printf("http://%s", request->server->upstream);
 	CLEANUP_BUF struct buf accept = BUF_INIT(SERVER_HEADER_MAX);
+	struct relay_request wanted = {.path = path,
+	    .head = request->route.method == ROUTE_HEAD,
+	    .range = request_header(request, MHD_HTTP_HEADER_RANGE),
+	    .cancel_fd = request->server->cancel.fd};
 	struct error failure = {0};
 	struct relay_answer answer;
 	struct relay *relay;
@@ -106,9 +110,9 @@ static enum MHD_Result pass_on(struct request *request, const char *path)
 
 	if (base == NULL)
 		return MHD_NO;
-	if (relay_open(base, path, request->route.method == ROUTE_HEAD,
-		all_accepted(request, &accept), request_header(request, MHD_HTTP_HEADER_RANGE),
-		&relay, &answer, &failure) < 0) {
+	wanted.base = base;
+	wanted.accept = all_accepted(request, &accept);
+	if (relay_open(&wanted, &relay, &answer, &failure) < 0) {
 		rc = bad_gateway(request, error_text(&failure));
 		error_release(&failure);
 		return rc;
