@@ -1,5 +1,6 @@
 """Where the figures are measured: a lab with a host and an engine, Debian's registry, our own."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import time
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 LAB = TOP + "/tests/lab/lab"
 DRIVER = os.environ.get("BUILD", TOP + "/.build") + "/tests/e2e/registry_driver"
+SHIPIT = os.environ.get("SHIPIT", TOP + "/shipit")
 RSS = TOP + "/tests/e2e/rss.py"
 CACHE = os.environ.get("BENCH_CACHE", TOP + "/.build/bench")
 
@@ -108,17 +110,26 @@ class Stage:
 
 
 class Server:
-    """`registry_driver serve` over a store."""
+    """`shipit registry serve` over a store."""
 
     def __init__(self, store, env, log):
-        with open(log, "ab") as out:
+        with open(log, "wb") as out:
             self.process = subprocess.Popen(
-                [DRIVER, "serve"], env={**env, "SHIPIT_STORE": store}, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=out, text=True)
-        self.address = self.process.stdout.readline().strip()
-        if not self.address:
+                [SHIPIT, "registry", "serve", "--listen", "127.0.0.1:0", "--json"],
+                env={**env, "SHIPIT_STORE": store}, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=subprocess.STDOUT)
+        self.address = self.await_address(log)
+
+    def await_address(self, log):
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.process.poll() is None:
             with open(log, encoding="utf-8") as text:
-                raise Failed("the registry does not start\n" + text.read())
+                line = text.readline()
+            if line.endswith("\n"):
+                return json.loads(line)["address"]
+            time.sleep(0.05)
+        with open(log, encoding="utf-8") as text:
+            raise Failed("the registry does not start\n" + text.read())
 
     def peak_mib(self):
         with open("/proc/%d/status" % self.process.pid, encoding="ascii") as status:
@@ -129,7 +140,7 @@ class Server:
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.stdin.close()
+            self.process.terminate()
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:

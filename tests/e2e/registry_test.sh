@@ -4,6 +4,7 @@
 #
 #   registry_test.sh [check|soak] [PART...]   clients, conformance, access, hostile, window; default: all
 #
+# BUILD, SHIPIT: of another build; SANITIZED=1: it is a sanitized one, whose memory is no measure.
 # REGISTRY_PEER=1: the clients and the checks that apply against Debian's docker-registry instead, to
 # see that they are right.
 # shellcheck source-path=SCRIPTDIR disable=SC2154
@@ -20,21 +21,35 @@ wanted() {
 	[ "$only" = '  ' ] || [[ $only == *" $1 "* ]]
 }
 
-# serve NAME ARGUMENT...: a server with a store of its own; its address in $address, pid in $pid.
+# serve NAME ARGUMENT...: a server with a store of its own; its address in $address, pid in $pid. It
+# serves until its standard input ends.
+declare -A held
 serve() {
-	local name=$1 held
+	local name=$1 fd
 	shift
 	mkfifo "$tmp/$name.in"
 	SHIPIT_STORE=$tmp/$name.db "$DRIVER" serve "$@" <"$tmp/$name.in" >"$tmp/$name.address" 2>"$tmp/$name.log" &
 	pid=$!
-	# shellcheck disable=SC2034 # it is held, no more
-	exec {held}>"$tmp/$name.in"
+	exec {fd}>"$tmp/$name.in"
+	held[$name]=$fd
 	until_true 20 test -s "$tmp/$name.address" || {
 		cat "$tmp/$name.log"
 		echo '0 passed, 1 failed'
 		exit 1
 	}
 	address=$(cat "$tmp/$name.address")
+}
+
+# The program itself, likewise; $tmp/NAME.log has a JSON line for each request.
+serve_shipit() { # NAME
+	SHIPIT_STORE=$tmp/$1.db "$SHIPIT" registry serve --listen 127.0.0.1:0 --json >"$tmp/$1.log" 2>&1 </dev/null &
+	pid=$!
+	until_true 20 grep -q '"serving"' "$tmp/$1.log" || {
+		cat "$tmp/$1.log"
+		echo '0 passed, 1 failed'
+		exit 1
+	}
+	address=$(jq -r 'select(.event == "serving").address' "$tmp/$1.log")
 }
 
 driver() {
@@ -59,11 +74,16 @@ adds_up() {
 ends_well() { # NAME PID
 	begin "$1: the server ends when it is told to, and its store is in order"
 	kill -0 "$2" 2>/dev/null || wrong 'it does not run any more'
-	! grep -qE 'Sanitizer|runtime error:' "$tmp/$1.log" || wrong "$(grep -E -A 20 'Sanitizer|runtime error:' "$tmp/$1.log")"
-	kill "$2" 2>/dev/null
+	end "$1" "$2"
 	until_true 20 gone "$2" || wrong 'it does not end'
-	SHIPIT_STORE=$tmp/$1.db "$DRIVER" verify >"$tmp/out" 2>&1 || wrong 'verify finds something'
+	! grep -qE 'Sanitizer|runtime error:' "$tmp/$1.log" || wrong "$(grep -E -A 20 'Sanitizer|runtime error:' "$tmp/$1.log")"
+	SHIPIT_STORE=$tmp/$1.db "$SHIPIT" registry verify >"$tmp/out" 2>&1 || wrong 'verify finds something'
 	finish
+}
+
+end() { # NAME PID
+	local fd=${held[$1]-}
+	if [ -n "$fd" ]; then exec {fd}>&-; else kill "$2" 2>/dev/null; fi
 }
 
 gone() {
@@ -93,15 +113,12 @@ test_window() {
 		status=$(curl -s -o /dev/null -w '%{http_code}' -u one:1-secret -X $method "http://$W/v2/up/app/manifests/v2")
 		case $status in 401 | 403 | 405) ;; *) wrong "$method: $status" ;; esac
 	done
-	kill "$pid"
+	end window "$pid"
 }
 
 test_read_only() {
 	begin 'a read-only server serves, and takes nothing'
-	SHIPIT_STORE=$tmp/main.db
-	export SHIPIT_STORE
 	serve reader --read-only
-	unset SHIPIT_STORE
 	for request in 'POST /v2/x/blobs/uploads/' 'PUT /v2/x/manifests/v1' 'DELETE /v2/x/manifests/v1'; do
 		# shellcheck disable=SC2086 # two words
 		set -- $request
@@ -110,7 +127,7 @@ test_read_only() {
 		grep -qE 'UNSUPPORTED|DENIED' "$tmp/out" || wrong "$request: $(cat "$tmp/out")"
 	done
 	want_same 'a read' 200 "$(curl -s -o /dev/null -w '%{http_code}' "http://$address/v2/")"
-	kill "$pid"
+	end reader "$pid"
 }
 
 # While docker, podman and skopeo talk with one server, the checks have others to themselves.
@@ -124,9 +141,9 @@ start_hostile() {
 	checking=$!
 }
 
-if ! wanted hostile || [ -n "${REGISTRY_PEER-}" ]; then :; else start_hostile; fi
+if wanted hostile && [ -z "${REGISTRY_PEER-}" ]; then start_hostile; fi
 
-if wanted clients || wanted window || wanted access || [ -n "${REGISTRY_PEER-}" ]; then
+if wanted clients || wanted window || [ -n "${REGISTRY_PEER-}" ]; then
 	lab_up 1
 	registry_up
 	for tag in v1 v2 v3; do make_box $tag || exit 1; done
@@ -154,15 +171,14 @@ fi
 
 if wanted access; then
 	serve access --account writer:w-secret:rw:* --account one:1-secret:r:mine/app --account both:2-secret:rw:mine/app
-	server=$pid A=$address
-	python3 "$here/access.py" "$A" >"$tmp/access.out" 2>&1
+	server=$pid
+	python3 "$here/access.py" "$address" >"$tmp/access.out" 2>&1
 	adds_up access
-	test_login
 	ends_well access "$server"
 fi
 
 if wanted clients; then
-	serve main
+	serve_shipit main
 	R=$address log=$tmp/main.log server=$pid
 	test_docker
 	test_podman
@@ -170,6 +186,10 @@ if wanted clients; then
 	test_import
 	test_read_only
 	ends_well main "$server"
+	serve login --account writer:w-secret:rw:* --account one:1-secret:r:mine/app
+	A=$address
+	test_login
+	ends_well login "$pid"
 fi
 
 ! wanted window || test_window

@@ -9,7 +9,8 @@
 enum {
 	PIECE_SIZE = 64 * 1024, /* of blobs that are kept as they are */
 	PIECE_MAX = 192 * 1024, /* a packed chunk is hardly longer than CUT_MAX */
-	PENDING_MAX = 1024,
+	PENDING_MAX = 4096,
+	PENDING_BUCKETS = 256, /* by the first byte of the hash */
 };
 
 /* Where a piece of the blob is: an id, or the piece before that has the same content and whose id
@@ -37,7 +38,7 @@ struct blob_writer {
 	size_t n, room;
 
 	/* Not in the database yet: by hash, since the same chunk may come again meanwhile. */
-	struct pack_job *pending[PENDING_MAX];
+	struct pack_job *pending[PENDING_BUCKETS];
 	size_t n_pending;
 	struct packer *packer; /* layers: made with the first chunk that is new */
 	struct digest *packed; /* of the first `n_packed` pieces, as they are stored */

@@ -28,19 +28,21 @@ static int piece_add(struct blob_writer *writer, int64_t chunk, uint32_t length,
 static const struct pack_job *pending_find(
     const struct blob_writer *writer, const unsigned char hash[DIGEST_RAW_SIZE])
 {
-	for (size_t i = 0; i < writer->n_pending; i++)
-		if (memcmp(writer->pending[i]->hash, hash, DIGEST_RAW_SIZE) == 0)
-			return writer->pending[i];
-	return NULL;
+	const struct pack_job *job = writer->pending[hash[0]];
+
+	while (job != NULL && memcmp(job->hash, hash, DIGEST_RAW_SIZE) != 0)
+		job = job->bucket;
+	return job;
 }
 
 static void pending_remove(struct blob_writer *writer, const struct pack_job *job)
 {
-	for (size_t i = 0; i < writer->n_pending; i++)
-		if (writer->pending[i] == job) {
-			writer->pending[i] = writer->pending[--writer->n_pending];
-			return;
-		}
+	struct pack_job **at = &writer->pending[job->hash[0]];
+
+	while (*at != job)
+		at = &(*at)->bucket;
+	*at = job->bucket;
+	writer->n_pending--;
 }
 
 /* 1: the store has it. */
@@ -201,7 +203,9 @@ static int chunk_new(
 		pack_job_free(job);
 		return -1;
 	}
-	writer->pending[writer->n_pending++] = job;
+	job->bucket = writer->pending[hash[0]];
+	writer->pending[hash[0]] = job;
+	writer->n_pending++;
 	if (writer->form == BLOB_LAYER)
 		return packer_feed(writer->packer, job, err);
 	ready_add(writer, job);

@@ -8,7 +8,8 @@
 
 enum {
 	THREADS_MAX = 8,
-	UNDER_WAY_MAX = 4 * 1024 * 1024, /* bytes that wait to be packed */
+	UNDER_WAY_MAX = 16 * 1024 * 1024, /* bytes that wait to be packed: the threads have enough
+					     to do while a checkpoint waits for the disk */
 };
 
 struct packer {

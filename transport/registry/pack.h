@@ -22,6 +22,7 @@ enum {
 /* One chunk: `data` is first what it unpacks to, then the member (malloc'ed both). */
 struct pack_job {
 	struct pack_job *next;
+	struct pack_job *bucket; /* the caller's: the next of those it looks for by hash */
 	unsigned char hash[DIGEST_RAW_SIZE]; /* of the unpacked bytes */
 	size_t piece;			     /* for the caller: where it belongs */
 	size_t size;			     /* unpacked */
