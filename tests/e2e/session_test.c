@@ -254,6 +254,47 @@ static void test_remote_tcp(void **state)
 	server_stop(&server);
 }
 
+/* Somebody on the host who opens connections and leaves them gets no more than these; another one
+ * waits, and comes through when one ends; a second forward is not touched by it. */
+static void test_remote_crowd(void **state)
+{
+	enum { CROWD = 32 };
+	struct server server;
+	struct session *session;
+	struct listener listener;
+	char text[SMALL];
+	int fds[CROWD], first, second, fd, other;
+
+	(void)state;
+	server_start(&server, "");
+	listener_start(&listener, "echo", serve_echo);
+	session = open_session(&server);
+	first = forward(session, listener.path);
+	second = forward(session, listener.path);
+	for (int i = 0; i < CROWD; i++)
+		fds[i] = connect_port(first);
+	assert_true(become(&listener.accepted, CROWD));
+	fd = connect_port(first);
+	assert_int_equal(write(fd, "late", 4), 4);
+	other = connect_port(second);
+	assert_int_equal(write(other, "aside", 5), 5);
+	shutdown(other, SHUT_WR);
+	read_all(other, text);
+	assert_string_equal(text, "aside");
+	assert_int_equal(atomic_load(&listener.accepted), CROWD + 1);
+	close(fds[0]);
+	shutdown(fd, SHUT_WR);
+	read_all(fd, text);
+	assert_string_equal(text, "late");
+	for (int i = 1; i < CROWD; i++)
+		close(fds[i]);
+	close(fd);
+	close(other);
+	session_close(session);
+	listener_stop(&listener);
+	server_stop(&server);
+}
+
 static void test_remote_cancel(void **state)
 {
 	struct server server;
@@ -1222,6 +1263,7 @@ int main(int argc, char **argv)
 	    TEST(test_remote_rekey),
 	    TEST(test_remote_rekey_many),
 	    TEST(test_remote_tcp),
+	    TEST(test_remote_crowd),
 	    TEST(test_remote_cancel),
 	    TEST(test_remote_refused),
 	    TEST(test_remote_reader_gone),

@@ -6,7 +6,12 @@
 #include "transport/ssh/internal.h"
 #include "transport/ssh/socket.h"
 
-enum { PAUSE_MS = 200 };
+enum {
+	PAUSE_MS = 200,
+	/* Connections at once. Whoever has a login on a host can connect to its loopback: he must
+	 * not take all channels of the session, nor all that the registry has room for. */
+	REMOTE_CHANNELS_MAX = 32,
+};
 
 static const char *const remote_names[] = {"queued", "asking", "listening", "cancelling", "gone"};
 
@@ -102,12 +107,23 @@ static bool step_asking(struct session *session, struct remote *remote)
 	return true;
 }
 
+/* What comes after these waits until one has ended. */
+static bool has_room(const struct session *session, const struct remote *remote)
+{
+	size_t n = 0;
+
+	for (const struct channel *channel = session->channels; channel != NULL;
+	     channel = channel->next)
+		n += channel->remote == remote;
+	return n < REMOTE_CHANNELS_MAX && session->n_channels < CHANNELS_MAX;
+}
+
 static bool step_listening(struct session *session, struct remote *remote)
 {
 	LIBSSH2_CHANNEL *ssh;
 	bool any = false;
 
-	while (session->n_channels < CHANNELS_MAX &&
+	while (has_room(session, remote) &&
 	       (ssh = libssh2_channel_forward_accept(remote->listener)) != NULL) {
 		struct channel *channel = channel_new(session, CHANNEL_REMOTE, CHANNEL_CONNECTING);
 

@@ -14,8 +14,9 @@
  * an address that swallows packets, later opens wait, what is open goes on.
  *
  * Memory is bounded: 64 KB for each direction of a stream, 256 KB that the host may send unread (2
- * MB through a remote forward, where libssh2 decides), 512 channels, and in the send queue as much
- * as leaves in a quarter of a second, at most 512 KB. */
+ * MB through a remote forward, where libssh2 decides), 512 channels, 32 of them through one remote
+ * forward (others wait), and in the send queue as much as leaves in a quarter of a second, at most
+ * 512 KB. */
 #ifndef SHIPIT_TRANSPORT_SSH_SESSION_H
 #define SHIPIT_TRANSPORT_SSH_SESSION_H
 
