@@ -208,8 +208,11 @@ static int trickle(int fd, int most)
 
 static void slow_clients_are_dropped(void **state UNUSED)
 {
-	static const struct server_limits limits = {
-	    .idle_s = 60, .slow_ms = 300, .slow_bytes = 100000, .upload_idle_ms = 60000};
+	static const struct server_limits limits = {.idle_s = 60,
+	    .slow_ms = 300,
+	    .slow_bytes = 100000,
+	    .upload_idle_ms = 60000,
+	    .stranger_ms = 60000};
 	struct world *world = world_new(NULL, &limits);
 	char location[256], head[512];
 	int fd;
@@ -231,10 +234,54 @@ static void slow_clients_are_dropped(void **state UNUSED)
 	world_free(world);
 }
 
+/* Those who only connect, and those whose credentials are wrong, lose their place soon; those who
+ * belong here keep an idle connection. */
+static void strangers_are_dropped(void **state UNUSED)
+{
+	static const char wrong[] = "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const char right[] =
+	    "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic dTpw\r\n\r\n"; /* u:p */
+	static const struct server_limits limits = {.idle_s = 60,
+	    .slow_ms = 60000,
+	    .slow_bytes = 1,
+	    .upload_idle_ms = 60000,
+	    .stranger_ms = 400};
+	struct world *world = world_new(&asking, &limits);
+	int silent = connect_to(world), refused = connect_to(world), known = connect_to(world);
+	struct pollfd slot = {.fd = silent, .events = POLLIN};
+	char answer[4096];
+
+	assert_int_equal(server_allow(world->server, "u", "p", NULL, false, NULL), 0);
+	assert_int_equal(send(refused, wrong, strlen(wrong), 0), (ssize_t)strlen(wrong));
+	assert_int_equal(send(known, right, strlen(right), 0), (ssize_t)strlen(right));
+	assert_true(recv(refused, answer, 12, MSG_WAITALL) == 12);
+	assert_memory_equal(answer, "HTTP/1.1 401", 12);
+	assert_true(recv(known, answer, 12, MSG_WAITALL) == 12);
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	assert_int_equal(poll(&slot, 1, 10000), 1);
+	assert_int_equal(recv(silent, answer, sizeof(answer), 0), 0);
+	while (recv(refused, answer, sizeof(answer), 0) > 0)
+		;
+	/* Only then: the known one is still served. */
+	assert_int_equal(send(known, right, strlen(right), 0), (ssize_t)strlen(right));
+	do
+		assert_true(recv(known, answer, 1, 0) == 1);
+	while (answer[0] != 'H');
+	assert_true(recv(known, answer, 11, MSG_WAITALL) == 11);
+	assert_memory_equal(answer, "TTP/1.1 200", 11);
+	close(silent);
+	close(refused);
+	close(known);
+	world_free(world);
+}
+
 static void uploads_nobody_goes_on_with(void **state UNUSED)
 {
-	static const struct server_limits limits = {
-	    .idle_s = 60, .slow_ms = 300, .slow_bytes = 1, .upload_idle_ms = 100};
+	static const struct server_limits limits = {.idle_s = 60,
+	    .slow_ms = 300,
+	    .slow_bytes = 1,
+	    .upload_idle_ms = 100,
+	    .stranger_ms = 60000};
 	struct world *world = world_new(NULL, &limits);
 	char location[256];
 	int64_t until = clock_now_ms() + 10000;
@@ -344,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nobody_gets_anything),
+	    cmocka_unit_test(strangers_are_dropped),
 	    cmocka_unit_test(accounts_have_their_own),
 	    cmocka_unit_test(what_was_taken_is_counted),
 	    cmocka_unit_test(read_only),

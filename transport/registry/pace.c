@@ -9,29 +9,31 @@
 #include "transport/registry/server_internal.h"
 
 enum {
-	LOOKS = 30,	    /* per `slow_ms` */
+	LOOKS = 30,	    /* per limit */
 	STALLS_COUNTED = 4, /* standing still is forgiven for that many times `slow_ms`, in all */
 };
 
 struct client {
 	struct client *next;
 	int fd;
-	bool busy; /* a request is under way */
+	bool stranger; /* no request of it had the credentials of an account yet */
+	bool busy;     /* a request is under way */
 	_Atomic uint64_t moved;
 	/* Since when it is judged, and how it was then and at the last look. */
-	int64_t since_ms, moving_ms, looked_ms;
+	int64_t begun_ms, since_ms, moving_ms, looked_ms;
 	uint64_t moved_then, moved_last;
 	int queued_last;
 };
 
-struct client *client_open(struct pace *pace, int fd)
+struct client *client_open(struct pace *pace, int fd, bool stranger)
 {
 	struct client *client = calloc(1, sizeof(*client));
 
 	if (client == NULL)
 		return NULL;
 	client->fd = fd;
-	client->since_ms = client->looked_ms = clock_now_ms();
+	client->stranger = stranger;
+	client->begun_ms = client->since_ms = client->looked_ms = clock_now_ms();
 	pthread_mutex_lock(&pace->lock);
 	client->next = pace->clients;
 	pace->clients = client;
@@ -49,6 +51,13 @@ void client_close(struct pace *pace, struct client *client)
 	*at = client->next;
 	pthread_mutex_unlock(&pace->lock);
 	free(client);
+}
+
+void client_known(struct pace *pace, struct client *client)
+{
+	pthread_mutex_lock(&pace->lock);
+	client->stranger = false;
+	pthread_mutex_unlock(&pace->lock);
 }
 
 void client_moved(struct client *client, size_t bytes)
@@ -103,19 +112,33 @@ static bool is_too_slow(const struct pace *pace, struct client *client, int64_t 
 	return false;
 }
 
+/* Anybody on a host can connect; the places are for those who can say who they are. */
+static bool is_idle_stranger(const struct pace *pace, const struct client *client, int64_t now)
+{
+	return client->stranger && now - client->begun_ms >= pace->limits.stranger_ms;
+}
+
 static void look(struct pace *pace)
 {
 	int64_t now = clock_now_ms();
 
 	for (struct client *client = pace->clients; client != NULL; client = client->next)
-		if (is_too_slow(pace, client, now))
+		if (is_idle_stranger(pace, client, now) || is_too_slow(pace, client, now))
 			shutdown(client->fd, SHUT_RDWR);
+}
+
+static int64_t look_every_ms(const struct server_limits *limits)
+{
+	int64_t least =
+	    limits->slow_ms < limits->stranger_ms ? limits->slow_ms : limits->stranger_ms;
+
+	return least / LOOKS + 1;
 }
 
 static void *watch(void *context)
 {
 	struct pace *pace = context;
-	int64_t every_ms = pace->limits.slow_ms / LOOKS + 1;
+	int64_t every_ms = look_every_ms(&pace->limits);
 
 	pthread_mutex_lock(&pace->lock);
 	while (!pace->stop) {

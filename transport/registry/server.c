@@ -15,6 +15,7 @@ const struct server_limits server_limits = {
     .slow_ms = 5 * 60 * 1000,
     .slow_bytes = SERVER_BLOCK, /* about 1 KiB/s; what a client gets is counted by blocks */
     .upload_idle_ms = 60 * 60 * 1000,
+    .stranger_ms = 20 * 1000,
 };
 
 /* --- requests */
@@ -126,6 +127,7 @@ static enum route_error begin(struct request *request)
 		    &server->accounts, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION));
 		if (request->account == NULL)
 			return ROUTE_UNAUTHORIZED;
+		client_known(&server->pace, request->client);
 	}
 	info =
 	    MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -273,7 +275,7 @@ static void connected(void *context, struct MHD_Connection *connection, void **s
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 		*socket_context =
-		    info != NULL ? client_open(&server->pace, info->connect_fd) : NULL;
+		    info != NULL ? client_open(&server->pace, info->connect_fd, server->ask) : NULL;
 	} else if (*socket_context != NULL) {
 		client_close(&server->pace, *socket_context);
 		*socket_context = NULL;

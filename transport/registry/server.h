@@ -8,7 +8,8 @@
  * A thread for each connection: reading the store and slow clients may block it. Bounded: 256
  * connections, 16 KiB of header, 4 MiB of manifest, and per connection one chunk of a blob. A
  * client that stalls is waited for, 10 minutes; one that sends or reads for 5 minutes and more at
- * less than 1 KiB/s on average is dropped. */
+ * less than 1 KiB/s on average is dropped; and, where credentials are asked for, one that has not
+ * shown any within 20 s. */
 #ifndef SHIPIT_TRANSPORT_REGISTRY_SERVER_H
 #define SHIPIT_TRANSPORT_REGISTRY_SERVER_H
 

@@ -26,6 +26,7 @@ struct server_limits {
 	int64_t slow_ms;	/* moving for so long ... */
 	uint64_t slow_bytes;	/* ... it has to move that much */
 	int64_t upload_idle_ms; /* an upload that nobody goes on with */
+	int64_t stranger_ms;	/* a connection that has not shown an account, where one is asked */
 };
 extern const struct server_limits server_limits;
 
@@ -82,7 +83,9 @@ int pace_start(struct pace *pace, const struct server_limits *limits, struct upl
     struct error *err);
 void pace_stop(struct pace *pace);
 /* A connection begins (NULL: out of memory), a request of it begins and ends, it ends. */
-struct client *client_open(struct pace *pace, int fd);
+struct client *client_open(struct pace *pace, int fd, bool stranger);
+/* It is somebody who may be here. */
+void client_known(struct pace *pace, struct client *client);
 void client_request(struct pace *pace, struct client *client, bool begins);
 /* Bytes of a body came from it, or are about to be sent to it. */
 void client_moved(struct client *client, size_t bytes);
