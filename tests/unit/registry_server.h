@@ -212,6 +212,15 @@ static inline void digest_of(const void *data, size_t len, char out[DIGEST_TEXT_
 	assert_int_equal(digest_text(data, len, out, NULL), 0);
 }
 
+/* Where the answer leads. */
+static inline void take_location(struct world *world, char out[256])
+{
+	const char *location = answered(world, "Location");
+
+	assert_in_range(strlen(location), 1, 255);
+	strcpy(out, location);
+}
+
 /* Where a new upload is. */
 static inline void begin_one(struct world *world, const char *repository, char out[256])
 {
@@ -219,7 +228,7 @@ static inline void begin_one(struct world *world, const char *repository, char o
 
 	snprintf(path, sizeof(path), "/v2/%s/blobs/uploads/", repository);
 	assert_int_equal(ASK(world, .method = "POST", .path = path), 202);
-	snprintf(out, 256, "%s", answered(world, "Location"));
+	take_location(world, out);
 	assert_true(*out == '/');
 }
 
