@@ -9,7 +9,21 @@ enum { LEN = 1000000 };
 
 static void the_recipe_has_not_changed(void **state UNUSED)
 {
-	static const char *const rows[] = {"GOLDEN"};
+	static const char *const rows[] = {"0 33385 b86f21a9bdadb162",
+	    "20110 12386 bd04823907360a89", "28929 37046 0df63ebec15bf8bf",
+	    "48336 33713 a7b1064849d29916", "68270 33197 4c0be2ef8af58e1f",
+	    "88323 34007 122df2b08bbb2e54", "105816 41577 ee61c510937e583c",
+	    "129360 15348 cd34339a51cc180d", "138743 48487 d51d2ac98ababc61",
+	    "167727 34260 3ff95c1161487a20", "186849 20480 92e41c4287cf64a5",
+	    "198950 43396 2534c716459e68d8", "223789 33303 d6584753cc87d4ab",
+	    "244262 24517 5b91b952203e2dc5", "257724 35667 76e1ce79077ac942",
+	    "279257 41420 42a6cf7945850a6d", "303221 39749 9ef1d3956715acb8",
+	    "326278 41901 3b4ea3ac6cfde3b2", "350418 20154 2ca49031cbb16e0b",
+	    "362414 10637 04a786374fdcae69", "366894 33207 611c15e6a2664a69",
+	    "387228 33507 b3b897c300278084", "408009 50164 945d00122e5333a0",
+	    "435001 42534 58eedc6a4042575e", "459126 35919 2a0cab580786b8e0",
+	    "480858 58013 38283aac425f418d", "514436 37041 a71122527bf70f86",
+	    "536213 41750 ac38959d1cecd903", "561292 33235 5e79a79b84bb5d8b"};
 	struct place place;
 	struct blob_info info;
 	sqlite3_stmt *statement = NULL;
@@ -38,8 +52,12 @@ static void the_recipe_has_not_changed(void **state UNUSED)
 	assert_int_equal(n, ARRAY_SIZE(rows));
 	sqlite3_finalize(statement);
 	sqlite3_close(db);
-	assert_string_equal(info.diff_id, "DIFF");
-	assert_string_equal(info.digest, "BLOB");
+	assert_string_equal(info.diff_id,
+	    "sha256:9a579b1df9463f84e793e64e3a1e9a5a185722e47197c506079e1a477984fd35");
+	/* libdeflate does not promise that its output stays the same: when only this one differs,
+	 * it is another version of it, and nothing is wrong. */
+	assert_string_equal(
+	    info.digest, "sha256:55a48e3044e510758d6e7cd64855f29af498fdf8b4f49215acc80598e083c336");
 	place_remove(&place);
 }
 

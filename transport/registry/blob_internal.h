@@ -2,6 +2,7 @@
 #ifndef SHIPIT_TRANSPORT_REGISTRY_BLOB_INTERNAL_H
 #define SHIPIT_TRANSPORT_REGISTRY_BLOB_INTERNAL_H
 
+#include "transport/registry/chunk_line.h"
 #include "transport/registry/cut.h"
 #include "transport/registry/pack.h"
 #include "transport/registry/store_internal.h"
@@ -9,8 +10,7 @@
 enum {
 	PIECE_SIZE = 64 * 1024, /* of blobs that are kept as they are */
 	PIECE_MAX = 192 * 1024, /* a packed chunk is hardly longer than CUT_MAX */
-	PENDING_MAX = 4096,
-	PENDING_BUCKETS = 256, /* by the first byte of the hash */
+	PENDING_BUCKETS = 256,	/* by the first byte of the hash */
 };
 
 /* Where a piece of the blob is: an id, or the piece before that has the same content and whose id
@@ -37,21 +37,17 @@ struct blob_writer {
 	struct piece *pieces;
 	size_t n, room;
 
-	/* Not in the database yet: by hash, since the same chunk may come again meanwhile. */
-	struct pack_job *pending[PENDING_BUCKETS];
-	size_t n_pending;
-	struct packer *packer; /* layers: made with the first chunk that is new */
-	struct digest *packed; /* of the first `n_packed` pieces, as they are stored */
+	/* Not in the store yet: by hash, since the same chunk may come again meanwhile. */
+	struct chunk *pending[PENDING_BUCKETS];
+	struct chunk_line *line; /* made with the first chunk that is new */
+	struct digest *packed;	 /* of the first `n_packed` pieces, as they are stored */
 	size_t n_packed;
-	struct pack_job *ready, **ready_end; /* to be inserted */
-	size_t ready_bytes, n_ready;
 };
 
 /* (chunks.c) The chunk that was filled becomes a piece. */
-int chunk_finish(struct blob_writer *writer, struct connection *connection, struct error *err);
-/* Insert what is ready; `all`: everything, and every piece gets its id. */
-int chunks_flush(
-    struct blob_writer *writer, struct connection *connection, bool all, struct error *err);
+int chunks_add(struct blob_writer *writer, struct connection *connection, struct error *err);
+/* Wait until all are in the store; every piece has its id then. */
+int chunks_finish(struct blob_writer *writer, struct connection *connection, struct error *err);
 /* Carry the digest of the pieces on, as far as they are known. */
 int chunks_digest(struct blob_writer *writer, struct connection *connection, struct error *err);
 void chunks_release(struct blob_writer *writer);

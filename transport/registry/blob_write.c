@@ -21,7 +21,6 @@ int blob_begin(
 	writer->store = store;
 	writer->form = form;
 	writer->recipe = form == BLOB_LAYER ? RECIPE_NOW : RECIPE_AS_IS;
-	writer->ready_end = &writer->ready;
 	writer->chunk = malloc(CUT_MAX);
 	if (writer->chunk == NULL)
 		error_memory(err);
@@ -73,7 +72,7 @@ static int take(struct blob_writer *writer, struct connection *connection,
 		writer->chunk_len += n;
 		data += n;
 		len -= n;
-		if (cut && chunk_finish(writer, connection, err) < 0)
+		if (cut && chunks_add(writer, connection, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -82,12 +81,12 @@ static int take(struct blob_writer *writer, struct connection *connection,
 /* On a full disk: what is known to be missing at least, or at most, of what is still to come. */
 static int writer_failed(struct blob_writer *writer, struct error *err)
 {
-	uint64_t ready = writer->ready_bytes;
+	uint64_t waiting = writer->line != NULL ? chunk_line_waiting(writer->line) : 0;
 	uint64_t to_come =
 	    writer->expected > writer->written ? writer->expected - writer->written : 0;
 
 	writer->failed = true;
-	return store_is_full(err) ? store_full(writer->store->path, ready + to_come, err) : -1;
+	return store_is_full(err) ? store_full(writer->store->path, waiting + to_come, err) : -1;
 }
 
 int blob_write(struct blob_writer *writer, const void *data, size_t len, struct error *err)
@@ -257,9 +256,9 @@ static int finish(struct blob_writer *writer, struct connection *connection, str
 {
 	bool empty_layer = writer->form == BLOB_LAYER && writer->written == 0;
 
-	if ((writer->chunk_len > 0 || empty_layer) && chunk_finish(writer, connection, err) < 0)
+	if ((writer->chunk_len > 0 || empty_layer) && chunks_add(writer, connection, err) < 0)
 		return -1;
-	return chunks_flush(writer, connection, true, err);
+	return chunks_finish(writer, connection, err);
 }
 
 int blob_commit(

@@ -84,14 +84,14 @@ static int references(struct verify *verify, struct error *err)
 
 /* --- chunks */
 
-struct chunk {
+struct chunk_row {
 	int64_t id, recipe, size, stored, crc;
 	struct bytes hash, bytes;
 };
 
-static int chunk_of(sqlite3_stmt *rows, struct chunk *ret, struct error *err)
+static int chunk_of(sqlite3_stmt *rows, struct chunk_row *ret, struct error *err)
 {
-	*ret = (struct chunk){
+	*ret = (struct chunk_row){
 	    .id = sqlite3_column_int64(rows, 0),
 	    .recipe = sqlite3_column_int64(rows, 1),
 	    .size = sqlite3_column_int64(rows, 2),
@@ -102,7 +102,7 @@ static int chunk_of(sqlite3_stmt *rows, struct chunk *ret, struct error *err)
 }
 
 /* NULL: it is as it should be. */
-static const char *chunk_fault(struct verify *verify, const struct chunk *chunk)
+static const char *chunk_fault(struct verify *verify, const struct chunk_row *chunk)
 {
 	unsigned char hash[DIGEST_RAW_SIZE];
 	const void *unpacked = chunk->bytes.data;
@@ -128,7 +128,7 @@ static const char *chunk_fault(struct verify *verify, const struct chunk *chunk)
 static int chunk_verify(
     struct verify *verify, sqlite3_stmt *rows, int64_t *ret_id, struct error *err)
 {
-	struct chunk chunk;
+	struct chunk_row chunk;
 	const char *fault;
 
 	if (chunk_of(rows, &chunk, err) < 0)
