@@ -166,7 +166,7 @@ static void an_image_is_retained_once(void **state UNUSED)
 	put_image(&place, "web", "v1", 1, LAYER / 4);
 	age();
 	for (int i = 0; i < 3; i++) {
-		char tag[8];
+		char tag[16];
 
 		snprintf(tag, sizeof(tag), "v2.%d", i);
 		put_image(&place, "web", tag, 2, LAYER / 4);
