@@ -15,10 +15,8 @@ struct world {
 	char folder[64], socket[96], file[96];
 	struct store *store;
 	struct server *server;
-	/* The last request that was logged. */
 	pthread_mutex_t lock;
-	char logged[256];
-	uint64_t sent, received;
+	char logged[16384]; /* a line each; what does not fit is lost */
 	/* The last answer. */
 	long status;
 	char head[8192];
@@ -29,13 +27,14 @@ struct world {
 static inline void world_log(void *context, const struct server_request *request)
 {
 	struct world *world = context;
+	size_t have;
 
 	pthread_mutex_lock(&world->lock);
-	snprintf(world->logged, sizeof(world->logged), "%s %s %s %u",
+	have = strlen(world->logged);
+	snprintf(world->logged + have, sizeof(world->logged) - have, "%s %s %s %u %llu/%llu\n",
 	    request->account != NULL ? request->account : "-", request->method, request->path,
-	    request->status);
-	world->sent = request->sent;
-	world->received = request->received;
+	    request->status, (unsigned long long)request->sent,
+	    (unsigned long long)request->received);
 	pthread_mutex_unlock(&world->lock);
 }
 
@@ -219,7 +218,8 @@ static inline void begin_one(struct world *world, const char *repository, char o
 
 	snprintf(path, sizeof(path), "/v2/%s/blobs/uploads/", repository);
 	assert_int_equal(ASK(world, .method = "POST", .path = path), 202);
-	snprintf(out, 256, "%s", answered(world, "Location"));
+	assert_true(strlen(answered(world, "Location")) < 256);
+	memcpy(out, answered(world, "Location"), strlen(answered(world, "Location")) + 1);
 	assert_true(*out == '/');
 }
 

@@ -112,7 +112,7 @@ static void accounts_have_their_own(void **state UNUSED)
 static void what_was_taken_is_counted(void **state UNUSED)
 {
 	struct world *world = world_new(&asking, NULL);
-	char digest[DIGEST_TEXT_SIZE], path[256];
+	char digest[DIGEST_TEXT_SIZE], path[256], line[512];
 
 	allow(world, "me", "1", "a", true);
 	allow(world, "you", "2", "a", true);
@@ -128,7 +128,11 @@ static void what_was_taken_is_counted(void **state UNUSED)
 	assert_int_equal(server_taken(world->server, "me"), 13);
 	assert_int_equal(server_taken(world->server, "you"), 0);
 	assert_int_equal(server_taken(world->server, "nobody"), 0);
-	wait_for_log(world, "me HEAD /v2/a/blobs/sha256:");
+	snprintf(line, sizeof(line), "me HEAD %s 200 0/0\n", path);
+	wait_for_log(world, line);
+	snprintf(line, sizeof(line), "me GET %s 206 3/0\n", path);
+	wait_for_log(world, line);
+	wait_for_log(world, " 201 0/10\n");
 	world_free(world);
 }
 
@@ -283,7 +287,7 @@ static void no_wrong_blob_goes_out(void **state)
 	run_sql(world, "UPDATE pieces SET chunk = (SELECT max(chunk) FROM pieces)");
 	assert_int_equal(get(world, "/v2/%s/blobs/%s", "a", one), 0);
 	assert_true(world->len < 3);
-	wait_for_log(world, " 500");
+	wait_for_log(world, " 500 ");
 	assert_int_equal(get(world, "/v2/%s/blobs/%s", "a", two), 200);
 	assert_string_equal(world->body, "two");
 }
