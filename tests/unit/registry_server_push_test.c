@@ -136,7 +136,7 @@ static void in_chunks(void **state)
 static void of_uploads_that_are_none(void **state)
 {
 	struct world *world = *state;
-	char location[256], other[256];
+	char location[256], other[512];
 
 	begin_one(world, "a", location);
 	snprintf(other, sizeof(other), "/v2/b%s", location + 5); /* of another repository */

@@ -13,7 +13,7 @@ enum { CONNECTION_MEMORY = 64 * 1024 };
 const struct server_limits server_limits = {
     .idle_s = 10 * 60,
     .slow_ms = 5 * 60 * 1000,
-    .slow_bytes = SERVER_BLOCK, /* about 1 KiB/s; what a client gets is counted by blocks */
+    .slow_bytes = 256 * 1024, /* about 1 KiB/s; what a client gets is counted by blocks */
     .upload_idle_ms = 60 * 60 * 1000,
     .stranger_ms = 20 * 1000,
 };

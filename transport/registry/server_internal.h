@@ -16,8 +16,11 @@ enum {
 	SERVER_CONNECTIONS_MAX = 256,
 	SERVER_UPLOADS_MAX = 256,
 	SERVER_HEADER_MAX = 16 * 1024,
-	SERVER_BLOCK = 256 * 1024, /* of a blob, in memory per connection */
-	SERVER_LIST_MAX = 10000,   /* names in one answer */
+	/* Of a blob, in memory per connection: larger ones are faster, for the first so many. */
+	SERVER_BLOCK = 512 * 1024,
+	SERVER_BLOCK_SMALL = 64 * 1024,
+	SERVER_BLOCKS_MAX = 16,
+	SERVER_LIST_MAX = 10000, /* names in one answer */
 };
 
 /* Settings that tests make smaller. */
@@ -117,6 +120,7 @@ struct server {
 	struct uploads uploads;
 	struct pace pace;
 	struct proven proven;
+	_Atomic unsigned int giving; /* blobs that are on their way */
 };
 
 int server_start_limited(const struct server_options *options, const struct server_limits *limits,

@@ -30,7 +30,8 @@ enum MHD_Result get_manifest(struct request *request)
 
 /* One that is on its way. */
 struct giving {
-	struct request *request;
+	struct server *server;
+	struct request *request; /* it goes before this */
 	struct blob_reader *reader;
 	struct blob_info info;
 	struct range range;
@@ -43,6 +44,7 @@ static void giving_free(void *context)
 
 	if (giving == NULL)
 		return;
+	atomic_fetch_sub(&giving->server->giving, 1);
 	blob_close(giving->reader);
 	digest_free(giving->digest);
 	free(giving);
@@ -65,7 +67,7 @@ static int prove(struct giving *giving, const char *data, size_t len, bool last,
 	digest_text_of(raw, text);
 	if (strcmp(text, giving->info.digest) != 0)
 		return error_set(err, ERROR_PROTOCOL, "blob %s is %s", giving->info.digest, text);
-	proven_add(&giving->request->server->proven, text);
+	proven_add(&giving->server->proven, text);
 	return 0;
 }
 
@@ -101,7 +103,9 @@ static int open_giving(
 
 	if (giving == NULL)
 		return error_memory(err);
+	giving->server = request->server;
 	giving->request = request;
+	atomic_fetch_add(&request->server->giving, 1);
 	giving->range = *range;
 	if (blob_open(request->server->store, request->route.reference, &giving->reader,
 		&giving->info, err) < 0) {
@@ -129,6 +133,7 @@ static struct MHD_Response *blob_response(
 {
 	struct giving *giving = NULL;
 	struct MHD_Response *response;
+	size_t block;
 
 	if (request->route.method == ROUTE_HEAD)
 		return MHD_create_response_from_callback(
@@ -137,8 +142,10 @@ static struct MHD_Response *blob_response(
 		return response_empty();
 	if (open_giving(request, range, &giving, err) < 0)
 		return NULL;
-	response = MHD_create_response_from_callback(
-	    range->length, SERVER_BLOCK, give, giving, giving_free);
+	block = atomic_load(&request->server->giving) <= SERVER_BLOCKS_MAX ? SERVER_BLOCK
+									   : SERVER_BLOCK_SMALL;
+	response =
+	    MHD_create_response_from_callback(range->length, block, give, giving, giving_free);
 	if (response == NULL)
 		giving_free(giving);
 	return response;
