@@ -141,13 +141,14 @@ start_hostile() {
 	checking=$!
 }
 
-if wanted hostile && [ -z "${REGISTRY_PEER-}" ]; then start_hostile; fi
-
 if wanted clients || wanted window || [ -n "${REGISTRY_PEER-}" ]; then
 	lab_up 1
 	registry_up
 	for tag in v1 v2 v3; do make_box $tag || exit 1; done
 fi
+
+# After the lab: that would keep the server's pipe open, which tells it to end.
+if wanted hostile && [ -z "${REGISTRY_PEER-}" ]; then start_hostile; fi
 
 if [ -n "${REGISTRY_PEER-}" ]; then
 	R=$LAB_REGISTRY log=$tmp/none
