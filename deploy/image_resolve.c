@@ -183,9 +183,13 @@ static int push_and_read_back(struct resolving *work, struct error *err)
 {
 	const char *registry = work->target->inventory->registry;
 	const struct image *image = &work->image;
-	struct image_variant *variant = &image->variants[0];
+	struct image_variant *variant = image->variants;
 	struct registry_image there = {0};
 
+	if (variant == NULL)
+		return error_set(err, ERROR_INVENTORY,
+		    "%s is no image of the engine on this machine, which alone can push it",
+		    image->local);
 	if (registry_ping(registry, work->target->cancel_fd, err) < 0 ||
 	    push(work, registry, err) < 0 ||
 	    registry_resolve(registry, image->repository, image->tag, variant->os, variant->arch,

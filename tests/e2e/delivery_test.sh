@@ -45,7 +45,8 @@ arrive() {
 	rss=$(cat "$tmp/rss")
 	printf '    %s: deliver %s, largest resident memory %s kB\n' "$1" \
 	    "$(sed -n 's/.*deliver [a-z]*: ok, \(.*\)/\1/p' "$tmp/out")" "$rss"
-	[ "$rss" -lt 65536 ] || wrong "shipit took $rss kB of memory"
+	# The store takes the image in, and serves it, in the same program.
+	[ "$rss" -le 98304 ] || wrong "shipit took $rss kB of memory"
 	on "$2" docker rm -f "load-$1.prod.web" >/dev/null
 	on "$2" docker image prune -af >/dev/null
 }

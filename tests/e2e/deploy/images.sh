@@ -86,8 +86,10 @@ test_known() {
 	local hosts=h1 project=known
 	begin 'what the store has is not imported again, and said to be there'
 	write_inventory "$tmp/known/shipit.yml" box:v3 'ports: ["8187:80"]'
-	shipit -f "$tmp/known/shipit.yml" deploy prod --json
+	shipit -f "$tmp/known/shipit.yml" deploy prod --json -vv
 	want_code 0
+	want_out 'registry: GET /v2/known.prod.web/manifests/'
+	want_not_out Authorization
 	want_out '"step":"import","state":"ok"'
 	shipit -f "$tmp/known/shipit.yml" deploy prod
 	want_code 0
