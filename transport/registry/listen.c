@@ -95,10 +95,10 @@ static int take_name(int fd, char **ret, struct error *err)
 int listen_tcp(const char *text, char **ret_address, struct error *err)
 {
 	CLEANUP_CLOSE int fd = -1;
-	struct addrinfo *address;
+	struct addrinfo *address = NULL;
 	int one = 1, failed = 0;
 
-	if (find_address(text, &address, err) < 0)
+	if (find_address(text, &address, err) < 0 || address == NULL)
 		return -1;
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
