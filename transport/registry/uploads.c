@@ -69,7 +69,9 @@ static struct blob_upload **find_forgotten(struct uploads *uploads, int64_t now)
 	for (size_t i = 0; i < SERVER_UPLOADS_MAX; i++) {
 		struct blob_upload *upload = uploads->v[i];
 
-		if (is_over(upload, now, upload->writer == NULL ? ROOM_EMPTY_MS : ROOM_MS) &&
+		/* Of one that is busy the writer is another thread's. */
+		if (!upload->busy &&
+		    is_over(upload, now, upload->writer == NULL ? ROOM_EMPTY_MS : ROOM_MS) &&
 		    (oldest == NULL || upload->used_ms < (*oldest)->used_ms))
 			oldest = &uploads->v[i];
 	}
