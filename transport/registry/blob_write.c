@@ -86,7 +86,9 @@ static int writer_failed(struct blob_writer *writer, struct error *err)
 	    writer->expected > writer->written ? writer->expected - writer->written : 0;
 
 	writer->failed = true;
-	return store_is_full(err) ? store_full(writer->store->path, waiting + to_come, err) : -1;
+	if (!store_is_full(err))
+		return -1;
+	return store_full(writer->store->path, waiting + to_come, writer->expected > 0, err);
 }
 
 int blob_write(struct blob_writer *writer, const void *data, size_t len, struct error *err)

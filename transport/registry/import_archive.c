@@ -170,6 +170,7 @@ static int keep_blob(struct pass *pass, struct member *member, enum blob_form fo
 
 	if (blob_begin(pass->import->target->store, form, &writer, err) < 0)
 		return -1;
+	blob_expect(writer, member->size);
 	if (read_all(pass, member, take_bytes, writer, err) < 0) {
 		blob_abandon(writer);
 		return -1;

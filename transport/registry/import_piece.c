@@ -59,6 +59,7 @@ int import_bytes(struct import *import, enum blob_form form, const void *data, s
 
 	if (blob_begin(import->target->store, form, &writer, err) < 0)
 		return -1;
+	blob_expect(writer, len);
 	if (blob_write(writer, data, len, err) < 0) {
 		blob_abandon(writer);
 		return -1;
@@ -165,6 +166,7 @@ static int blob_from_folder(struct import *import, const char *name,
 		form = BLOB_LAYER;
 	if (blob_begin(import->target->store, form, &writer, err) < 0)
 		return -1;
+	blob_expect(writer, descriptor->size);
 	if (copy(import, fd, data, n, writer, name, err) < 0) {
 		blob_abandon(writer);
 		return -1;

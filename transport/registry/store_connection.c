@@ -320,7 +320,7 @@ static int reserve_room(struct connection *connection, struct error *err)
 		return 0;
 	if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_SIZE_HINT, &need) !=
 	    SQLITE_OK)
-		return store_full(connection->store->path, 0, err);
+		return store_full(connection->store->path, 0, false, err);
 	return 0;
 }
 

@@ -22,7 +22,7 @@ static int64_t room_left(const char *path)
 	return (int64_t)(fs.f_bavail * fs.f_frsize);
 }
 
-int store_full(const char *path, uint64_t needed, struct error *err)
+int store_full(const char *path, uint64_t needed, bool at_most, struct error *err)
 {
 	char need[TEXT_BYTES_SIZE], have[TEXT_BYTES_SIZE];
 	int64_t left = room_left(path);
@@ -31,8 +31,8 @@ int store_full(const char *path, uint64_t needed, struct error *err)
 	text_bytes(left > 0 ? (uint64_t)left : 0, have);
 	if (needed > 0)
 		error_set(err, ERROR_SYSTEM,
-		    "the image store %s: the disk is full: up to %s more needed, %s free", path,
-		    need, have);
+		    "the image store %s: the disk is full: %s %s more needed, %s free", path,
+		    at_most ? "up to" : "at least", need, have);
 	else
 		error_set(
 		    err, ERROR_SYSTEM, "the image store %s: the disk is full: %s free", path, have);
@@ -53,7 +53,7 @@ static int system_error(const char *path, sqlite3 *db, int rc, struct error *err
 	int errnum = db != NULL ? sqlite3_system_errno(db) : 0;
 
 	if (errnum == ENOSPC || errnum == EDQUOT)
-		return store_full(path, 0, err);
+		return store_full(path, 0, false, err);
 	if (errnum == ENOMEM || rc == SQLITE_IOERR_NOMEM)
 		return error_memory(err);
 	if (errnum != 0)
@@ -67,7 +67,7 @@ int store_error(const char *path, sqlite3 *db, int rc, struct error *err)
 	case SQLITE_NOMEM:
 		return error_memory(err);
 	case SQLITE_FULL:
-		return store_full(path, 0, err);
+		return store_full(path, 0, false, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return error_set(err, ERROR_TIMEOUT,

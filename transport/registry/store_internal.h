@@ -117,10 +117,10 @@ int transaction_begin(struct connection *connection, struct error *err);
 /* Commit when `rc` is 0, else roll back; the result of it all. */
 int transaction_end(struct connection *connection, int rc, struct error *err);
 
-/* What SQLite says, in words. `needed`: bytes that are known to be missing on a full disk; 0: not
- * known. Returns -1. */
+/* What SQLite says, in words. `needed`: bytes that are missing on a full disk, at most or (more may
+ * come) at least; 0: not known. Returns -1. */
 int store_error(const char *path, sqlite3 *db, int rc, struct error *err);
-int store_full(const char *path, uint64_t needed, struct error *err);
+int store_full(const char *path, uint64_t needed, bool at_most, struct error *err);
 /* Is it the error for a full disk? */
 bool store_is_full(const struct error *err);
 

@@ -285,7 +285,7 @@ static int make_file(const char *path, struct error *err)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 && errno == ENOSPC)
-		return store_full(path, 0, err);
+		return store_full(path, 0, false, err);
 	if (fd < 0)
 		return error_errno(err, errno, "the image store %s", path);
 	close(fd);
