@@ -1,4 +1,8 @@
 /* Which files are opened, made, migrated and refused. */
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
 #include "tests/unit/store_place.h"
 
 #include "transport/registry/store_schema.h"
@@ -264,6 +268,53 @@ static void a_half_made_one_is_finished(void **state UNUSED)
 	assert_clean(&place);
 }
 
+enum { CROWD = 8 };
+
+/* Open the store, keep hold of it, say so, and stay until the other side closes. */
+static void open_and_stay(int fd)
+{
+	struct store *store = NULL;
+	struct store_hold *hold = NULL;
+	char end;
+
+	if (store_open(place.path, &store, NULL) == 0 && store_hold(store, &hold, NULL) == 0 &&
+	    write(fd, "o", 1) == 1)
+		_exit(read(fd, &end, 1) == 0 ? 0 : 1);
+	_exit(1);
+}
+
+/* Programs that start at once on a machine without a store: the first makes it and goes to work,
+ * and none of the others waits for that work to end. */
+static void many_open_a_new_store_at_once(void **state UNUSED)
+{
+	int fds[CROWD][2];
+	char opened = 0;
+
+	for (int i = 0; i < CROWD; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+		if (fork() == 0) {
+			for (int j = 0; j <= i; j++)
+				close(fds[j][0]);
+			open_and_stay(fds[i][1]);
+		}
+		close(fds[i][1]);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		struct pollfd slot = {.fd = fds[i][0], .events = POLLIN};
+
+		assert_int_equal(poll(&slot, 1, 30000), 1);
+		assert_int_equal(read(fds[i][0], &opened, 1), 1);
+	}
+	for (int i = 0; i < CROWD; i++)
+		close(fds[i][0]);
+	for (int i = 0; i < CROWD; i++) {
+		int status = 1;
+
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -278,6 +329,7 @@ int main(void)
 	    TEST(an_older_one_is_migrated),
 	    TEST(a_migration_is_all_or_nothing),
 	    TEST(a_half_made_one_is_finished),
+	    TEST(many_open_a_new_store_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,9 +46,16 @@ int store_lock_exclusive(const char *lock_path, int *ret_fd, struct error *err)
 	return rc;
 }
 
+int store_lock_late(const char *lock_path, struct error *err)
+{
+	return error_set(err, ERROR_TIMEOUT,
+	    "another shipit has been at work with the image store for a minute: %s is locked",
+	    lock_path);
+}
+
 /* flock() has no deadline: asked again and again, as one who holds it exclusively lets go every few
  * milliseconds. */
-int store_lock_wait(const char *lock_path, bool exclusive, int *ret_fd, struct error *err)
+static int lock_shared(const char *lock_path, int *ret_fd, struct error *err)
 {
 	int64_t deadline = clock_now_ms() + STORE_BUSY_MS;
 	CLEANUP_CLOSE int fd = -1;
@@ -56,13 +63,9 @@ int store_lock_wait(const char *lock_path, bool exclusive, int *ret_fd, struct e
 
 	if (lock_open(lock_path, &fd, err) < 0)
 		return -1;
-	while ((rc = lock_try(fd, exclusive ? LOCK_EX : LOCK_SH, lock_path, err)) == 0) {
+	while ((rc = lock_try(fd, LOCK_SH, lock_path, err)) == 0) {
 		if (clock_left_ms(deadline) == 0)
-			return error_set(err, ERROR_TIMEOUT,
-			    "another shipit has been at work with the image store for a minute: %s "
-			    "is "
-			    "locked",
-			    lock_path);
+			return store_lock_late(lock_path, err);
 		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
 	}
 	if (rc > 0)
@@ -77,7 +80,7 @@ int store_hold(struct store *store, struct store_hold **ret, struct error *err)
 	if (hold == NULL)
 		return error_memory(err);
 	hold->fd = -1;
-	if (store_lock_wait(store->lock_path, false, &hold->fd, err) < 0) {
+	if (lock_shared(store->lock_path, &hold->fd, err) < 0) {
 		free(hold);
 		return -1;
 	}

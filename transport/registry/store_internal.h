@@ -151,8 +151,8 @@ int64_t store_now_ms(void);
 
 /* Only for the one who gets it (gc, migration): 1: it is ours, 0: somebody holds the store. */
 int store_lock_exclusive(const char *lock_path, int *ret_fd, struct error *err);
-/* The same, waiting for a minute: ERROR_TIMEOUT. */
-int store_lock_wait(const char *lock_path, bool exclusive, int *ret_fd, struct error *err);
+/* Somebody has held it for a minute: ERROR_TIMEOUT. */
+int store_lock_late(const char *lock_path, struct error *err);
 
 /* "sha256:..." to bytes; what is none is not there: ERROR_NOT_FOUND. */
 int store_digest_raw(

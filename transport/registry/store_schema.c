@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "transport/registry/store_internal.h"
 
 /* Times are milliseconds since 1970; digests and hashes are 32 raw bytes.
@@ -108,6 +110,7 @@ const char *store_schema_step(int version)
 
 /* --- what kind of file it is, before SQLite touches it */
 
+enum { LOOK_AGAIN_MS = 20 };
 enum { HEADER_SIZE = 100, AT_READ_VERSION = 19, AT_USER_VERSION = 60, AT_APPLICATION_ID = 68 };
 
 struct header {
@@ -322,19 +325,39 @@ static int is_current(const char *path, const struct header *header, bool *ret, 
 	return version > STORE_SCHEMA ? refuse_newer(path, version, err) : 0;
 }
 
+static int look(const char *path, struct header *header, bool *ret_current, struct error *err)
+{
+	if (header_read(path, header, err) < 0 || header_check(path, header, err) < 0)
+		return -1;
+	return is_current(path, header, ret_current, err);
+}
+
+/* Alone with the file, or when others who were faster have made it current and are at work with it
+ * already: they hold it for as long as a rollout takes. */
 int store_schema_prepare(const char *path, const char *lock_path, struct error *err)
 {
+	int64_t deadline_ms = clock_now_ms() + STORE_BUSY_MS;
 	CLEANUP_CLOSE int lock = -1;
 	struct header header;
 	bool current;
 
-	if (header_read(path, &header, err) < 0 || header_check(path, &header, err) < 0 ||
-	    is_current(path, &header, &current, err) < 0)
+	for (;;) {
+		int alone;
+
+		if (look(path, &header, &current, err) < 0)
+			return -1;
+		if (current)
+			return 0;
+		alone = store_lock_exclusive(lock_path, &lock, err);
+		if (alone < 0)
+			return -1;
+		if (alone > 0)
+			break;
+		if (clock_left_ms(deadline_ms) == 0)
+			return store_lock_late(lock_path, err);
+		poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+	if (look(path, &header, &current, err) < 0)
 		return -1;
-	if (current)
-		return 0;
-	if (store_lock_wait(lock_path, true, &lock, err) < 0 ||
-	    header_read(path, &header, err) < 0 || header_check(path, &header, err) < 0)
-		return -1;
-	return make_or_migrate(path, &header, err);
+	return current ? 0 : make_or_migrate(path, &header, err);
 }
