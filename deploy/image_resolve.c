@@ -72,8 +72,14 @@ static int open_engine(struct resolving *work, struct error *err)
 
 	if (engine_local_address(&address, err) < 0)
 		return -1;
-	return engine_open(
-	    address, "the engine on this machine", work->target->cancel_fd, &work->engine, err);
+	if (engine_open(address, "the engine on this machine", work->target->cancel_fd,
+		&work->engine, err) == 0)
+		return 0;
+	if (err->kind == ERROR_UNREACHABLE)
+		error_hint(err,
+		    "start it, or point DOCKER_HOST at one; an image in a file needs none "
+		    "(`image: oci:PATH`)");
+	return -1;
 }
 
 /* --- the embedded registry */
