@@ -147,6 +147,7 @@ static int read_start(
 /* The database header (sqlite.org/fileformat2.html, 1.3). */
 static int header_read(const char *path, struct header *ret, struct error *err)
 {
+	static const unsigned char zeros[HEADER_SIZE];
 	unsigned char bytes[HEADER_SIZE];
 	struct stat st;
 	int rc = SQLITE_OK;
@@ -160,7 +161,8 @@ static int header_read(const char *path, struct header *ret, struct error *err)
 		return 0;
 	if (read_start(path, bytes, &rc, err) < 0)
 		return -1;
-	ret->empty = false;
+	/* Zeros: whoever was making it got no further than to reserve room. */
+	ret->empty = rc == SQLITE_OK && memcmp(bytes, zeros, HEADER_SIZE) == 0;
 	ret->sqlite = rc == SQLITE_OK && memcmp(bytes, "SQLite format 3", 16) == 0;
 	if (ret->sqlite) {
 		ret->wal = bytes[AT_READ_VERSION] == 2;
@@ -185,13 +187,17 @@ static int refuse_newer(const char *path, int version, struct error *err)
 	return error_hint(err, "update shipit, or set SHIPIT_STORE to another file");
 }
 
+static bool is_ours(const struct header *header)
+{
+	return header->sqlite && header->application == STORE_APPLICATION_ID;
+}
+
+/* Of a file that nobody is writing to. */
 static int header_check(const char *path, const struct header *header, struct error *err)
 {
 	if (header->empty)
 		return 0;
-	if (!header->sqlite || header->application != STORE_APPLICATION_ID)
-		return refuse_foreign(path, err);
-	return header->version > STORE_SCHEMA ? refuse_newer(path, header->version, err) : 0;
+	return is_ours(header) ? 0 : refuse_foreign(path, err);
 }
 
 /* --- making and migrating */
@@ -325,39 +331,60 @@ static int is_current(const char *path, const struct header *header, bool *ret, 
 	return version > STORE_SCHEMA ? refuse_newer(path, version, err) : 0;
 }
 
-static int look(const char *path, struct header *header, bool *ret_current, struct error *err)
+/* Without the lock: a file that another program is just making may be anything yet, room without
+ * content for instance. So only what is in order, or newer, is told for certain. */
+static int look(const char *path, bool *ret_current, struct error *err)
 {
-	if (header_read(path, header, err) < 0 || header_check(path, header, err) < 0)
+	struct header header;
+
+	*ret_current = false;
+	if (header_read(path, &header, err) < 0)
 		return -1;
-	return is_current(path, header, ret_current, err);
+	if (!is_ours(&header))
+		return 0;
+	if (header.version > STORE_SCHEMA)
+		return refuse_newer(path, header.version, err);
+	return is_current(path, &header, ret_current, err);
 }
 
 /* Alone with the file, or when others who were faster have made it current and are at work with it
  * already: they hold it for as long as a rollout takes. */
-int store_schema_prepare(const char *path, const char *lock_path, struct error *err)
+static int wait_alone(
+    const char *path, const char *lock_path, int *ret_lock, bool *ret_current, struct error *err)
 {
 	int64_t deadline_ms = clock_now_ms() + STORE_BUSY_MS;
-	CLEANUP_CLOSE int lock = -1;
-	struct header header;
-	bool current;
 
 	for (;;) {
 		int alone;
 
-		if (look(path, &header, &current, err) < 0)
+		if (look(path, ret_current, err) < 0)
 			return -1;
-		if (current)
+		if (*ret_current)
 			return 0;
-		alone = store_lock_exclusive(lock_path, &lock, err);
-		if (alone < 0)
-			return -1;
-		if (alone > 0)
-			break;
+		alone = store_lock_exclusive(lock_path, ret_lock, err);
+		if (alone != 0)
+			return alone < 0 ? -1 : 0;
 		if (clock_left_ms(deadline_ms) == 0)
 			return store_lock_late(lock_path, err);
 		poll(NULL, 0, LOOK_AGAIN_MS);
 	}
-	if (look(path, &header, &current, err) < 0)
+}
+
+int store_schema_prepare(const char *path, const char *lock_path, struct error *err)
+{
+	CLEANUP_CLOSE int lock = -1;
+	struct header header;
+	bool current;
+
+	if (wait_alone(path, lock_path, &lock, &current, err) < 0)
 		return -1;
-	return current ? 0 : make_or_migrate(path, &header, err);
+	if (current)
+		return 0;
+	if (header_read(path, &header, err) < 0)
+		return -1;
+	if (header_check(path, &header, err) < 0) {
+		unlink(lock_path); /* beside a file that is not ours */
+		return -1;
+	}
+	return make_or_migrate(path, &header, err);
 }
