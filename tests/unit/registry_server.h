@@ -15,10 +15,10 @@ struct world {
 	char folder[64], socket[96], file[96];
 	struct store *store;
 	struct server *server;
-	/* The last request that was logged. */
+	/* The requests that were logged, a line each: a request may be logged after the answer to
+	 * the next one is here. */
 	pthread_mutex_t lock;
-	char logged[256];
-	uint64_t sent, received;
+	char logged[64 * 1024];
 	/* The last answer. */
 	long status;
 	char head[8192];
@@ -30,12 +30,13 @@ static inline void world_log(void *context, const struct server_request *request
 {
 	struct world *world = context;
 
+	size_t len;
+
 	pthread_mutex_lock(&world->lock);
-	snprintf(world->logged, sizeof(world->logged), "%s %s %s %u",
+	len = strlen(world->logged);
+	snprintf(world->logged + len, sizeof(world->logged) - len, "%s %s %s %u\n",
 	    request->account != NULL ? request->account : "-", request->method, request->path,
 	    request->status);
-	world->sent = request->sent;
-	world->received = request->received;
 	pthread_mutex_unlock(&world->lock);
 }
 
