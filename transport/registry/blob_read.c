@@ -8,6 +8,7 @@ struct blob_reader {
 	int64_t blob;
 	uint64_t size;
 	char digest[DIGEST_TEXT_SIZE];
+	bool trusted;
 	/* The piece that was only partly taken by the last call. */
 	unsigned char *piece;
 	uint64_t start;
@@ -49,6 +50,11 @@ int blob_open(struct store *store, const char *digest, struct blob_reader **ret,
 		*ret_info = info;
 	*ret = reader;
 	return 0;
+}
+
+void blob_trust(struct blob_reader *reader)
+{
+	reader->trusted = true;
 }
 
 void blob_close(struct blob_reader *reader)
@@ -103,7 +109,8 @@ static int take_row(struct reading *reading, bool first, sqlite3_stmt *rows, str
 		return error_set(err, ERROR_PROTOCOL,
 		    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
 		    reader->store->path, reader->digest, (unsigned long long)reading->at);
-	if (chunk_check(
+	if (!(reader->trusted && bytes.data != NULL && bytes.len == length) &&
+	    chunk_check(
 		reader->store->path, chunk, &bytes, length, sqlite3_column_int64(rows, 3), err) < 0)
 		return -1;
 	take(reading, start, bytes.data, (size_t)bytes.len);
