@@ -151,6 +151,7 @@ static int read_pieces(struct reading *reading, struct error *err)
 
 	if (connection == NULL)
 		return -1;
+	connection_read_much(connection, reading->left);
 	found =
 	    sql_rows(connection, sql, VALUES(V_INT(reader->blob), V_INT(reading->at)), &rows, err);
 	while (found > 0) {

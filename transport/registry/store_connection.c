@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "transport/registry/store_internal.h"
+#include "transport/registry/window.h"
 
 enum {
 	IDLE_MAX = 8,
@@ -25,6 +26,7 @@ struct connection {
 	struct store *store;
 	sqlite3 *db;
 	struct connection *next;
+	bool reads_much;
 	struct statement statements[STATEMENTS_MAX];
 	size_t n;
 };
@@ -37,6 +39,12 @@ sqlite3 *connection_db(const struct connection *connection)
 void connection_patience(struct connection *connection, int ms)
 {
 	sqlite3_busy_timeout(connection->db, ms);
+}
+
+void connection_read_much(struct connection *connection, size_t bytes)
+{
+	window_open(connection->db, bytes);
+	connection->reads_much = true;
 }
 
 void connection_checkpoint(struct connection *connection)
@@ -72,7 +80,8 @@ static int configure(sqlite3 *db)
 	sqlite3_wal_hook(db, after_commit, NULL);
 	sqlite3_snprintf(sizeof(sql), sql,
 	    "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
-	    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d;",
+	    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d;"
+	    "PRAGMA mmap_size=1;", /* nothing is mapped: this makes SQLite ask window.h */
 	    CACHE_KIB, LOG_KEPT);
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
@@ -81,7 +90,7 @@ int database_open(const char *path, int flags, sqlite3 **ret, struct error *err)
 {
 	sqlite3 *db = NULL;
 	int rc = sqlite3_open_v2(
-	    path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	    path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, window_vfs());
 
 	if (rc == SQLITE_OK)
 		rc = configure(db);
@@ -161,6 +170,9 @@ void connection_give(struct connection *connection)
 		sqlite3_reset(connection->statements[i].prepared);
 	if (!sqlite3_get_autocommit(connection->db))
 		sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+	if (connection->reads_much)
+		window_open(connection->db, 0);
+	connection->reads_much = false;
 	pthread_mutex_lock(&store->mutex);
 	/* What could not even be rolled back, for want of memory, closing rolls back. */
 	keep = store->n_idle < IDLE_MAX && sqlite3_get_autocommit(connection->db);

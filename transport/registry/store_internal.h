@@ -45,6 +45,10 @@ static inline void connection_cleanup(struct connection **connection)
 /* How long its statements wait for other writers; NULL is taken. STORE_BUSY_MS is usual. */
 void connection_patience(struct connection *connection, int ms);
 
+/* About so many bytes will be read before it is given back: pages are read many at once (window.h).
+ */
+void connection_read_much(struct connection *connection, size_t bytes);
+
 /* Bring the log back into the file and let it start over, as far as others let us. */
 void connection_checkpoint(struct connection *connection);
 
