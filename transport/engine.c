@@ -254,6 +254,14 @@ void engine_close(struct engine *engine)
 	free(engine);
 }
 
+int engine_set_cancel(struct engine *engine, int cancel_fd)
+{
+	int before = http_cancel_fd(engine->http);
+
+	http_set_cancel(engine->http, cancel_fd);
+	return before;
+}
+
 const json_t *engine_version(const struct engine *engine)
 {
 	return engine->version;

@@ -27,6 +27,8 @@ struct engine;
 int engine_open(const char *address, const char *describe, int cancel_fd, struct engine **ret,
     struct error *err);
 void engine_close(struct engine *engine);
+/* Another `cancel_fd` from now on, for what is to be done even so; returns the one before. */
+int engine_set_cancel(struct engine *engine, int cancel_fd);
 
 /* Where the laptop's engine is: DOCKER_HOST, else the current docker context (config.json of
  * DOCKER_CONFIG or ~/.docker), else /var/run/docker.sock; where that is not there CONTAINER_HOST,

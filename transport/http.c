@@ -121,6 +121,11 @@ int http_cancel_fd(const struct http *http)
 	return http->cancel_fd;
 }
 
+void http_set_cancel(struct http *http, int cancel_fd)
+{
+	http->cancel_fd = cancel_fd;
+}
+
 static curl_socket_t on_open_socket(
     void *context, curlsocktype purpose UNUSED, struct curl_sockaddr *address)
 {

@@ -23,6 +23,7 @@ struct http;
 int http_open(const char *address, int cancel_fd, struct http **ret, struct error *err);
 void http_close(struct http *http);
 int http_cancel_fd(const struct http *http); /* -1: none */
+void http_set_cancel(struct http *http, int cancel_fd);
 
 enum http_sink {
 	HTTP_MOVED = 0, /* go on */

@@ -1,5 +1,7 @@
 /* Import by the engine's own push, against a real engine: it carries what the store lacks when the
  * engine knows digests of the rest, and says so at once when it does not. */
+#include <pthread.h>
+
 #include "tests/e2e/engine_help.h"
 
 #include "base/cancel.h"
@@ -196,6 +198,50 @@ static void a_wish_to_stop_is_an_error(void **state UNUSED)
 	json_decref(inspect);
 }
 
+/* Fires as soon as the push has begun. */
+static void *stop_it(void *context)
+{
+	int64_t until = clock_now_ms() + 30000;
+	struct engine *looking = open_engine(-1);
+	bool begun = false;
+
+	while (!begun && clock_now_ms() < until) {
+		json_t *inspect = NULL;
+
+		works(engine_image_inspect(looking, IMAGE, &inspect, err));
+		begun = has_import_tag(inspect);
+		json_decref(inspect);
+	}
+	cancel_fire(context);
+	engine_close(looking);
+	return NULL;
+}
+
+static void what_is_stopped_leaves_no_tag(void **state UNUSED)
+{
+	struct buf config = BUF_INIT(MANIFEST_MAX);
+	struct cancel cancel = CANCEL_INIT;
+	struct engine *other;
+	json_t *inspect = NULL;
+	pthread_t thread;
+	bool whole;
+
+	works(cancel_init(&cancel, err));
+	other = open_engine(cancel.fd);
+	works(engine_image_inspect(engine, IMAGE, &inspect, err));
+	assert_int_equal(pthread_create(&thread, NULL, stop_it, &cancel), 0);
+	while (!cancel_fired(&cancel)) /* it may be over before it is seen */
+		receive_push(store, other, IMAGE, inspect, &config, &whole, NULL);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	json_decref(inspect);
+	works(engine_image_inspect(engine, IMAGE, &inspect, err));
+	assert_false(has_import_tag(inspect));
+	engine_close(other);
+	cancel_release(&cancel);
+	json_decref(inspect);
+	buf_release(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +250,7 @@ int main(void)
 	    cmocka_unit_test(one_that_knows_them_sends_what_is_new),
 	    cmocka_unit_test(one_that_was_pushed_elsewhere_is_not_sent),
 	    cmocka_unit_test(a_wish_to_stop_is_an_error),
+	    cmocka_unit_test(what_is_stopped_leaves_no_tag),
 	};
 
 	return cmocka_run_group_tests(tests, open_it, close_it);

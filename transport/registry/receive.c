@@ -374,14 +374,16 @@ static int push_to(
 	    .enough = has_enough,
 	    .context = receiver};
 	char repository[64], reference[128];
-	int rc;
+	int rc, cancel_fd;
 
 	snprintf(repository, sizeof(repository), "127.0.0.1:%d/import", port);
 	snprintf(reference, sizeof(reference), "%s:it", repository);
 	if (engine_image_tag(engine, name, repository, "it", err) < 0)
 		return -1;
 	rc = engine_image_push(engine, reference, &transfer, NULL, err);
+	cancel_fd = engine_set_cancel(engine, -1);
 	engine_image_remove(engine, reference, false, NULL);
+	engine_set_cancel(engine, cancel_fd);
 	return rc;
 }
 
