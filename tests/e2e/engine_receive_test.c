@@ -214,7 +214,7 @@ static void *stop_it(void *context)
 	}
 	cancel_fire(context);
 	engine_close(looking);
-	return NULL;
+	return begun ? context : NULL;
 }
 
 static void what_is_stopped_leaves_no_tag(void **state UNUSED)
@@ -224,6 +224,7 @@ static void what_is_stopped_leaves_no_tag(void **state UNUSED)
 	struct engine *other;
 	json_t *inspect = NULL;
 	pthread_t thread;
+	void *seen;
 	bool whole;
 
 	works(cancel_init(&cancel, err));
@@ -232,7 +233,8 @@ static void what_is_stopped_leaves_no_tag(void **state UNUSED)
 	assert_int_equal(pthread_create(&thread, NULL, stop_it, &cancel), 0);
 	while (!cancel_fired(&cancel)) /* it may be over before it is seen */
 		receive_push(store, other, IMAGE, inspect, &config, &whole, NULL);
-	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(pthread_join(thread, &seen), 0);
+	assert_non_null(seen);
 	json_decref(inspect);
 	works(engine_image_inspect(engine, IMAGE, &inspect, err));
 	assert_false(has_import_tag(inspect));

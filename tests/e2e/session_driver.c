@@ -25,6 +25,7 @@ static int complain(const struct error *err)
 	return FAILED;
 }
 
+/* For commands that say little. */
 static int run(struct session *session, const char *command, struct error *err)
 {
 	struct session_exec exec;

@@ -117,6 +117,36 @@ static void rows_are_what_they_are(void **state UNUSED)
 	assert_int_equal(sqlite3_close(writer), SQLITE_OK);
 }
 
+/* A checkpoint changes the file without a commit. What lay in a window beside the pages that were
+ * wanted, and was newer in the log, is old then. */
+static void a_checkpoint_is_noticed(void **state UNUSED)
+{
+	sqlite3 *plain = open_with(NULL), *windowed = open_with(window_vfs());
+	sqlite3_stmt *a = all_rows(windowed), *b = all_rows(plain);
+
+	run(plain, "PRAGMA wal_autocheckpoint=0; DELETE FROM t;"
+		   "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100)"
+		   " INSERT INTO t SELECT i, CAST(replace(hex(zeroblob(20000)), '00', 'O') AS BLOB)"
+		   " FROM c");
+	sqlite3_wal_checkpoint_v2(plain, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	run(plain, "UPDATE t SET data = CAST(replace(hex(zeroblob(20000)), '00', 'N') AS BLOB)"
+		   " WHERE id % 2 = 0");
+	run(windowed, "PRAGMA cache_size=-64");
+	window_open(windowed, 8000000);
+	for (int from = 1; from <= 97; from += 96) {
+		sqlite3_bind_int(a, 1, from);
+		sqlite3_bind_int(b, 1, from);
+		compare(a, b, ROWS);
+		sqlite3_reset(a);
+		sqlite3_reset(b);
+		sqlite3_wal_checkpoint_v2(plain, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	}
+	sqlite3_finalize(a);
+	sqlite3_finalize(b);
+	assert_int_equal(sqlite3_close(plain), SQLITE_OK);
+	assert_int_equal(sqlite3_close(windowed), SQLITE_OK);
+}
+
 static void other_databases_are_left_alone(void **state UNUSED)
 {
 	sqlite3 *db = open_with(NULL);
@@ -151,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rows_are_what_they_are),
+	    cmocka_unit_test(a_checkpoint_is_noticed),
 	    cmocka_unit_test(other_databases_are_left_alone),
 	};
 

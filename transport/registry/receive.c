@@ -378,9 +378,10 @@ static int push_to(
 
 	snprintf(repository, sizeof(repository), "127.0.0.1:%d/import", port);
 	snprintf(reference, sizeof(reference), "%s:it", repository);
-	if (engine_image_tag(engine, name, repository, "it", err) < 0)
-		return -1;
-	rc = engine_image_push(engine, reference, &transfer, NULL, err);
+	rc = engine_image_tag(engine, name, repository, "it", err);
+	if (rc == 0)
+		rc = engine_image_push(engine, reference, &transfer, NULL, err);
+	/* Also after a request that was stopped: the engine may have carried it out. */
 	cancel_fd = engine_set_cancel(engine, -1);
 	engine_image_remove(engine, reference, false, NULL);
 	engine_set_cancel(engine, cancel_fd);

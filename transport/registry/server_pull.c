@@ -113,7 +113,7 @@ static int open_giving(
 		return -1;
 	}
 	whole = range->start == 0 && range->length == giving->info.size;
-	if (proven_has(&request->server->proven, giving->info.digest)) {
+	if (whole && proven_has(&request->server->proven, giving->info.digest)) {
 		blob_trust(giving->reader);
 	} else if (whole && digest_new(&giving->digest, err) < 0) {
 		giving_free(giving);

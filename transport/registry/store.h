@@ -91,8 +91,8 @@ int blob_open(struct store *store, const char *digest, struct blob_reader **ret,
  * its end; -1: an error. */
 ssize_t blob_read(
     struct blob_reader *reader, uint64_t offset, void *data, size_t len, struct error *err);
-/* Its digest was found right a while ago, and who gets it looks at it, too: no more CRCs, which are
- * a tenth of the work. */
+/* It is read whole, its digest was found right a while ago, and who gets it compares it, too: no
+ * more CRCs, which are a tenth of the work. */
 void blob_trust(struct blob_reader *reader);
 void blob_close(struct blob_reader *reader); /* takes NULL */
 

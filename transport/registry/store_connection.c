@@ -81,7 +81,7 @@ static int configure(sqlite3 *db)
 	sqlite3_snprintf(sizeof(sql), sql,
 	    "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
 	    "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d;"
-	    "PRAGMA mmap_size=1;", /* nothing is mapped: this makes SQLite ask window.h */
+	    "PRAGMA mmap_size=1;", /* what makes SQLite ask window.h; that maps nothing */
 	    CACHE_KIB, LOG_KEPT);
 	return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }

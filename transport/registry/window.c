@@ -13,6 +13,7 @@ enum {
 	BYTES_FIRST = 32 * 1024, /* then twice as much while one follows the other */
 	BYTES_MAX = 128 * 1024,
 	RECENT = 4,
+	SPARE = 256, /* of a damaged page SQLite may read a little more than there is */
 };
 
 struct window {
@@ -54,8 +55,7 @@ static bool in_window(const struct window *window, sqlite3_int64 at, int len)
 static void drop(struct file *file)
 {
 	for (int i = 0; i < WINDOWS; i++)
-		if (file->windows[i].pages == 0)
-			file->windows[i].len = 0;
+		file->windows[i].len = 0;
 }
 
 /* Does it follow what was asked for before? Pages of the index are asked for in between. */
@@ -75,7 +75,7 @@ static bool follows(struct file *file, sqlite3_int64 at, int len)
 	return false;
 }
 
-/* One that is not in use, the older one first. */
+/* One that is not in use; the lower one first, since who reads much reads upwards. */
 static struct window *choose(struct file *file)
 {
 	struct window *chosen = NULL;
@@ -88,7 +88,7 @@ static struct window *choose(struct file *file)
 			chosen = window;
 	}
 	if (chosen != NULL && chosen->data == NULL)
-		chosen->data = malloc(BYTES_MAX);
+		chosen->data = calloc(1, BYTES_MAX + SPARE);
 	return chosen != NULL && chosen->data != NULL ? chosen : NULL;
 }
 
@@ -220,8 +220,11 @@ static int shm_map(sqlite3_file *file, int page, int size, int extend, void vola
 	return real(file)->pMethods->xShmMap(real(file), page, size, extend, ret);
 }
 
+/* So every read transaction begins (wal.c). */
 static int shm_lock(sqlite3_file *file, int at, int n, int flags)
 {
+	if (flags == (SQLITE_SHM_LOCK | SQLITE_SHM_SHARED))
+		drop(file_of(file));
 	return real(file)->pMethods->xShmLock(real(file), at, n, flags);
 }
 
@@ -239,6 +242,17 @@ static const sqlite3_io_methods methods = {3, close_file, read_file, write_file,
     sync_file, file_size, lock_file, unlock_file, check_lock, file_control, sector_size, device,
     shm_map, shm_lock, shm_barrier, shm_unmap, fetch, unfetch};
 
+/* Where there is no shared memory (network file systems) SQLite must know: no write-ahead log, and
+ * no windows either. */
+static const sqlite3_io_methods plain_methods = {1, close_file, read_file, write_file,
+    truncate_file, sync_file, file_size, lock_file, unlock_file, check_lock, file_control,
+    sector_size, device, NULL, NULL, NULL, NULL, NULL, NULL};
+
+static bool has_shared_memory(const sqlite3_file *file)
+{
+	return file->pMethods->iVersion >= 2 && file->pMethods->xShmMap != NULL;
+}
+
 /* Logs and journals are the system's alone. */
 static int open_file(
     sqlite3_vfs *vfs UNUSED, const char *name, sqlite3_file *base, int flags, int *ret_flags)
@@ -252,7 +266,7 @@ static int open_file(
 	rc = below->xOpen(below, name, real(base), flags, ret_flags);
 	/* SQLite closes what has methods, also after a failure. */
 	if (real(base)->pMethods != NULL)
-		base->pMethods = &methods;
+		base->pMethods = has_shared_memory(real(base)) ? &methods : &plain_methods;
 	return rc;
 }
 
@@ -290,7 +304,7 @@ void window_open(sqlite3 *db, size_t bytes)
 		return;
 	file = file_of(base);
 	/* Rows have heads, and pages are not full. */
-	file->budget = bytes > 0 ? (sqlite3_int64)(bytes + bytes / 8) : 0;
+	file->budget = (sqlite3_int64)bytes + (sqlite3_int64)bytes / 8;
 	if (bytes == 0)
 		drop(file);
 }

@@ -6,9 +6,10 @@
  * sqlite3_io_methods.xFetch) but in memory of our own: it is bounded, and a file that cannot be
  * read is an error instead of a signal.
  *
- * That the bytes in a window stay right is SQLite's own rule for maps: what a reader may see of the
- * file in write-ahead mode does not change while it reads, and before it reads again after a
- * change it says so (xUnfetch of nothing). */
+ * The bytes in a window are right within one read transaction: what a reader in write-ahead mode
+ * takes from the file does not change while it reads. When the next one begins they are dropped,
+ * because a checkpoint changes the file without a word. Each connection that reads much keeps 256
+ * KiB for its windows. */
 #ifndef SHIPIT_TRANSPORT_REGISTRY_WINDOW_H
 #define SHIPIT_TRANSPORT_REGISTRY_WINDOW_H
 
