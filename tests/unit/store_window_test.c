@@ -124,7 +124,7 @@ static void a_checkpoint_is_noticed(void **state UNUSED)
 	sqlite3 *plain = open_with(NULL), *windowed = open_with(window_vfs());
 	sqlite3_stmt *a = all_rows(windowed), *b = all_rows(plain);
 
-	run(plain, "PRAGMA wal_autocheckpoint=0; DELETE FROM t;"
+	run(plain, "PRAGMA wal_autocheckpoint=0; DELETE FROM t; VACUUM;"
 		   "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100)"
 		   " INSERT INTO t SELECT i, CAST(replace(hex(zeroblob(20000)), '00', 'O') AS BLOB)"
 		   " FROM c");
