@@ -140,20 +140,6 @@ static curl_socket_t on_open_socket(
 	return fd;
 }
 
-/* "NAME: value" of this name: the value copied to `out`, cut at its size. */
-static void take_header(const char *line, size_t len, const char *name, char *out, size_t size)
-{
-	size_t skip = strlen(name), n = 0;
-
-	if (len <= skip || strncasecmp(line, name, skip) != 0 || line[skip] != ':')
-		return;
-	for (skip++; skip < len && (line[skip] == ' ' || line[skip] == '\t'); skip++)
-		;
-	while (skip < len && n + 1 < size && line[skip] > ' ' && line[skip] != ';')
-		out[n++] = line[skip++];
-	out[n] = '\0';
-}
-
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
 	struct call *call = context;
@@ -163,11 +149,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	/* An empty line ends the head; trailers may follow the body. */
 	if (line[0] == '\r' || line[0] == '\n')
 		call->headed = true;
-	take_header(
+	http_take_header(
 	    line, len, "Content-Type", response->content_type, sizeof(response->content_type));
 	for (char *c = response->content_type; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
-	take_header(line, len, "Docker-Content-Digest", response->digest, sizeof(response->digest));
+	http_take_header(
+	    line, len, "Docker-Content-Digest", response->digest, sizeof(response->digest));
 	return len;
 }
 

@@ -24,6 +24,8 @@ int http_open(const char *address, int cancel_fd, struct http **ret, struct erro
 void http_close(struct http *http);
 int http_cancel_fd(const struct http *http); /* -1: none */
 void http_set_cancel(struct http *http, int cancel_fd);
+/* Of the line "NAME: VALUE" of a head, when it has this name: the value, cut at `size`. */
+void http_take_header(const char *line, size_t len, const char *name, char *out, size_t size);
 
 enum http_sink {
 	HTTP_MOVED = 0, /* go on */

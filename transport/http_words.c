@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 
@@ -12,6 +13,19 @@ enum { WORDS_MAX = 4096 };
 void http_response_release(struct http_response *response)
 {
 	buf_wipe(&response->body);
+}
+
+void http_take_header(const char *line, size_t len, const char *name, char *out, size_t size)
+{
+	size_t skip = strlen(name), n = 0;
+
+	if (len <= skip || strncasecmp(line, name, skip) != 0 || line[skip] != ':')
+		return;
+	for (skip++; skip < len && (line[skip] == ' ' || line[skip] == '\t'); skip++)
+		;
+	while (skip < len && n + 1 < size && line[skip] > ' ' && line[skip] != ';')
+		out[n++] = line[skip++];
+	out[n] = '\0';
 }
 
 /* The member that holds the words: Docker and podman "message", a registry "errors"[0]. */

@@ -109,7 +109,7 @@ static int take_row(struct reading *reading, bool first, sqlite3_stmt *rows, str
 		return error_set(err, ERROR_PROTOCOL,
 		    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
 		    reader->store->path, reader->digest, (unsigned long long)reading->at);
-	if (!(reader->trusted && bytes.data != NULL && bytes.len == length) &&
+	if (!(reader->trusted && bytes.len == length) &&
 	    chunk_check(
 		reader->store->path, chunk, &bytes, length, sqlite3_column_int64(rows, 3), err) < 0)
 		return -1;
