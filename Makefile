@@ -37,7 +37,7 @@ ALL_LIBS   = $(PKG_LIBS) -pthread
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(LIBRARIES)))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(LIBRARIES)))$(PKG_LIBS)
 
-ROOMS      = base inventory transport transport/ssh transport/registry deploy cmd cmd/ui
+ROOMS      = base inventory transport transport/ssh transport/ssh/libssh2 transport/ssh/openssh transport/registry deploy cmd cmd/ui
 SOURCES   := $(filter-out cmd/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY    = $(BUILD)/libshipit.a

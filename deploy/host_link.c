@@ -20,7 +20,13 @@ static int open_session(
 {
 	const struct host *host = options->host;
 	const struct ssh_settings *ssh = &options->inventory->ssh;
+	static const enum session_transport transports[] = {
+	    [TRANSPORT_AUTO] = SESSION_AUTO,
+	    [TRANSPORT_LIBSSH2] = SESSION_LIBSSH2,
+	    [TRANSPORT_OPENSSH] = SESSION_OPENSSH,
+	};
 	const struct session_target target = {
+	    .transport = transports[ssh->transport],
 	    .name = host->name,
 	    .address = host->address,
 	    .user = host->user != NULL ? host->user : ssh->user,
@@ -34,9 +40,6 @@ static int open_session(
 	    .context = (void *)(uintptr_t)options,
 	};
 
-	if (ssh->transport == TRANSPORT_OPENSSH)
-		return error_set(err, ERROR_INVENTORY,
-		    "`transport: openssh` is not there yet; use auto or libssh2");
 	if (mkdir(options->run_dir, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, errno, "cannot make the folder %s", options->run_dir);
 	return session_open(&target, &link->session, err);

@@ -4,7 +4,7 @@
  *	session_driver HOST forward TARGET	prints the port there; until its standard input
  *ends, then prints the CPU seconds of this process and its children
  *
- * $SSH_CONFIG: as `ssh -F`. Exit 125: an error, in words. */
+ * $SSH_CONFIG: as `ssh -F`; $TRANSPORT: auto, libssh2, openssh. Exit 125: an error, in words. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "transport/ssh/askpass.h"
 #include "transport/ssh/session.h"
 
 enum { FAILED = 125 };
@@ -69,10 +70,13 @@ int main(int argc, char **argv)
 	CLEANUP_ERROR struct error err = {0};
 	char run_dir[] = "/tmp/session-driver.XXXXXX";
 	struct session_target target = {.config = getenv("SSH_CONFIG"), .cancel_fd = -1};
+	const char *transport = getenv("TRANSPORT");
 	struct session *session = NULL;
 	bool forwards;
 	int rc;
 
+	if (askpass_wanted())
+		return askpass_run(argc, argv);
 	if (argc != 4 || mkdtemp(run_dir) == NULL) {
 		fprintf(stderr, "usage: session_driver HOST run|forward WHAT\n");
 		return FAILED;
@@ -80,6 +84,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	forwards = strcmp(argv[2], "forward") == 0;
 	target.name = argv[1];
+	if (transport != NULL && strcmp(transport, "auto") != 0)
+		target.transport =
+		    strcmp(transport, "openssh") == 0 ? SESSION_OPENSSH : SESSION_LIBSSH2;
 	target.run_dir = run_dir;
 	if (session_open(&target, &session, &err) < 0)
 		rc = complain(&err);

@@ -31,6 +31,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/proc.h"
+#include "transport/ssh/askpass.h"
 #include "transport/ssh/session.h"
 
 enum { READY_MS = 10000, SMALL = 4096 };
@@ -298,11 +299,25 @@ static UNUSED void log_line(void *context, int level, const char *text)
 		fprintf(stderr, "  [%d] %s\n", level, text);
 }
 
+/* $TRANSPORT: libssh2 (the default) or openssh; what is tried is one of them, and not what `auto`
+ * makes of it. */
+static UNUSED enum session_transport transport_wanted(void)
+{
+	const char *name = getenv("TRANSPORT");
+
+	if (name != NULL && strcmp(name, "auto") == 0)
+		return SESSION_AUTO;
+	return name != NULL && strcmp(name, "openssh") == 0 ? SESSION_OPENSSH : SESSION_LIBSSH2;
+}
+
 static UNUSED struct session_target target_of(const struct server *server)
 {
 	static char run_dir[64], config[256];
-	struct session_target target = {
-	    .name = "127.0.0.1", .port = server->port, .cancel_fd = -1, .log = log_line};
+	struct session_target target = {.transport = transport_wanted(),
+	    .name = "127.0.0.1",
+	    .port = server->port,
+	    .cancel_fd = -1,
+	    .log = log_line};
 
 	snprintf(run_dir, sizeof(run_dir), "%s/run", top);
 	snprintf(config, sizeof(config), "%s/ssh_config", server->dir);

@@ -1288,6 +1288,8 @@ int main(int argc, char **argv)
 	};
 	char pattern[128];
 
+	if (askpass_wanted())
+		return askpass_run(argc, argv);
 	snprintf(pattern, sizeof(pattern), "*%s*", argc > 1 ? argv[1] : "");
 	cmocka_set_test_filter(pattern);
 	verbose = getenv("VERBOSE") != NULL;

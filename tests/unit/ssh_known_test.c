@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "transport/ssh/hostkey.h"
+#include "transport/ssh/libssh2/hostkey.h"
 
 #define ED "ssh-ed25519"
 #define EC "ecdsa-sha2-nistp256"

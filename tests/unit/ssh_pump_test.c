@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/ssh/pump.h"
+#include "transport/ssh/libssh2/pump.h"
 
 enum { SEEDS = 400, TURNS = 20000 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/ssh/sendqueue.h"
+#include "transport/ssh/libssh2/sendqueue.h"
 
 enum { MAX = 300000, ROUNDS = 20000 };
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "transport/ssh/agent.h"
+#include "transport/ssh/libssh2/agent.h"
 #include "transport/ssh/keyfile.h"
 #include "transport/ssh/wire.h"
 

@@ -150,6 +150,57 @@ static int set_proxy_jump(struct ssh_config *config, const char *value)
 	return set_or_none(&config->proxy_jump, value);
 }
 
+static int add_certificate_file(struct ssh_config *config, const char *value)
+{
+	return strcasecmp(value, "none") == 0 ? 0 : strv_add(&config->certificate_files, value);
+}
+
+static int set_ciphers(struct ssh_config *config, const char *value)
+{
+	return set_string(&config->ciphers, value);
+}
+
+static int set_bind_address(struct ssh_config *config, const char *value)
+{
+	return set_or_none(&config->bind_address, value);
+}
+
+static int set_gssapi(struct ssh_config *config, const char *value)
+{
+	config->gssapi = is_yes(value);
+	return 0;
+}
+
+static int set_hostbased(struct ssh_config *config, const char *value)
+{
+	config->hostbased = is_yes(value);
+	return 0;
+}
+
+static int set_pkcs11(struct ssh_config *config, const char *value)
+{
+	return set_or_none(&config->pkcs11, value);
+}
+
+static int set_known_hosts_command(struct ssh_config *config, const char *value)
+{
+	return set_or_none(&config->known_hosts_command, value);
+}
+
+static int set_revoked_host_keys(struct ssh_config *config, const char *value)
+{
+	return set_or_none(&config->revoked_host_keys, value);
+}
+
+static int set_alive_interval(struct ssh_config *config, const char *value)
+{
+	long seconds = strtol(value, NULL, 10);
+
+	config->alive_interval_s =
+	    seconds > 0 && seconds <= CONNECT_TIMEOUT_MAX_S ? (int)seconds : 0;
+	return 0;
+}
+
 static const struct option {
 	const char *name;
 	int (*set)(struct ssh_config *config, const char *value);
@@ -169,6 +220,15 @@ static const struct option {
     {"connecttimeout", set_connect_timeout},
     {"proxycommand", set_proxy_command},
     {"proxyjump", set_proxy_jump},
+    {"certificatefile", add_certificate_file},
+    {"ciphers", set_ciphers},
+    {"bindaddress", set_bind_address},
+    {"gssapiauthentication", set_gssapi},
+    {"hostbasedauthentication", set_hostbased},
+    {"pkcs11provider", set_pkcs11},
+    {"knownhostscommand", set_known_hosts_command},
+    {"revokedhostkeys", set_revoked_host_keys},
+    {"serveraliveinterval", set_alive_interval},
 };
 
 static int set_option(struct ssh_config *config, const char *name, const char *value)
@@ -187,6 +247,7 @@ int ssh_config_parse(struct ssh_config *config, const char *text, struct error *
 		return error_memory(err);
 	/* `ssh -G` lists every identity file, the defaults too, when none is configured. */
 	strv_release(&config->identity_files);
+	config->has_ssh = true;
 	for (size_t i = 0; i < lines.n; i++) {
 		char *value = strchr(lines.v[i], ' ');
 
@@ -251,6 +312,8 @@ static int expand_string(char **string, char *(*expand)(const char *, const stru
 int ssh_config_expand(struct ssh_config *config, struct error *err)
 {
 	if (expand_list(&config->identity_files, config) < 0 ||
+	    expand_list(&config->certificate_files, config) < 0 ||
+	    expand_string(&config->revoked_host_keys, tokens_expand_path, config) < 0 ||
 	    expand_list(&config->user_known_hosts, config) < 0 ||
 	    expand_list(&config->global_known_hosts, config) < 0 ||
 	    expand_string(&config->agent, tokens_expand_path, config) < 0 ||
@@ -332,6 +395,12 @@ void ssh_config_release(struct ssh_config *config)
 	free(config->proxy_command);
 	free(config->proxy_jump);
 	free(config->file);
+	free(config->ciphers);
+	free(config->bind_address);
+	free(config->pkcs11);
+	free(config->known_hosts_command);
+	free(config->revoked_host_keys);
+	strv_release(&config->certificate_files);
 	strv_release(&config->identity_files);
 	strv_release(&config->user_known_hosts);
 	strv_release(&config->global_known_hosts);

@@ -17,8 +17,9 @@ struct ssh_config {
 	char *host_name; /* where to connect */
 	char *user;
 	int port;
-	int family;		      /* AF_UNSPEC, AF_INET, AF_INET6 */
-	struct strv identity_files;   /* as configured, whether they exist or not */
+	int family;		    /* AF_UNSPEC, AF_INET, AF_INET6 */
+	struct strv identity_files; /* as configured, whether they exist or not */
+	struct strv certificate_files;
 	bool identities_only;	      /* of the agent's keys only those that have a file */
 	char *agent;		      /* the agent's socket; NULL: none */
 	struct strv user_known_hosts; /* new keys go into the first */
@@ -30,6 +31,13 @@ struct ssh_config {
 	char *proxy_command;	/* tokens expanded; NULL: none */
 	char *proxy_jump;	/* NULL: none */
 	char *file;		/* `ssh -F` for children; NULL: ssh's default */
+	bool has_ssh;		/* there is an `ssh` program, and what follows is from it */
+	char *ciphers;		/* comma-separated; NULL: not said */
+	char *bind_address;	/* NULL: any */
+	bool gssapi, hostbased; /* may be tried to log in */
+	char *pkcs11;		/* the provider's library; NULL: none */
+	char *known_hosts_command, *revoked_host_keys; /* NULL: none */
+	int alive_interval_s;			       /* ServerAliveInterval; 0: none */
 };
 
 /* Resolve `target`. What the target itself says (address, user, port, accept_new) goes over the

@@ -1,156 +1,125 @@
+/* One interface, two transports. */
 #include "transport/ssh/session.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/proc.h"
-#include "transport/ssh/internal.h"
+#include "transport/ssh/backend.h"
+#include "transport/ssh/choice.h"
+#include "transport/ssh/trace.h"
 
-static int init_sync(struct session *session, struct error *err)
+enum { OPEN_MS = 30000 };
+
+int session_name(struct session *session, const struct ssh_config *config, struct error *err)
 {
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&session->lock, NULL);
-	pthread_condattr_init(&attr);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&session->changed, &attr);
-	pthread_condattr_destroy(&attr);
-	if (cancel_init(&session->lost, err) < 0)
-		return -1;
-	if (fd_pipe(session->wake) < 0 || fd_nonblock(session->wake[0]) < 0 ||
-	    fd_nonblock(session->wake[1]) < 0)
-		return error_errno(err, errno, "a pipe for the session");
-	return 0;
+	session->user = strdup(config->user);
+	session->describe =
+	    strchr(config->host_name, ':') != NULL
+		? string_printf("%s@[%s]:%d", config->user, config->host_name, config->port)
+		: string_printf("%s@%s:%d", config->user, config->host_name, config->port);
+	return session->user != NULL && session->describe != NULL ? 0 : error_memory(err);
 }
 
-static struct session *session_new(const struct session_target *target)
+void session_unname(struct session *session)
 {
-	struct session *session = calloc(1, sizeof(*session));
-	struct cancel none = CANCEL_INIT;
-
-	if (session == NULL)
-		return NULL;
-	session->wake[0] = session->wake[1] = -1;
-	session->link.fd = -1;
-	session->lost = none;
-	session->requests_end = &session->requests;
-	session->next_exec = 1;
-	atomic_init(&session->cancel_fd, target->cancel_fd);
-	session->name = strdup(target->name);
-	session->run_dir = strdup(target->run_dir != NULL ? target->run_dir : "");
-	session->trace = (struct trace){target->log, target->context, session->name};
-	return session;
-}
-
-static void release_lists(struct session *session)
-{
-	while (session->remotes != NULL) {
-		struct remote *remote = session->remotes;
-
-		session->remotes = remote->next;
-		remote_free(remote);
-	}
-	while (session->locals != NULL) {
-		struct local *local = session->locals;
-
-		session->locals = local->next;
-		local_free(local);
-	}
-	while (session->execs != NULL) {
-		struct exec_record *record = session->execs;
-
-		session->execs = record->next;
-		free(record);
-	}
-}
-
-static void session_free(struct session *session)
-{
-	link_close(&session->link, 0);
-	proxy_stop(&session->proxy);
-	release_lists(session);
-	for (int i = 0; i < 2; i++)
-		if (session->wake[i] >= 0)
-			close(session->wake[i]);
-	cancel_release(&session->lost);
-	pthread_cond_destroy(&session->changed);
-	pthread_mutex_destroy(&session->lock);
-	error_release(&session->why);
-	free(session->slots);
-	free(session->ports);
-	free(session->name);
 	free(session->user);
 	free(session->describe);
-	free(session->run_dir);
-	free(session);
 }
 
-/* Signals are for the main thread. */
-static int start_thread(struct session *session, struct error *err)
+int session_refused_forward(struct error *err)
 {
-	sigset_t all, old;
-	int rc;
+	error_set(err, ERROR_FAILED, "the host refuses to forward a port back to here");
+	return error_hint(err,
+	    "look at AllowTcpForwarding, PermitListen and DisableForwarding in the host's "
+	    "sshd_config, and at restrict and no-port-forwarding in authorized_keys; or "
+	    "deliver without a tunnel");
+}
 
-	session->state = SESSION_RUNNING;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&session->thread, NULL, loop_run, session);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc != 0)
-		return error_errno(err, rc, "no thread for the session");
-	session->has_thread = true;
-	return 0;
+static int64_t deadline_of(const struct session_target *target)
+{
+	return clock_now_ms() +
+	       (target->connect_timeout_ms > 0 ? target->connect_timeout_ms : OPEN_MS);
+}
+
+static int open_openssh(const struct session_target *target, const struct ssh_config *config,
+    const char *why, struct session **ret, struct error *err)
+{
+	const struct trace trace = {target->log, target->context, target->name};
+
+	trace_line(&trace, TRACE_SHORT, "by the system's ssh: %s", why);
+	return openssh_open(target, config, deadline_of(target), ret, err);
+}
+
+/* libssh2 is the faster one to connect; what it cannot do the system's ssh does, where there is
+ * one. */
+static int open_either(const struct session_target *target, const struct ssh_config *config,
+    struct session **ret, struct error *err)
+{
+	CLEANUP_ERROR struct error failure = {0};
+	CLEANUP_FREE char *reason = NULL;
+	const char *why;
+
+	if (!config->has_ssh)
+		return ssh2_open(target, config, deadline_of(target), ret, &why, err);
+	if (choice_reason(config, &reason, err) < 0)
+		return -1;
+	if (reason != NULL)
+		return open_openssh(target, config, reason, ret, err);
+	if (ssh2_open(target, config, deadline_of(target), ret, &why, &failure) == 0)
+		return 0;
+	if (why == NULL) {
+		error_move(err, &failure);
+		return -1;
+	}
+	return open_openssh(target, config, why, ret, err);
+}
+
+static int open_chosen(const struct session_target *target, const struct ssh_config *config,
+    struct session **ret, struct error *err)
+{
+	const char *why;
+
+	switch (target->transport) {
+	case SESSION_LIBSSH2:
+		return ssh2_open(target, config, deadline_of(target), ret, &why, err);
+	case SESSION_OPENSSH:
+		if (config->has_ssh)
+			return open_openssh(target, config, "as the inventory says", ret, err);
+		error_set(err, ERROR_FAILED, "there is no `ssh` program for the openssh transport");
+		return error_hint(err, "install OpenSSH's client, or use `transport: auto`");
+	default:
+		return open_either(target, config, ret, err);
+	}
 }
 
 int session_open(const struct session_target *target, struct session **ret, struct error *err)
 {
 	CLEANUP_ERROR struct error local = {0};
-	struct session *session = session_new(target);
+	struct ssh_config config;
+	int rc;
 
 	if (err == NULL)
 		err = &local;
-	if (session == NULL)
-		return error_memory(err);
-	if (init_sync(session, err) < 0)
-		goto fail;
-	if (session->name == NULL || session->run_dir == NULL) {
-		error_memory(err);
-		goto fail;
-	}
-	if (cancel_fd_fired(target->cancel_fd)) {
-		error_set(err, ERROR_CANCELLED, "cancelled");
-		goto fail;
-	}
-	if (open_link(session, target, err) < 0 || start_thread(session, err) < 0)
-		goto fail;
-	*ret = session;
-	return 0;
-fail:
-	session_free(session);
-	return -1;
+	if (cancel_fd_fired(target->cancel_fd))
+		return error_set(err, ERROR_CANCELLED, "cancelled");
+	if (ssh_config_load(target, deadline_of(target), &config, err) < 0)
+		return -1;
+	rc = open_chosen(target, &config, ret, err);
+	ssh_config_release(&config);
+	return rc;
 }
 
 void session_close(struct session *session)
 {
-	if (session == NULL)
-		return;
-	pthread_mutex_lock(&session->lock);
-	session->closing = true;
-	pthread_mutex_unlock(&session->lock);
-	session_wake(session);
-	pthread_join(session->thread, NULL);
-	session_free(session);
+	if (session != NULL)
+		session->backend->close(session);
 }
 
 void session_set_cancel(struct session *session, int cancel_fd)
 {
-	atomic_store(&session->cancel_fd, cancel_fd);
-	session_wake(session);
+	session->backend->set_cancel(session, cancel_fd);
 }
 
 const char *session_describe(const struct session *session)
@@ -163,18 +132,57 @@ const char *session_user(const struct session *session)
 	return session->user;
 }
 
+int session_exec(
+    struct session *session, const char *command, struct session_exec *ret, struct error *err)
+{
+	return session->backend->exec(session, command, ret, err);
+}
+
+int session_exec_wait(
+    struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status, struct error *err)
+{
+	return session->backend->exec_wait(session, id, deadline_ms, ret_status, err);
+}
+
+int session_exec_stop(struct session *session, uint64_t id, struct error *err)
+{
+	return session->backend->exec_stop(session, id, err);
+}
+
+int session_forward_remote(
+    struct session *session, const char *target, int *ret_port, struct error *err)
+{
+	return session->backend->forward_remote(session, target, ret_port, err);
+}
+
+int session_forward_cancel(struct session *session, int port, struct error *err)
+{
+	return session->backend->forward_cancel(session, port, err);
+}
+
+void session_forward_stats(
+    struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received)
+{
+	session->backend->forward_stats(session, port, ret_sent, ret_received);
+}
+
+int session_forward_local(
+    struct session *session, const char *to, bool is_command, char **ret_path, struct error *err)
+{
+	return session->backend->forward_local(session, to, is_command, ret_path, err);
+}
+
+int session_forward_error(struct session *session, const char *path, struct error *err)
+{
+	return session->backend->forward_error(session, path, err);
+}
+
 int session_lost(struct session *session, struct error *err)
 {
-	int rc = 0;
-
-	pthread_mutex_lock(&session->lock);
-	if (session->state == SESSION_ENDED)
-		rc = session_why(session, err);
-	pthread_mutex_unlock(&session->lock);
-	return rc;
+	return session->backend->lost(session, err);
 }
 
 int session_lost_fd(const struct session *session)
 {
-	return session->lost.fd;
+	return session->backend->lost_fd(session);
 }

@@ -36,7 +36,14 @@ typedef char *session_prompt_fn(void *context, const char *host, const char *tex
 /* One line for -v / -vv, clean of control characters. Also called from the session's I/O thread. */
 typedef void session_log_fn(void *context, int level, const char *text);
 
+enum session_transport {
+	SESSION_AUTO,	 /* libssh2, and the system's ssh for what that cannot do */
+	SESSION_LIBSSH2, /* that alone */
+	SESSION_OPENSSH, /* the system's ssh, as a control master */
+};
+
 struct session_target {
+	enum session_transport transport;
 	const char *name;	/* as the inventory calls it: for messages and for `ssh -G` */
 	const char *address;	/* NULL: name */
 	const char *user;	/* NULL: ssh's configuration */

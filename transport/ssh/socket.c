@@ -1,9 +1,17 @@
 #include "transport/ssh/socket.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/proc.h"
+
+enum { BACKLOG = 128, NAMES_TRIED = 1000, PATH_MAX_BYTES = 100 };
 
 static int prepare(int fd)
 {
@@ -62,4 +70,67 @@ int socket_connect_unix(const char *path)
 	close(fd);
 	errno = why;
 	return -1;
+}
+
+/* Sessions share a folder; the number is the process's. */
+char *socket_name(const char *run_dir, struct error *err)
+{
+	static atomic_uint next;
+
+	for (int i = 0; i < NAMES_TRIED; i++) {
+		CLEANUP_FREE char *path =
+		    string_printf("%s/f%u", run_dir, atomic_fetch_add(&next, 1));
+
+		if (path == NULL) {
+			error_memory(err);
+			return NULL;
+		}
+		if (strlen(path) > PATH_MAX_BYTES) {
+			error_errno(err, ENAMETOOLONG, "cannot make the socket %s", path);
+			return NULL;
+		}
+		if (access(path, F_OK) < 0)
+			return steal_ptr(path);
+	}
+	error_set(err, ERROR_SYSTEM, "%s is full of sockets", run_dir);
+	return NULL;
+}
+
+/* On Linux the file that bind makes takes the socket's mode, so it never is open to others. */
+int socket_listen(const char *run_dir, char **ret_path, struct error *err)
+{
+	CLEANUP_CLOSE int fd = socket_open(AF_UNIX, 0);
+	CLEANUP_FREE char *path = NULL;
+	struct sockaddr_un address;
+
+	if (fd < 0)
+		return error_errno(err, errno, "a socket for a forward");
+	path = socket_name(run_dir, err);
+	if (path == NULL)
+		return -1;
+	fchmod(fd, 0600);
+	if (socket_unix_address(path, &address) < 0 ||
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_errno(err, errno, "cannot make the socket %s", path);
+	if (chmod(path, 0600) < 0 || listen(fd, BACKLOG) < 0) {
+		error_errno(err, errno, "cannot listen on %s", path);
+		unlink(path);
+		return -1;
+	}
+	*ret_path = steal_ptr(path);
+	return steal_fd(&fd);
+}
+
+int socket_split(const char *target, char **ret_host, int *ret_port, struct error *err)
+{
+	const char *colon = strrchr(target, ':');
+	bool bracket = target[0] == '[' && colon != NULL && colon[-1] == ']';
+	int port = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
+
+	if (port < 1 || port > 65535)
+		return error_set(err, ERROR_USAGE,
+		    "a forward leads to a socket's path or to HOST:PORT, not to \"%s\"", target);
+	*ret_host = strndup(target + bracket, (size_t)(colon - target) - 2 * bracket);
+	*ret_port = port;
+	return *ret_host != NULL ? 0 : error_memory(err);
 }
