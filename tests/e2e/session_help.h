@@ -310,6 +310,12 @@ static UNUSED enum session_transport transport_wanted(void)
 	return name != NULL && strcmp(name, "openssh") == 0 ? SESSION_OPENSSH : SESSION_LIBSSH2;
 }
 
+/* Some things are ssh's own: its words, its limits. */
+static UNUSED bool by_openssh(void)
+{
+	return transport_wanted() == SESSION_OPENSSH;
+}
+
 static UNUSED struct session_target target_of(const struct server *server)
 {
 	static char run_dir[64], config[256];

@@ -30,7 +30,9 @@ static void test_exec(void **state)
 	read_all(exec.err, text);
 	assert_string_equal(text, "oops\n");
 	assert_int_equal(finish(session, &exec), 7);
-	assert_int_equal(exec_status(session, "kill -TERM $$", text), 128 + SIGTERM);
+	/* The master tells of no signals. */
+	assert_int_equal(
+	    exec_status(session, "kill -TERM $$", text), by_openssh() ? 255 : 128 + SIGTERM);
 	assert_int_equal(exec_status(session, "true", text), 0);
 	assert_non_null(strstr(session_describe(session), "@127.0.0.1:"));
 	session_close(session);
@@ -196,8 +198,9 @@ static void through_forward(const char *config, int streams, uint64_t bytes)
 	assert_int_equal(atomic_load(&wrong_bytes), 0);
 	assert_int_equal(atomic_load(&listener.accepted), streams);
 	session_forward_stats(session, port, &sent, &received);
-	assert_int_equal(sent, bytes * (uint64_t)streams);
-	assert_int_equal(received, bytes * (uint64_t)streams);
+	/* The master's bytes pass by uncounted. */
+	assert_int_equal(sent, by_openssh() ? 0 : bytes * (uint64_t)streams);
+	assert_int_equal(received, by_openssh() ? 0 : bytes * (uint64_t)streams);
 	session_close(session);
 	listener_stop(&listener);
 	server_stop(&server);
@@ -256,6 +259,7 @@ static void test_remote_tcp(void **state)
 
 /* Somebody on the host who opens connections and leaves them gets no more than these; another one
  * waits, and comes through when one ends; a second forward is not touched by it. */
+/* The master has no such limit: there the registry's own holds alone. */
 static void test_remote_crowd(void **state)
 {
 	enum { CROWD = 32 };
@@ -266,6 +270,8 @@ static void test_remote_crowd(void **state)
 	int fds[CROWD], first, second, fd, other;
 
 	(void)state;
+	if (by_openssh())
+		return;
 	server_start(&server, "");
 	listener_start(&listener, "echo", serve_echo);
 	session = open_session(&server);
@@ -308,7 +314,7 @@ static void test_remote_cancel(void **state)
 	listener_start(&listener, "echo", serve_echo);
 	session = open_session(&server);
 	first = forward(session, listener.path);
-	second = forward(session, listener.path);
+	second = forward(session, "127.0.0.1:1");
 	assert_int_not_equal(first, second);
 	assert_int_equal(session_forward_cancel(session, first, &err), 0);
 	assert_int_equal(session_forward_cancel(session, first, &err), -1);
@@ -553,8 +559,8 @@ static void test_hostkey_refused(void **state)
 	set_known_hosts(&server, "# nothing\n");
 	REFUSED(&target, ERROR_HOST_KEY, "not known", "SHA256:", "ssh-ed25519", "host_key:");
 	set_known_hosts(&server, "[127.0.0.1]:%d %s\n", server.port, bad);
-	REFUSED(
-	    &target, ERROR_HOST_KEY, "CHANGED", "known is ssh-ed25519 SHA256:", "ssh-keygen -R");
+	REFUSED(&target, ERROR_HOST_KEY, "CHANGED",
+	    by_openssh() ? "Offending" : "known is ssh-ed25519 SHA256:", "ssh-keygen -R");
 	/* accept_new is for unknown keys only. */
 	target.accept_new = true;
 	REFUSED(&target, ERROR_HOST_KEY, "CHANGED");
@@ -562,10 +568,11 @@ static void test_hostkey_refused(void **state)
 	REFUSED(&target, ERROR_HOST_KEY, "revoked");
 	set_known_hosts(
 	    &server, "[127.0.0.1]:%d,!127.0.0.9 ssh-rsa AAAAB3NzaC1yc2EAAAABAw==\n", server.port);
-	REFUSED(&target, ERROR_HOST_KEY, "another type", "ssh-rsa");
+	REFUSED(&target, ERROR_HOST_KEY, by_openssh() ? "not known" : "another type",
+	    by_openssh() ? "" : "ssh-rsa");
 	target.accept_new = false;
 	set_known_hosts(&server, "@cert-authority * %s\n", good);
-	REFUSED(&target, ERROR_HOST_KEY, "not known", "authority");
+	REFUSED(&target, ERROR_HOST_KEY, "not known", by_openssh() ? "" : "authority");
 	set_known_hosts(&server, "[127.0.0.1]:%d %s\n", server.port, good);
 	target.host_key = bad;
 	REFUSED(&target, ERROR_HOST_KEY, "CHANGED", "the inventory");
@@ -624,7 +631,10 @@ static void test_hostkey_accept_new(void **state)
 	server_start(&server, "");
 	target = target_of(&server);
 	target.accept_new = true;
-	set_known_hosts(&server, "other.example ssh-ed25519 AAAA"); /* without a newline */
+	/* Without a newline, which ssh 9.2 does not mind, and then does not find what it wrote. */
+	set_known_hosts(&server, "other.example ssh-ed25519 AAAA");
+	if (by_openssh())
+		runf("echo >> %s/known_hosts", server.dir);
 	expect_login(&target);
 	target.accept_new = false;
 	expect_login(&target);
@@ -640,6 +650,8 @@ static void test_hostkey_accept_new(void **state)
 	     "s|^UserKnownHostsFile.*|UserKnownHostsFile %s/new/known_hosts|' ssh_config && "
 	     "echo 'StrictHostKeyChecking accept-new' >> ssh_config",
 	    server.dir, server.dir);
+	if (by_openssh()) /* which makes no folder */
+		runf("mkdir %s/new", server.dir);
 	expect_login(&target);
 	expect_login(&target);
 	snprintf(path, sizeof(path), "%s/new/known_hosts", server.dir);
@@ -689,16 +701,17 @@ static void test_login_passphrase(void **state)
 	server_start(&server, "");
 	use_identity(&server, "id_locked", "none");
 	target = target_of(&server);
-	REFUSED(&target, ERROR_AUTH, "id_locked", "nobody could be asked");
+	REFUSED(&target, ERROR_AUTH, "id_locked", by_openssh() ? "" : "nobody could be asked");
 	target.prompt = answer;
 	target.log = NULL;
 	target.context = &answers;
 	expect_login(&target);
 	assert_int_equal(answers.asked, 2);
 	answers = (struct answers){.v = nobody};
-	REFUSED(&target, ERROR_AUTH, "nobody could be asked");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "id_locked" : "nobody could be asked");
 	answers = (struct answers){.v = wrong};
-	REFUSED(&target, ERROR_AUTH, "wrong passphrase");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "id_locked" : "wrong passphrase");
+	assert_int_equal(answers.asked, 3);
 	/* A key that the host does not want: nobody is asked. */
 	runf("cp %s/id_locked %s/id_unwanted && cp %s/id_locked.pub %s/id_unwanted.pub && "
 	     "ssh-keygen -q -t ed25519 -N secret -f %s/id_unknown",
@@ -723,22 +736,27 @@ static void test_login_refused(void **state)
 	target = target_of(&server);
 	REFUSED(&target, ERROR_AUTH, "id_stranger", "publickey", "ssh-copy-id");
 	use_identity(&server, "id_rsa", "none");
-	REFUSED(&target, ERROR_AUTH, "id_rsa", "RSA", "ssh-add");
+	if (by_openssh())
+		expect_login(&target);
+	else
+		REFUSED(&target, ERROR_AUTH, "id_rsa", "RSA", "ssh-add");
 	use_identity(&server, "missing", "/nowhere/agent");
-	REFUSED(&target, ERROR_AUTH, "no ssh agent at /nowhere/agent");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "" : "no ssh agent at /nowhere/agent");
 	runf("cp %s/id_ed25519 %s/id_open && chmod 644 %s/id_open", top, top, top);
 	use_identity(&server, "id_open", "none");
-	REFUSED(&target, ERROR_AUTH, "others may read it");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "" : "others may read it");
 	server_stop(&server);
 	/* The key is right and only half of it. */
 	server_start(&server, "PasswordAuthentication yes\nKbdInteractiveAuthentication no\n"
 			      "AuthenticationMethods publickey,password");
 	target = target_of(&server);
-	REFUSED(&target, ERROR_AUTH, "accepted, but the host wants more", "password");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "" : "accepted, but the host wants more",
+	    "password");
 	target.prompt = answer;
 	target.log = NULL;
 	target.context = &answers;
-	REFUSED(&target, ERROR_AUTH, "accepted, but the host wants more", "password");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "" : "accepted, but the host wants more",
+	    "password");
 	assert_int_equal(answers.asked, 3);
 	server_stop(&server);
 }
@@ -787,7 +805,7 @@ static void test_login_agent(void **state)
 	expect_login(&target);
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
-	REFUSED(&target, ERROR_AUTH, "no ssh agent");
+	REFUSED(&target, ERROR_AUTH, by_openssh() ? "" : "no ssh agent");
 	server_stop(&server);
 }
 
@@ -816,7 +834,8 @@ static void test_proxy(void **state)
 	runf("sed -i 's|^ProxyJump.*|ProxyCommand echo bad luck with %%h port %%p >\\&2; exit 1|' "
 	     "%s/ssh_config",
 	    server.dir);
-	REFUSED(&target, ERROR_UNREACHABLE, "the proxy says: bad luck with 127.0.0.1 port");
+	REFUSED(&target, ERROR_UNREACHABLE,
+	    by_openssh() ? "Connection closed" : "bad luck with 127.0.0.1 port");
 	server_stop(&server);
 }
 
@@ -1143,7 +1162,7 @@ static void test_frozen(void **state)
 	/* Hardly any of that time was spent thinking. */
 	assert_true(cpu_seconds() - cpu < 1.5);
 	assert_int_equal(session_lost(sessions[1], &err), -1);
-	assert_non_null(strstr(err.message, "stopped answering"));
+	assert_non_null(strstr(err.message, by_openssh() ? "not responding" : "stopped answering"));
 	error_release(&err);
 	close(beat.in);
 	close(beat.out);

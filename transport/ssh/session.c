@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "transport/ssh/backend.h"
 #include "transport/ssh/choice.h"
+#include "transport/ssh/libssh2/hostkey.h"
 #include "transport/ssh/trace.h"
 
 enum { OPEN_MS = 30000 };
@@ -94,6 +95,15 @@ static int open_chosen(const struct session_target *target, const struct ssh_con
 	}
 }
 
+static int check_pin(const char *pinned, struct error *err)
+{
+	struct known_keys keys = {0};
+	int rc = hostkey_pin(&keys, pinned, err);
+
+	known_release(&keys);
+	return rc;
+}
+
 int session_open(const struct session_target *target, struct session **ret, struct error *err)
 {
 	CLEANUP_ERROR struct error local = {0};
@@ -104,6 +114,8 @@ int session_open(const struct session_target *target, struct session **ret, stru
 		err = &local;
 	if (cancel_fd_fired(target->cancel_fd))
 		return error_set(err, ERROR_CANCELLED, "cancelled");
+	if (target->host_key != NULL && check_pin(target->host_key, err) < 0)
+		return -1;
 	if (ssh_config_load(target, deadline_of(target), &config, err) < 0)
 		return -1;
 	rc = open_chosen(target, &config, ret, err);

@@ -30,8 +30,11 @@ static int start(struct openssh_session *session, const char *command, const int
 	if (mux_session(exec->mux, command, fds, &exec->session, &wait, err) == 0)
 		return 0;
 	close(exec->mux);
-	openssh_failed(session, err);
-	return error_wrap(err, "the host refuses to run a program");
+	if (err != NULL && err->kind != ERROR_FAILED)
+		return openssh_failed(session, err);
+	error_wrap(err, "the host refuses to run a program");
+	return error_hint(err, "too many at once in one session (MaxSessions in the host's "
+			       "sshd_config), or a forced command that allows none");
 }
 
 static void keep(struct openssh_session *session, struct exec *exec)

@@ -52,6 +52,45 @@ static void remote_free(struct remote *remote)
 	free(remote);
 }
 
+static void keep_remote(struct openssh_session *session, struct remote *remote)
+{
+	struct remote *same;
+
+	pthread_mutex_lock(&session->lock);
+	same = session->remotes;
+	while (same != NULL && same->port != remote->port)
+		same = same->next;
+	if (same != NULL) {
+		same->users++;
+	} else {
+		remote->users = 1;
+		remote->next = session->remotes;
+		session->remotes = remote;
+	}
+	pthread_mutex_unlock(&session->lock);
+	if (same != NULL)
+		remote_free(remote);
+}
+
+/* The one that nobody uses any more; NULL: there is none, or `ret_others`: somebody does. */
+static struct remote *drop_remote(struct openssh_session *session, int port, bool *ret_others)
+{
+	struct remote **at, *remote;
+
+	pthread_mutex_lock(&session->lock);
+	at = &session->remotes;
+	while (*at != NULL && (*at)->port != port)
+		at = &(*at)->next;
+	remote = *at;
+	*ret_others = remote != NULL && --remote->users > 0;
+	if (*ret_others)
+		remote = NULL;
+	else if (remote != NULL)
+		*at = remote->next;
+	pthread_mutex_unlock(&session->lock);
+	return remote;
+}
+
 int openssh_forward_remote(
     struct session *base, const char *target, int *ret_port, struct error *err)
 {
@@ -74,10 +113,7 @@ int openssh_forward_remote(
 		return -1;
 	}
 	*ret_port = remote->port;
-	pthread_mutex_lock(&session->lock);
-	remote->next = session->remotes;
-	session->remotes = remote;
-	pthread_mutex_unlock(&session->lock);
+	keep_remote(session, remote);
 	return 0;
 }
 
@@ -85,18 +121,14 @@ int openssh_forward_cancel(struct session *base, int port, struct error *err)
 {
 	struct openssh_session *session = openssh_of(base);
 	const struct mux_wait wait = openssh_patience(session);
-	struct remote **at, *remote;
 	struct mux_forward forward;
+	struct remote *remote;
+	bool others;
 	int mux, rc;
 
-	pthread_mutex_lock(&session->lock);
-	at = &session->remotes;
-	while (*at != NULL && (*at)->port != port)
-		at = &(*at)->next;
-	remote = *at;
-	if (remote != NULL)
-		*at = remote->next;
-	pthread_mutex_unlock(&session->lock);
+	remote = drop_remote(session, port, &others);
+	if (others)
+		return 0;
 	if (remote == NULL)
 		return error_set(err, ERROR_NOT_FOUND, "no remote forward at port %d", port);
 	forward = forward_of(remote);
@@ -190,6 +222,7 @@ int openssh_forward_error(struct session *base, const char *path, struct error *
 	int rc = 0;
 
 	pthread_mutex_lock(&session->lock);
+	openssh_listen(session);
 	for (struct local *local = session->locals; local != NULL; local = local->next) {
 		if (strcmp(local->path, path) != 0)
 			continue;

@@ -27,7 +27,8 @@ struct exec {
 struct remote {
 	struct remote *next;
 	int port;
-	char *connect; /* a path, or a host */
+	unsigned users; /* the master makes one of two that lead to the same place */
+	char *connect;	/* a path, or a host */
 	int connect_port;
 };
 
@@ -72,6 +73,8 @@ static inline struct openssh_session *openssh_of(struct session *base)
 	return (struct openssh_session *)base;
 }
 
+/* Take what the master has said; with `lock` held. */
+void openssh_listen(struct openssh_session *session);
 void openssh_wake(struct openssh_session *session);
 /* With `lock` held: the error of a session that has ended. */
 int openssh_why(struct openssh_session *session, struct error *err);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "transport/ssh/child.h"
+#include "transport/ssh/known.h"
 #include "transport/ssh/retry.h"
 #include "transport/ssh/socket.h"
 #include "transport/ssh/trace.h"
@@ -50,12 +51,10 @@ static int add_target(
 	return 0;
 }
 
-static int add_host_key(
-    struct strv *argv, const struct master *master, const struct ssh_config *config)
+static int add_host_key(struct strv *argv, const struct master *master)
 {
-	bool accept = config->accept_new && master->known == NULL;
-
-	if (strv_addf(argv, "-oStrictHostKeyChecking=%s", accept ? "accept-new" : "yes") < 0 ||
+	if (strv_addf(argv, "-oStrictHostKeyChecking=%s",
+		master->accept_new ? "accept-new" : "yes") < 0 ||
 	    strv_add(argv, "-oUpdateHostKeys=no") < 0)
 		return -1;
 	if (master->known == NULL)
@@ -85,7 +84,7 @@ int master_argv(const struct master *master, const struct session_target *target
 	    strv_addf(argv, "-oServerAliveInterval=%d", alive) < 0 ||
 	    strv_addf(argv, "-oServerAliveCountMax=%d", ALIVE_COUNT) < 0 ||
 	    strv_addf(argv, "-oConnectTimeout=%d", seconds > 0 ? seconds : 1) < 0 ||
-	    add_host_key(argv, master, config) < 0 || add_target(argv, target, config) < 0 ||
+	    add_host_key(argv, master) < 0 || add_target(argv, target, config) < 0 ||
 	    strv_add(argv, "--") < 0 || strv_add(argv, target->name) < 0)
 		return error_memory(err);
 	return 0;
@@ -102,6 +101,21 @@ static int write_pinned(struct master *master, const char *key, struct error *er
 		return error_memory(err);
 	if (fd < 0 || fd_write_all(fd, line, strlen(line)) < 0)
 		return error_errno(err, errno, "cannot write %s", master->known);
+	return 0;
+}
+
+/* ssh itself would take a key of a type that is not known for a host of which others are. */
+static int allow_new(struct master *master, const struct session_target *target,
+    const struct ssh_config *config, int64_t deadline_ms, struct error *err)
+{
+	struct known_keys keys = {0};
+
+	if (!config->accept_new || master->known != NULL)
+		return 0;
+	if (known_find(config, deadline_ms, target->cancel_fd, &keys, err) < 0)
+		return -1;
+	master->accept_new = keys.n == 0;
+	known_release(&keys);
 	return 0;
 }
 
@@ -153,6 +167,8 @@ static void hear(struct master *master, const struct trace *trace, const char *d
 			buf_addc(&master->line, data[i]); /* what is too long is cut */
 			continue;
 		}
+		while (master->line.len > 0 && master->line.data[master->line.len - 1] == '\r')
+			master->line.data[--master->line.len] = '\0';
 		trace_line(trace, TRACE_LONG, "ssh: %s", master->line.data);
 		said_line(&master->said, master->line.data);
 		buf_clear(&master->line);
@@ -196,7 +212,7 @@ static int wait_ready(struct master *master, const struct ask *ask,
 		}
 		if (n > 0 && slots[0].revents != 0 && !master_listen(master, target) &&
 		    master->said.phase < SAID_READY)
-			return said_why(&master->said, target->name, err);
+			return said_why(&master->said, target->name, master->known != NULL, err);
 	}
 	return 0;
 }
@@ -255,6 +271,7 @@ int master_start(struct master *master, const struct session_target *target,
 	int rc;
 
 	if (prepare(master, target, err) < 0 ||
+	    allow_new(master, target, config, deadline_ms, err) < 0 ||
 	    ask_open(&ask, target->run_dir, target->prompt != NULL, err) < 0)
 		return -1;
 	rc = try_until_ready(master, &ask, target, config, deadline_ms, err);

@@ -13,7 +13,8 @@ struct master {
 	pid_t pid;     /* leads a group of its own; 0: none */
 	int errors;    /* its standard error, non-blocking */
 	char *control; /* the path of its socket */
-	char *known;   /* a known_hosts file with the pinned key; NULL: none is pinned */
+	bool accept_new;
+	char *known; /* a known_hosts file with the pinned key; NULL: none is pinned */
 	struct said said;
 	struct buf line; /* of its standard error, not yet whole */
 };

@@ -1,9 +1,11 @@
 #include "transport/ssh/openssh/said.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 4096 };
+enum { LAST_LINES = 3, WORDS_MAX = 4096, TRIED_MAX = 1024, PORT_OF_PATH = -2 };
 
 static const char *const phase_names[] = {
     "connect", "banner", "key exchange", "login", "the connection"};
@@ -12,6 +14,7 @@ void said_init(struct said *said)
 {
 	*said = (struct said){0};
 	buf_init(&said->words, WORDS_MAX);
+	buf_init(&said->tried, TRIED_MAX);
 }
 
 static bool starts(const char *line, const char *with)
@@ -45,18 +48,48 @@ static void note_phase(struct said *said, const char *line)
 			advance(said, marks[i].phase);
 }
 
+/* "Server host key: ssh-ed25519 SHA256:..." */
+static void note_host_key(struct said *said, const char *line)
+{
+	static const char mark[] = "Server host key: ";
+
+	if (!starts(line, mark))
+		return;
+	free(said->host_key);
+	said->host_key = strdup(line + sizeof(mark) - 1);
+}
+
+/* "Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:... agent" */
+static void note_tried(struct said *said, const char *line)
+{
+	static const char mark[] = "Offering public key: ";
+	const char *end = strstr(line, " SHA256:");
+
+	if (!starts(line, mark) || end == NULL)
+		return;
+	buf_addf(&said->tried, "%s%.*s", said->tried.len > 0 ? "; " : "",
+	    (int)(end - line - (ptrdiff_t)sizeof(mark) + 1), line + sizeof(mark) - 1);
+}
+
 /* "Connection to port -2 forwarding to /run/docker.sock port -2 requested." */
 static void note_wanted(struct said *said, const char *line)
 {
 	static const char mark[] = " forwarding to ";
 	const char *to = strstr(line, mark);
 	const char *end = to != NULL ? strstr(to + sizeof(mark) - 1, " port ") : NULL;
+	int port;
 
 	if (!starts(line, "Connection to port ") || end == NULL)
 		return;
 	free(said->wanted);
 	to += sizeof(mark) - 1;
-	said->wanted = strndup(to, (size_t)(end - to));
+	port = (int)strtol(end + sizeof(" port ") - 1, NULL, 10);
+	if (port == PORT_OF_PATH)
+		said->wanted = strndup(to, (size_t)(end - to));
+	else
+		said->wanted = string_printf(
+		    memchr(to, ':', (size_t)(end - to)) != NULL ? "[%.*s]:%d" : "%.*s:%d",
+		    (int)(end - to), to, port);
 }
 
 /* "channel 3: new direct-streamlocal@openssh.com [...]" follows it. */
@@ -122,6 +155,8 @@ void said_line(struct said *said, const char *line)
 		return;
 	if (starts(copy, debug)) {
 		note_phase(said, copy + sizeof(debug) - 1);
+		note_host_key(said, copy + sizeof(debug) - 1);
+		note_tried(said, copy + sizeof(debug) - 1);
 		note_wanted(said, copy + sizeof(debug) - 1);
 		note_channel(said, copy + sizeof(debug) - 1);
 	} else if (!note_refused(said, copy) && !starts(copy, "OpenSSH_") &&
@@ -152,11 +187,13 @@ bool said_throttled(const struct said *said)
 	       has(said, "Connection closed by ");
 }
 
-/* The line that holds these words; malloc'ed, NULL: none. */
+/* The last line that holds these words; malloc'ed, NULL: none. */
 static char *line_with(const struct said *said, const char *words)
 {
-	const char *at = strstr(said->words.data, words);
+	const char *at = NULL, *next = said->words.data;
 
+	while ((next = strstr(next, words)) != NULL)
+		at = next++;
 	if (at == NULL)
 		return NULL;
 	while (at > said->words.data && at[-1] != '\n')
@@ -164,64 +201,81 @@ static char *line_with(const struct said *said, const char *words)
 	return strndup(at, strcspn(at, "\n"));
 }
 
-const char *said_last(const struct said *said)
+char *said_last(const struct said *said)
 {
-	static _Thread_local char last[512];
-	const char *end = said->words.data + said->words.len;
-	const char *at;
+	const char *at = said->words.data + said->words.len;
+	char *last, *newline;
+	int lines = -1; /* the last one ends with its newline */
 
-	while (end > said->words.data && end[-1] == '\n')
-		end--;
-	for (at = end; at > said->words.data && at[-1] != '\n';)
-		at--;
-	snprintf(last, sizeof(last), "%.*s", (int)(end - at), at);
+	while (at > said->words.data && lines < LAST_LINES)
+		lines += *--at == '\n';
+	at += *at == '\n';
+	if (*at == '\0')
+		return NULL;
+	last = strndup(at, strlen(at) - 1);
+	for (newline = last; newline != NULL && (newline = strchr(newline, '\n')) != NULL;)
+		*newline = ';';
 	return last;
 }
 
-static int host_key(const struct said *said, const char *name, struct error *err)
+static int host_key(const struct said *said, const char *name, bool pinned, struct error *err)
 {
-	CLEANUP_FREE char *print = line_with(said, "SHA256:");
+	const char *offered = said->host_key != NULL ? said->host_key : "another";
 	CLEANUP_FREE char *place = line_with(said, "Offending ");
 	CLEANUP_FREE char *unknown = line_with(said, " host key is known for ");
+	CLEANUP_FREE char *last = said_last(said);
 
 	if (has(said, "REVOKED HOST KEY DETECTED") || has(said, " revoked ")) {
-		error_set(err, ERROR_HOST_KEY, "the host key of %s is marked as revoked", name);
+		error_set(err, ERROR_HOST_KEY, "the host key of %s, %s, is marked as revoked", name,
+		    offered);
 		return error_hint(err, "whoever holds it may not be the host: give the host a new "
 				       "key and remove the line only if you know why it is there");
 	}
 	if (has(said, "HOST IDENTIFICATION HAS CHANGED")) {
 		error_set(err, ERROR_HOST_KEY, "the host key of %s has CHANGED: offered is %s (%s)",
-		    name, print != NULL ? print : "another", place != NULL ? place : "known_hosts");
+		    name, offered,
+		    pinned	    ? "known from the inventory"
+		    : place != NULL ? place
+				    : "known_hosts");
+		if (pinned)
+			return error_hint(err, "somebody may be between you and the host; if the "
+					       "change is wanted, set host_key in the inventory to "
+					       "the new key");
 		return error_hint(err,
 		    "somebody may be between you and the host; if the change is "
 		    "wanted, forget the old key: ssh-keygen -R '%s'",
 		    name);
 	}
-	error_set(err, ERROR_HOST_KEY, "the host key of %s is not known: %s", name,
-	    unknown != NULL ? unknown : said_last(said));
+	error_set(err, ERROR_HOST_KEY, "the host key of %s is not known; it offers %s (%s)", name,
+	    offered,
+	    unknown != NULL ? unknown
+	    : last != NULL  ? last
+			    : "ssh ended");
 	return error_hint(err,
 	    "connect once with `ssh %s`, compare the fingerprint and accept it, or pin the key in "
-	    "the inventory (host_key)",
+	    "the inventory (host_key: \"TYPE BASE64\", as ssh-keyscan prints it)",
 	    name);
 }
 
-int said_why(const struct said *said, const char *name, struct error *err)
+int said_why(const struct said *said, const char *name, bool pinned, struct error *err)
 {
 	CLEANUP_FREE char *denied = line_with(said, "Permission denied");
+	CLEANUP_FREE char *last = said_last(said);
 
 	if (has(said, "Host key verification failed") || has(said, "REVOKED HOST KEY"))
-		return host_key(said, name, err);
+		return host_key(said, name, pinned, err);
 	if (denied == NULL)
 		denied = line_with(said, "Too many authentication failures");
 	if (denied != NULL) {
-		error_set(err, ERROR_AUTH, "login was refused: %s", denied);
+		error_set(err, ERROR_AUTH, "login was refused: %s; tried: %s", denied,
+		    said->tried.len > 0 ? said->tried.data : "no key");
 		return error_hint(err,
 		    "does `ssh %s` work? put your public key there with ssh-copy-id, or load the "
 		    "key into the agent with ssh-add",
 		    name);
 	}
 	error_set(err, has(said, " timed out") ? ERROR_TIMEOUT : ERROR_UNREACHABLE, "%s: %s",
-	    said_phase_name(said), said->words.len > 0 ? said_last(said) : "ssh ended");
+	    said_phase_name(said), last != NULL ? last : "ssh ended");
 	if (said_throttled(said))
 		return error_hint(err,
 		    "the host hung up before its banner: its sshd may be "
@@ -233,6 +287,8 @@ int said_why(const struct said *said, const char *name, struct error *err)
 void said_release(struct said *said)
 {
 	buf_release(&said->words);
+	buf_release(&said->tried);
+	free(said->host_key);
 	free(said->wanted);
 	for (unsigned i = 0; i < SAID_CHANNELS; i++)
 		free(said->channels[i].to);

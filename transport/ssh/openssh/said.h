@@ -20,9 +20,11 @@ enum { SAID_CHANNELS = 16 };
 
 struct said {
 	enum said_phase phase;
+	char *host_key;	  /* what the host offered, "ssh-ed25519 SHA256:..."; NULL: not yet */
+	struct buf tried; /* "; "-separated: the keys that were offered */
 	struct buf words; /* the lines that are for people, the last 4 KiB of them; '\n' between */
 	/* Connections through local forwards, to tell which of them was refused. */
-	char *wanted; /* where the one that was announced last leads to */
+	char *wanted; /* where the one that was announced last leads to: a path or HOST:PORT */
 	struct {
 		int number;
 		char *to;
@@ -41,10 +43,11 @@ const char *said_phase_name(const struct said *said);
  */
 bool said_throttled(const struct said *said);
 /* Why it ended before it was ready. ERROR_HOST_KEY, ERROR_AUTH, ERROR_TIMEOUT, ERROR_UNREACHABLE,
- * with ssh's own words and a hint; `name` is what ssh calls the host. */
-int said_why(const struct said *said, const char *name, struct error *err);
-/* The last line for people; "" when there is none. Borrowed. */
-const char *said_last(const struct said *said);
+ * with ssh's own words and a hint; `name` is what ssh calls the host. `pinned`: its key is in the
+ * inventory. */
+int said_why(const struct said *said, const char *name, bool pinned, struct error *err);
+/* The last lines for people, ";"-separated, malloc'ed; NULL when there are none. */
+char *said_last(const struct said *said);
 
 void said_release(struct said *said);
 

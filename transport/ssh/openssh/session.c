@@ -135,27 +135,31 @@ static void swallow_wakes(const struct openssh_session *session)
 		;
 }
 
+void openssh_listen(struct openssh_session *session)
+{
+	if (session->master.errors < 0 || master_listen(&session->master, &session->target))
+		return;
+	close(session->master.errors);
+	session->master.errors = -1;
+}
+
 static void listen_to_master(struct openssh_session *session)
 {
-	pthread_mutex_lock(&session->lock); /* forward_error reads what it said */
-	if (!master_listen(&session->master, &session->target)) {
-		close(session->master.errors);
-		session->master.errors = -1;
-	}
+	pthread_mutex_lock(&session->lock);
+	openssh_listen(session);
 	pthread_mutex_unlock(&session->lock);
 }
 
 static void explain_loss(struct openssh_session *session, struct error *why)
 {
 	char when[CLOCK_UTC_SIZE];
-	const char *words;
+	CLEANUP_FREE char *words = NULL;
 
-	if (session->master.errors >= 0)
-		listen_to_master(session);
+	listen_to_master(session);
 	words = said_last(&session->master.said);
 	clock_format_utc(time(NULL), when);
 	error_set(why, ERROR_UNREACHABLE, "the connection to %s was lost at %s: %s",
-	    session->base.describe, when, *words != '\0' ? words : "ssh ended");
+	    session->base.describe, when, words != NULL ? words : "ssh ended");
 }
 
 static bool is_closing(struct openssh_session *session)
@@ -336,8 +340,7 @@ static int start_thread(struct openssh_session *session, struct error *err)
 static int open_session(struct openssh_session *session, const struct session_target *target,
     const struct ssh_config *config, int64_t deadline_ms, struct error *err)
 {
-	const struct mux_wait wait = {
-	    .deadline_ms = clock_now_ms() + CONTROL_MS, .cancel_fd = target->cancel_fd};
+	struct mux_wait wait = {.cancel_fd = target->cancel_fd};
 	const struct trace trace = {target->log, target->context, target->name};
 
 	if (session->name == NULL || session->run_dir == NULL)
@@ -350,6 +353,7 @@ static int open_session(struct openssh_session *session, const struct session_ta
 	if (session_name(&session->base, config, err) < 0 ||
 	    master_start(&session->master, target, config, deadline_ms, err) < 0)
 		return -1;
+	wait.deadline_ms = clock_now_ms() + CONTROL_MS;
 	session->watch = mux_connect(session->master.control, &wait, err);
 	if (session->watch < 0)
 		return -1;
