@@ -1,27 +1,40 @@
 #!/bin/sh
 # Sessions against a real sshd, in the plain build and with both sanitizers (those that are built, or
 # the folders given). Ends with "N passed, N failed".
+#
+#   session_test.sh [FOLDER...]     by libssh2
+#   session_test.sh openssh FOLDER  the same by the system's ssh, and what `auto` makes of servers and keys
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
+TRANSPORT=libssh2
+if [ "${1:-}" = openssh ]; then
+	TRANSPORT=openssh
+	shift
+fi
+export TRANSPORT
 [ $# -gt 0 ] || set -- .build .build/asan .build/tsan
 
+run() { # PROGRAM
+	out=$("$1" 2>&1)
+	status=$?
+	printf '%s\n' "$out"
+	ok=$(printf '%s\n' "$out" | grep -cE '^(\[       OK \]|ok    )')
+	bad=$(printf '%s\n' "$out" | grep -cE '^\[  (FAILED  \] test_|ERROR   \] test_)')
+	[ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+	passed=$((passed + ok)) failed=$((failed + bad))
+}
+
 for folder; do
-	program=$folder/tests/e2e/session_test
-	[ -x "$program" ] || continue
+	[ -x "$folder/tests/e2e/session_test" ] || continue
 	echo "== $folder"
 	case $folder in
 	*san) SESSION_MB=20 ;;
 	*) SESSION_MB=200 ;;
 	esac
 	export SESSION_MB
-	out=$("$program" 2>&1)
-	status=$?
-	printf '%s\n' "$out"
-	ok=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
-	bad=$(printf '%s\n' "$out" | grep -cE '^\[  (FAILED  \] test_|ERROR   \] test_)')
-	[ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
-	passed=$((passed + ok)) failed=$((failed + bad))
+	run "$folder/tests/e2e/session_test"
+	[ $TRANSPORT = libssh2 ] || run "$folder/tests/e2e/session_auto_test"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
