@@ -101,15 +101,16 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 
 static int deliver_one(struct host_run *run, struct planned *planned, struct error *err)
 {
-	uint64_t sent = 0, received = 0;
+	const struct local_registry *registry = &run->rollout->registry;
+	size_t number = (size_t)(run - run->rollout->runs);
+	uint64_t before = local_registry_taken(registry, number);
 	int port, rc;
 
 	if (session_forward_remote(
 		run->link.session, local_registry_address(&run->rollout->registry), &port, err) < 0)
 		return error_wrap(err, "cannot open the tunnel to the local registry");
 	rc = pull_through(run, planned, port, err);
-	session_forward_stats(run->link.session, port, &sent, &received);
-	run->result->bytes += sent;
+	run->result->bytes += local_registry_taken(registry, number) - before;
 	session_forward_cancel(run->link.session, port, NULL);
 	return rc < 0 ? error_wrap(err, "pulling the image of %s", planned->service->name) : 0;
 }

@@ -59,7 +59,7 @@ static const char *const transport_names[] = {
     [TRANSPORT_OPENSSH] = "openssh",
 };
 static const struct choices transports = {
-    "auto or libssh2", transport_names, ARRAY_SIZE(transport_names)};
+    "auto, libssh2 or openssh", transport_names, ARRAY_SIZE(transport_names)};
 
 static const char *const policy_names[] = {
     [HOST_KEYS_STRICT] = "strict",
@@ -69,7 +69,6 @@ static const struct choices policies = {
     "strict or accept-new", policy_names, ARRAY_SIZE(policy_names)};
 
 static int read_login(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_transport(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_config(struct reader *r, const struct node *value, void *field, const void *arg);
 
 #undef AT
@@ -78,7 +77,7 @@ static int read_config(struct reader *r, const struct node *value, void *field, 
 static const struct key ssh_keys[] = {
     KEY("user", read_login, AT(user), "who to log in as"),
     KEY("config", read_config, AT(config), "another configuration file, as `ssh -F`"),
-    KEY_ARG("transport", read_transport, &transports, AT(transport), "which SSH client to use"),
+    KEY_ARG("transport", read_choice, &transports, AT(transport), "which SSH client to use"),
     KEY_ARG("host_keys", read_choice, &policies, AT(host_keys), "what to do with unknown hosts"),
 };
 
@@ -113,13 +112,6 @@ static int read_config(
 		return mistake_value(r, value, "a file's name");
 	*out = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
 	return *out ? 0 : -1;
-}
-
-static int read_transport(struct reader *r, const struct node *value, void *field, const void *arg)
-{
-	if (value->kind == NODE_SCALAR && strcmp(value->text, "openssh") == 0)
-		return mistake(r, value, "`openssh` is not supported by this version of shipit");
-	return read_choice(r, value, field, arg);
 }
 
 /* ---- engine, registry ---- */
