@@ -101,16 +101,14 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 
 static int deliver_one(struct host_run *run, struct planned *planned, struct error *err)
 {
-	const struct local_registry *registry = &run->rollout->registry;
-	size_t number = (size_t)(run - run->rollout->runs);
-	uint64_t before = local_registry_taken(registry, number);
+	uint64_t before = taken(run);
 	int port, rc;
 
 	if (session_forward_remote(
 		run->link.session, local_registry_address(&run->rollout->registry), &port, err) < 0)
 		return error_wrap(err, "cannot open the tunnel to the local registry");
 	rc = pull_through(run, planned, port, err);
-	run->result->bytes += local_registry_taken(registry, number) - before;
+	run->result->bytes += taken(run) - before;
 	session_forward_cancel(run->link.session, port, NULL);
 	return rc < 0 ? error_wrap(err, "pulling the image of %s", planned->service->name) : 0;
 }
