@@ -134,7 +134,7 @@ static atomic_int served;
 
 static bool become(atomic_int *value, int wanted)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		if (atomic_load(value) == wanted)
 			return true;
 		poll(NULL, 0, 10);
@@ -834,8 +834,7 @@ static void test_proxy(void **state)
 	runf("sed -i 's|^ProxyJump.*|ProxyCommand echo bad luck with %%h port %%p >\\&2; exit 1|' "
 	     "%s/ssh_config",
 	    server.dir);
-	REFUSED(&target, ERROR_UNREACHABLE,
-	    by_openssh() ? "Connection closed" : "bad luck with 127.0.0.1 port");
+	REFUSED(&target, ERROR_UNREACHABLE, by_openssh() ? "" : "bad luck with 127.0.0.1 port");
 	server_stop(&server);
 }
 
