@@ -124,6 +124,12 @@ static int retag(struct host_run *run, const struct planned *planned, struct err
 	    run->link.engine, planned->image_id, repository, planned->release, err);
 }
 
+static int deliver_or_tag(struct host_run *run, struct planned *planned, struct error *err)
+{
+	return planned->image_id != NULL ? retag(run, planned, err)
+					 : deliver_one(run, planned, err);
+}
+
 int host_deliver(struct host_run *run, struct error *err)
 {
 	for (size_t i = 0; i < run->plan.n; i++) {
@@ -134,8 +140,9 @@ int host_deliver(struct host_run *run, struct error *err)
 		if (planned->action != PLAN_CREATE)
 			continue;
 		step_begin(run, STEP_DELIVER, service);
-		rc = planned->image_id != NULL ? retag(run, planned, err)
-					       : deliver_one(run, planned, err);
+		do
+			rc = deliver_or_tag(run, planned, err);
+		while (rc < 0 && host_again(run, err));
 		if (step_end(run, STEP_DELIVER, service, rc, err) < 0)
 			return -1;
 	}

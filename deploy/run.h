@@ -56,7 +56,8 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
-	size_t voted; /* gates */
+	size_t voted;	/* gates */
+	int reconnects; /* while it delivered */
 	struct facts facts;
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
@@ -132,6 +133,12 @@ int host_deliver(struct host_run *run, struct error *err);
 int host_create(struct host_run *run, struct error *err);
 /* Remove what was created and did not come into service. */
 void host_discard(struct host_run *run);
+
+/* --- host_again.c */
+/* Delivering failed with `err`. If that was because the link died: connect, lock and look again,
+ * saying so; true: the plan still holds, go on (`err` is empty). False: `err` says why that is the
+ * end; the link may be closed. */
+bool host_again(struct host_run *run, struct error *err);
 
 /* --- host_swap.c */
 /* Swap, wait for the others, commit; all services in their order. */
