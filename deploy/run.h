@@ -47,6 +47,12 @@ struct work {
 	bool swapped; /* the keeper was told to swap it */
 };
 
+/* What a host has of an image that is on its way. */
+struct held {
+	struct strv references; /* of the stages that may stand there */
+	size_t layers;		/* the first so many */
+};
+
 struct host_run {
 	struct rollout *rollout;
 	const struct host *host;
@@ -58,6 +64,7 @@ struct host_run {
 	bool connected, working;
 	size_t voted;	/* gates */
 	int reconnects; /* while it delivered */
+	struct held held;
 	struct facts facts;
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
