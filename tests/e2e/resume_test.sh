@@ -39,7 +39,7 @@ write_inventory() { # IMAGE [SSH_CONFIG]
 # In the background; end_deploy waits for it.
 begin_deploy() {
 	entered=$(cat "/sys/class/net/$lab_link/statistics/tx_bytes")
-	timeout -k 10 400 "$SHIPIT" -vv -f "$inventory" deploy prod >"$tmp/out" 2>&1 </dev/null &
+	timeout --foreground -k 10 400 "$SHIPIT" -vv -f "$inventory" deploy prod >"$tmp/out" 2>&1 </dev/null &
 	deploying=$!
 	rm -f "$tmp/down"
 	watch_service &
@@ -59,7 +59,7 @@ end_deploy() {
 	wait $deploying
 	code=$?
 	wait $watching
-	[ ! -e "$tmp/down" ] || wrong "the old release did not answer: $(cat "$tmp/down")"
+	[ -n "${they_swap-}" ] || [ ! -e "$tmp/down" ] || wrong "the old release did not answer: $(cat "$tmp/down")"
 }
 
 has_sent() { # MEGABYTES since begin_deploy
@@ -79,10 +79,6 @@ want_nothing_left() {
 	want_same 'names of stages that are left' '' "$(on h1 docker images --format '{{.Repository}}:{{.Tag}}' | grep '^127')"
 }
 
-want_lock_free() {
-	shipit -f "$inventory" deploy prod
-	want_code 0
-}
 
 lab_up 1
 lab_link=$(ip -o route get "$(address h1)" | grep -o 'lab-[0-9-]*')
@@ -128,5 +124,99 @@ want_body h1 short
 want_sent 205
 want_nothing_left
 "$LAB" unlimit h1
+
+# behind_relay: h1 through a relay of this side, which can be cut off alone; in $relayed.
+behind_relay() {
+	relay_port=0
+	start_relay
+	relayed=$tmp/ssh_relayed
+	sed -e "s/^\([[:space:]]*\)HostName $(address h1)\$/\1HostName 127.0.0.1\n\1HostKeyAlias $(address h1)/" "$LAB_SSH_CONFIG" |
+	    awk -v port="$relay_port" \
+		'/HostName 127.0.0.1/ { here = 1 } here && /Port / { sub(/[0-9]+/, port); here = 0 } { print }' >"$relayed"
+}
+
+start_relay() {
+	"$root/tests/lab/delay" "127.0.0.1:$relay_port" "$(address h1):22" 0 >"$tmp/relay.out" 2>&1 &
+	relay=$!
+	until_true 10 grep -q '[0-9]' "$tmp/relay.out" || wrong 'no relay'
+	relay_port=$(grep -oE '[0-9]+$' "$tmp/relay.out" | head -n 1)
+}
+
+stop_relay() {
+	kill "$relay"
+	wait "$relay" 2>/dev/null
+}
+
+# cut_relay MEGABYTES: cut it off when so much has been sent.
+cut_relay() {
+	begin_deploy
+	until_true 60 has_sent "$1" || wrong 'it does not come so far'
+	stop_relay
+	until_true 30 grep -q reconnecting "$tmp/out" || wrong 'the cut is not said'
+}
+
+behind_relay
+make_long other 40
+"$LAB" limit h1 100mbit
+
+begin 'another rollout was there meanwhile'
+write_inventory box:other "$relayed"
+cut_relay 60
+inventory=$tmp/theirs/shop/shipit.yml
+write_inventory box:v3
+timeout 100 "$SHIPIT" -f "$inventory" deploy prod >"$tmp/theirs.out" 2>&1 || wrong "theirs failed: $(cat "$tmp/theirs.out")"
+inventory=$tmp/shop/shipit.yml
+start_relay
+they_swap=1 end_deploy
+want_code 1
+want_out 'another rollout was here while the connection was lost' 'nothing was changed'
+want_body h1 v3
+want_not_out 'going on'
+
+begin 'another rollout is there, and stays'
+cut_relay 60
+on h1 sh -c 'dir=/tmp; [ ! -k /run/lock ] || dir=/run/lock
+	flock "$dir/shipit.shop.prod" sh -c "touch /run/taken; while [ -e /run/taken ]; do sleep 0.2; done"' &
+holder=$!
+until_true 30 on h1 test -e /run/taken || wrong 'the lock cannot be had'
+start_relay
+end_deploy
+on h1 rm -f /run/taken
+wait $holder
+want_code 5
+want_out 'the connection was lost, and with it the lock' 'is being rolled out by'
+want_body h1 v3
+
+begin 'Ctrl-C ends the waiting at once'
+cut_relay 20
+kill -INT $deploying
+asked=$(date +%s)
+end_deploy
+[ $(($(date +%s) - asked)) -le 5 ] || wrong "it took $(($(date +%s) - asked)) s"
+want_code 130
+start_relay
+want_body h1 v3
+
+if [ "$mode" = soak ]; then
+	begin 'a host that stays away'
+	cut_relay 20
+	gone=$(date +%s)
+	end_deploy
+	echo "    given up after $(($(date +%s) - gone)) s"
+	[ $(($(date +%s) - gone)) -le 160 ] || wrong "given up after $(($(date +%s) - gone)) s"
+	want_code 1
+	want_out 'could not be reached again within 120 s' 'deliver web: failed'
+	start_relay
+	want_body h1 v3
+fi
+
+begin 'what was left over is used, and removed by the next deploy'
+"$LAB" unlimit h1
+shipit -vv -f "$inventory" deploy prod
+want_code 0
+want_body h1 other
+want_sent 90
+want_nothing_left
+stop_relay
 
 totals
