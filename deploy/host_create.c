@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "deploy/host_stages.h"
 #include "deploy/run.h"
 
 static const struct image *image_of(const struct host_run *run, const struct planned *planned)
@@ -89,7 +90,7 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 
 	if (reference == NULL || repository == NULL)
 		return error_memory(err);
-	rc = engine_image_pull(engine, reference, &transfer, err);
+	rc = host_pull_stages(run, image, variant, reference, &transfer, err);
 	if (rc == 0)
 		rc = verify(engine, reference, image, variant, &planned->image_id, err);
 	if (rc == 0)
@@ -123,6 +124,12 @@ static int retag(struct host_run *run, const struct planned *planned, struct err
 	    run->link.engine, planned->image_id, repository, planned->release, err);
 }
 
+static int deliver_or_tag(struct host_run *run, struct planned *planned, struct error *err)
+{
+	return planned->image_id != NULL ? retag(run, planned, err)
+					 : deliver_one(run, planned, err);
+}
+
 int host_deliver(struct host_run *run, struct error *err)
 {
 	for (size_t i = 0; i < run->plan.n; i++) {
@@ -133,8 +140,10 @@ int host_deliver(struct host_run *run, struct error *err)
 		if (planned->action != PLAN_CREATE)
 			continue;
 		step_begin(run, STEP_DELIVER, service);
-		rc = planned->image_id != NULL ? retag(run, planned, err)
-					       : deliver_one(run, planned, err);
+		do
+			rc = deliver_or_tag(run, planned, err);
+		while (rc < 0 && host_again(run, err));
+		host_forget_stages(run);
 		if (step_end(run, STEP_DELIVER, service, rc, err) < 0)
 			return -1;
 	}

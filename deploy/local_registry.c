@@ -124,6 +124,12 @@ uint64_t local_registry_taken(const struct local_registry *registry, size_t i)
 	return server_taken(registry->server, registry->accounts[i].user);
 }
 
+int local_registry_offer(struct local_registry *registry, const char *repository, const char *tag,
+    const char *manifest, const char *config, struct error *err)
+{
+	return server_offer(registry->server, repository, tag, manifest, config, err);
+}
+
 void local_registry_stop(struct local_registry *registry)
 {
 	server_stop(steal_ptr(registry->server));

@@ -44,6 +44,9 @@ int local_registry_start(struct local_registry *registry, const char *folder, co
 const char *local_registry_address(const struct local_registry *registry);
 /* Bytes of images that host number `i` has taken so far. */
 uint64_t local_registry_taken(const struct local_registry *registry, size_t i);
+/* Let hosts have this manifest, too: one that the store does not have (server_offer). */
+int local_registry_offer(struct local_registry *registry, const char *repository, const char *tag,
+    const char *manifest, const char *config, struct error *err);
 /* Listen no more, and forget the accounts. The store stays open. */
 void local_registry_stop(struct local_registry *registry);
 /* When the store's file is larger than `limit`, have what is needed least go, saying so with -v.

@@ -147,6 +147,7 @@ static void run_release(struct host_run *run, size_t n_services)
 	free(run->works);
 	facts_release(&run->facts);
 	facts_release(&run->before);
+	strv_release(&run->held.references);
 }
 
 void rollout_free(struct rollout *rollout)

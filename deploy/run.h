@@ -47,6 +47,12 @@ struct work {
 	bool swapped; /* the keeper was told to swap it */
 };
 
+/* What a host has of an image that is on its way. */
+struct held {
+	struct strv references; /* of the stages that may stand there */
+	size_t layers;		/* the first so many */
+};
+
 struct host_run {
 	struct rollout *rollout;
 	const struct host *host;
@@ -56,7 +62,9 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
-	size_t voted; /* gates */
+	size_t voted;	/* gates */
+	int reconnects; /* while it delivered */
+	struct held held;
 	struct facts facts;
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
@@ -132,6 +140,12 @@ int host_deliver(struct host_run *run, struct error *err);
 int host_create(struct host_run *run, struct error *err);
 /* Remove what was created and did not come into service. */
 void host_discard(struct host_run *run);
+
+/* --- host_again.c */
+/* Delivering failed with `err`. If that was because the link died: connect, lock and look again,
+ * saying so; true: the plan still holds, go on (`err` is empty). False: `err` says why that is the
+ * end; the link may be closed. */
+bool host_again(struct host_run *run, struct error *err);
 
 /* --- host_swap.c */
 /* Swap, wait for the others, commit; all services in their order. */

@@ -333,6 +333,7 @@ static int start(struct server *server, const struct server_options *options,
 	server->cancel = (struct cancel)CANCEL_INIT;
 	pthread_mutex_init(&server->accounts.lock, NULL);
 	pthread_mutex_init(&server->proven.lock, NULL);
+	pthread_mutex_init(&server->offers.lock, NULL);
 	uploads_init(&server->uploads);
 	if (options->store == NULL && options->upstream == NULL)
 		return error_set(err, ERROR_FAILED, "a registry needs a store or another registry");
@@ -385,6 +386,7 @@ void server_stop(struct server *server)
 	uploads_release(&server->uploads);
 	accounts_release(&server->accounts);
 	proven_release(&server->proven);
+	offers_release(&server->offers);
 	cancel_release(&server->cancel);
 	free(server->upstream);
 	free(server->unix_path);

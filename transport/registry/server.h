@@ -52,6 +52,11 @@ const char *server_address(const struct server *server);
  * with `write` to write, too. Copies everything. */
 int server_allow(struct server *server, const char *user, const char *password,
     const struct strv *repositories, bool write, struct error *err);
+/* Let a manifest be had from `repository` by `tag` (and its digest), with its config, which the
+ * store does not have; its layers are in that repository. Until the server stops; copies
+ * everything. No error when it is offered already. */
+int server_offer(struct server *server, const char *repository, const char *tag,
+    const char *manifest, const char *config, struct error *err);
 /* Bytes of bodies that an account has got so far; 0 for an unknown one. */
 uint64_t server_taken(struct server *server, const char *user);
 

@@ -106,6 +106,19 @@ bool proven_has(struct proven *proven, const char *digest);
 void proven_add(struct proven *proven, const char *digest);
 void proven_release(struct proven *proven);
 
+/* --- what it has beside the store (server_offer.c) */
+
+struct offer;
+struct offers {
+	pthread_mutex_t lock;
+	struct offer **v;
+	size_t n;
+};
+void offers_release(struct offers *offers);
+/* A manifest by tag or digest, or a blob by its digest; NULL: it is none of these. */
+const struct offer *offers_find(
+    struct offers *offers, const char *repository, const char *reference, bool is_blob);
+
 struct server {
 	struct store *store;
 	char *upstream;	      /* NULL: a store is served */
@@ -120,6 +133,7 @@ struct server {
 	struct uploads uploads;
 	struct pace pace;
 	struct proven proven;
+	struct offers offers;
 	_Atomic unsigned int giving; /* blobs that are on their way */
 };
 
@@ -181,6 +195,7 @@ bool response_header(struct MHD_Response *response, const char *name, const char
 
 enum MHD_Result get_manifest(struct request *request);
 enum MHD_Result get_blob(struct request *request);
+enum MHD_Result reply_offer(struct request *request, const struct offer *offer);
 
 enum route_error begin_manifest(struct request *request);
 void take_manifest(struct request *request, const char *data, size_t len);

@@ -12,7 +12,11 @@ enum MHD_Result get_manifest(struct request *request)
 	struct stored_manifest manifest = {0};
 	struct error failure = {0};
 	struct MHD_Response *response;
+	const struct offer *offer =
+	    offers_find(&request->server->offers, route->repository, route->reference, false);
 
+	if (offer != NULL)
+		return reply_offer(request, offer);
 	if (store_manifest_get(request->server->store, route->repository, route->reference,
 		&manifest, &failure) < 0)
 		return reply_failure(request, &failure, ROUTE_MANIFEST_UNKNOWN, ROUTE_UNKNOWN);
@@ -169,7 +173,11 @@ enum MHD_Result get_blob(struct request *request)
 	struct range range;
 	enum range_kind kind;
 	struct MHD_Response *response;
+	const struct offer *offer =
+	    offers_find(&request->server->offers, route->repository, route->reference, true);
 
+	if (offer != NULL)
+		return reply_offer(request, offer);
 	if (store_blob_in(
 		request->server->store, route->repository, route->reference, &info, &failure) < 0)
 		return reply_failure(request, &failure, ROUTE_BLOB_UNKNOWN, ROUTE_UNKNOWN);
