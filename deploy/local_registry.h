@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limiter.h"
 #include "base/strv.h"
 #include "deploy/event.h"
 #include "transport/registry/store.h"
@@ -30,6 +31,7 @@ struct local_registry {
 	struct server *server;
 	struct account *accounts; /* one for each host */
 	size_t n_accounts;
+	struct limiter *limiter; /* of what hosts take; borrowed, may be NULL */
 	struct events *events;
 };
 
@@ -44,7 +46,7 @@ int local_registry_start(struct local_registry *registry, const char *folder, co
 const char *local_registry_address(const struct local_registry *registry);
 /* Bytes of images that host number `i` has taken so far. */
 uint64_t local_registry_taken(const struct local_registry *registry, size_t i);
-/* Listen no more, and forget the accounts. The store stays open. */
+/* Listen no more, and forget the accounts. The store stays open. Stops the limiter. */
 void local_registry_stop(struct local_registry *registry);
 /* When the store's file is larger than `limit`, have what is needed least go, saying so with -v.
  * Nothing depends on it: failing is said, too. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/limiter.h"
 #include "deploy/container.h"
 #include "deploy/facts.h"
 #include "deploy/found.h"
@@ -56,7 +57,8 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
-	size_t voted; /* gates */
+	const char *load_why; /* why images go by load; NULL: they are pulled */
+	size_t voted;	      /* gates */
 	struct facts facts;
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
@@ -91,6 +93,7 @@ struct rollout {
 	atomic_bool swapping; /* some host may have been told to swap */
 	struct run_dir run_dir;
 	struct local_registry registry; /* deploy: from which hosts pull */
+	struct limiter *limiter;	/* of all that goes to hosts; NULL: no limit */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
 	int at_work;
@@ -126,6 +129,11 @@ int host_judge(struct host_run *run, struct error *err);
 /* Set right what an interrupted rollout left, saying so, by one of the link's two engines. */
 int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 int host_plan(struct host_run *run, struct error *err);
+
+/* --- deliver_load.c */
+/* Bring the image of a service by the engine's load, instead of a pull through a tunnel; `why` is
+ * said. Sets image_id and the release's tag. */
+int host_load(struct host_run *run, struct planned *planned, const char *why, struct error *err);
 
 /* --- host_create.c */
 int host_deliver(struct host_run *run, struct error *err);

@@ -24,6 +24,7 @@ read_fn read_ready;	    /* struct ready */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
 
 extern const struct pairs_rule environment_rule;
+extern const struct choices deliveries;
 
 enum {
 	MAX_HOSTS = 4096,

@@ -24,6 +24,7 @@ static const struct key top_keys[] = {
     KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
     KEY("registry", read_registry, AT(registry), "the registry that images go through"),
+    KEY_ARG("delivery", read_choice, &deliveries, AT(delivery), "how images come to the hosts"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
     KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
@@ -38,6 +39,14 @@ static const struct key top_keys[] = {
     LATER("include"),
     LATER("models"),
 };
+
+static const char *const delivery_names[] = {
+    [DELIVERY_AUTO] = "auto",
+    [DELIVERY_PULL] = "pull",
+    [DELIVERY_LOAD] = "load",
+};
+const struct choices deliveries = {
+    "auto, pull or load", delivery_names, ARRAY_SIZE(delivery_names)};
 
 const struct key_table top_table = KEY_TABLE("shipit.yml", top_keys);
 
