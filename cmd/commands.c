@@ -38,7 +38,7 @@ static const struct option_spec deploy_options[] = {
     {"unreachable", 0, OPTION_CHOICE, "skip|fail", AT(unreachable),
 	"hosts that do not answer: skip (default), or fail"},
     {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),
-	"bytes per second to all hosts together, as in 20M or 500K"},
+	"bytes per second to all hosts together: 20M, 500K"},
 };
 
 static const struct option_spec rollback_options[] = {
