@@ -11,6 +11,7 @@ extern const struct key_table env_file_table, port_table, volume_table, device_t
 extern const struct key_table healthcheck_table, ready_table;
 
 read_fn read_engine;	    /* struct engine_settings */
+read_fn read_delivery;	    /* enum delivery */
 read_fn read_hosts;	    /* struct inventory */
 read_fn read_environments;  /* struct inventory */
 read_fn read_services;	    /* struct inventory */
@@ -24,7 +25,6 @@ read_fn read_ready;	    /* struct ready */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
 
 extern const struct pairs_rule environment_rule;
-extern const struct choices deliveries;
 
 enum {
 	MAX_HOSTS = 4096,

@@ -24,7 +24,7 @@ static const struct key host_keys[] = {
     KEY_ARG("environment", read_pairs, &environment_rule, AT(environment),
 	"variables for every container on this host"),
     KEY("engine", read_engine, AT(engine), "the container engine of this host"),
-    KEY_ARG("delivery", read_choice, &deliveries, AT(delivery), "how images come to this host"),
+    KEY("delivery", read_delivery, AT(delivery), "how images come to this host"),
 };
 
 const struct key_table host_table = KEY_TABLE("a host", host_keys);

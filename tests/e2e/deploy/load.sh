@@ -112,3 +112,23 @@ test_max_rate() {
 	awk -v b="$bytes" -v t="$took" -v r=$rate 'BEGIN { s = b * 1000 / t / r; exit !(s <= 1.15 && s >= 0.5) }' ||
 	    wrong "$bytes bytes in $took ms"
 }
+
+test_check() {
+	begin 'check tells how images would come'
+	"$LAB" sshd h2 'AllowTcpForwarding no' >/dev/null
+	write_inventory "$tmp/check/shipit.yml" layered:one
+	sed -i 's/^  h3: {}/  h3: {delivery: load}/' "$tmp/check/shipit.yml"
+	shipit -f "$tmp/check/shipit.yml" check prod
+	want_code 0
+	want_out KEY LOGIN FORWARDING DELIVERY SUDO 'images go by load' AllowTcpForwarding
+	grep -Eq '^h1 .* ok +pull ' "$tmp/out" || wrong 'h1 is not pulled to'
+	grep -Eq '^h2 .* refused +load ' "$tmp/out" || wrong 'h2 is not loaded into'
+	grep -Eq '^h3 .* ok +load ' "$tmp/out" || wrong 'h3 is not loaded into'
+
+	begin 'check fails where nothing can be delivered'
+	echo 'delivery: pull' >>"$tmp/check/shipit.yml"
+	shipit -f "$tmp/check/shipit.yml" check prod
+	want_code 1
+	want_out 'h2: delivery: ' AllowTcpForwarding
+	"$LAB" sshd h2 >/dev/null
+}
