@@ -24,6 +24,37 @@ static bool login_failed(const struct survey_host *at)
 		   (at->error.kind == ERROR_INVENTORY || at->error.kind == ERROR_SYSTEM));
 }
 
+static bool key_failed(const struct survey_host *at)
+{
+	return at->error.kind == ERROR_HOST_KEY;
+}
+
+/* Nothing was said of the key where the host did not get as far. */
+static bool key_known(const struct survey_host *at)
+{
+	return !login_failed(at) || key_failed(at) || at->error.kind == ERROR_AUTH;
+}
+
+static bool loads(const struct survey_host *at)
+{
+	return at->host->delivery == DELIVERY_LOAD ||
+	       (at->host->delivery == DELIVERY_AUTO && !at->forwarding);
+}
+
+/* How a deploy would bring images. What the engine itself can reach only a pull tells. */
+static const char *delivery_name(const struct survey_host *at)
+{
+	return loads(at) ? "load" : "pull";
+}
+
+/* The host is fine, and an image would not come to it: what is loaded comes from the store. */
+static bool delivery_failed(const struct cli *cli, const struct survey_host *at)
+{
+	if (at->error.kind != ERROR_NONE || at->forwarding)
+		return false;
+	return !loads(at) || cli->inventory->registry != NULL;
+}
+
 static bool little_disk(const struct facts *facts)
 {
 	return facts->free_bytes >= 0 && facts->free_bytes < LITTLE_BYTES;
@@ -62,28 +93,48 @@ static void clock_cell(struct columns *table, const struct facts *facts)
 		columns_add(table, HUE_PLAIN, "ok");
 }
 
-static void add_row(struct columns *table, const struct survey_host *at)
+static void login_cells(struct columns *table, const struct survey_host *at)
 {
-	const struct facts *facts = &at->facts;
-	bool well = at->error.kind == ERROR_NONE;
 	bool in = !login_failed(at);
 	char ms[WORDS_SIZE];
 
 	words_duration(at->connect_ms, ms);
-	columns_add(table, HUE_PLAIN, at->host->name);
-	if (in && well)
+	columns_add(table, key_failed(at) ? HUE_BAD : HUE_GOOD,
+	    !key_known(at)   ? NULL
+	    : key_failed(at) ? "failed"
+			     : "ok");
+	if (in && at->error.kind == ERROR_NONE)
 		columns_addf(table, HUE_GOOD, "ok, %s", ms);
+	else if (key_failed(at))
+		columns_add(table, HUE_PLAIN, NULL);
 	else
 		columns_add(table, in ? HUE_GOOD : HUE_BAD, in ? "ok" : "failed");
+}
+
+static void add_row(const struct cli *cli, struct columns *table, const struct survey_host *at)
+{
+	const struct facts *facts = &at->facts;
+	bool well = at->error.kind == ERROR_NONE;
+	bool in = !login_failed(at), bad = delivery_failed(cli, at);
+
+	columns_add(table, HUE_PLAIN, at->host->name);
+	login_cells(table, at);
 	if (!well) {
 		columns_add(table, HUE_PLAIN, NULL);
+		columns_add(table, HUE_PLAIN, NULL);
 		columns_add(table, in ? HUE_BAD : HUE_PLAIN, in ? "failed" : NULL);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 4; i++)
 			columns_add(table, HUE_PLAIN, NULL);
 		return;
 	}
-	columns_add(table, at->forwarding ? HUE_GOOD : HUE_BAD, at->forwarding ? "ok" : "refused");
+	columns_add(table,
+	    at->forwarding ? HUE_GOOD
+	    : bad	   ? HUE_BAD
+			   : HUE_WARN,
+	    at->forwarding ? "ok" : "refused");
+	columns_add(table, bad ? HUE_BAD : HUE_PLAIN, delivery_name(at));
 	columns_addf(table, HUE_PLAIN, "%s %s", engine_name(at->host), facts->engine_version);
+	columns_add(table, HUE_GOOD, at->host->engine.sudo ? "ok" : NULL);
 	columns_add(table, HUE_PLAIN, facts->arch);
 	disk_cell(table, facts);
 	clock_cell(table, facts);
@@ -120,6 +171,8 @@ static void json_row(
 		put_check(object, "engine", well, &at->error);
 	if (well) {
 		put_check(object, "forwarding", at->forwarding, &at->forwarding_error);
+		json_put(object, "delivery", delivery_name(at));
+		json_object_set_new(object, "sudo", json_boolean(at->host->engine.sudo));
 		json_put_int(object, "connect_ms", at->connect_ms);
 		json_put(object, "engine_name", engine_name(at->host));
 		json_put(object, "engine_version", facts->engine_version);
@@ -145,6 +198,10 @@ static void advise(const struct cli *cli, const struct survey_host *at)
 		    text != NULL ? text : "little room is left",
 		    "`docker system df` says what takes it");
 	}
+	if (!at->forwarding && !delivery_failed(cli, at) && at->host->delivery == DELIVERY_AUTO)
+		complain_text(cli->err, cli->color_err, at->host->name, "forwarding",
+		    "the host refuses to forward a port back: images go by load",
+		    at->forwarding_error.hint);
 	if (skewed(facts)) {
 		CLEANUP_FREE char *text = string_printf(
 		    "the clock differs from this machine's by %" PRId64 " s", facts->clock_skew_s);
@@ -153,10 +210,13 @@ static void advise(const struct cli *cli, const struct survey_host *at)
 	}
 }
 
-/* The host is fine but for the tunnel: an image could not be pulled through it. */
-static bool forwarding_failed(const struct survey_host *at)
+static const struct error *complaint_of(const struct cli *cli, const struct survey_host *at)
 {
-	return at->error.kind == ERROR_NONE && !at->forwarding;
+	static const struct error none;
+
+	if (at->error.kind != ERROR_NONE)
+		return &at->error;
+	return delivery_failed(cli, at) ? &at->forwarding_error : &none;
 }
 
 static void complaints(struct cli *cli, const struct survey *survey)
@@ -169,10 +229,11 @@ static void complaints(struct cli *cli, const struct survey *survey)
 		bool well = at->error.kind == ERROR_NONE;
 
 		errors[i] = (struct host_error){.host = at->host->name,
-		    .step = well	       ? "forwarding"
+		    .step = well	       ? "delivery"
+			    : key_failed(at)   ? "key"
 			    : login_failed(at) ? "login"
 					       : "engine",
-		    .error = well ? &at->forwarding_error : &at->error};
+		    .error = complaint_of(cli, at)};
 	}
 	if (errors != NULL)
 		complain_hosts(cli->err, cli->color_err, errors, survey->n);
@@ -185,8 +246,8 @@ static void complaints(struct cli *cli, const struct survey *survey)
 static int show(
     struct cli *cli, const struct environment *env, const struct survey *survey, struct error *err)
 {
-	static const char *const headings[] = {
-	    "HOST", "LOGIN", "FORWARDING", "ENGINE", "ARCH", "DISK", "CLOCK", NULL};
+	static const char *const headings[] = {"HOST", "KEY", "LOGIN", "FORWARDING", "DELIVERY",
+	    "ENGINE", "SUDO", "ARCH", "DISK", "CLOCK", NULL};
 	CLEANUP_COLUMNS struct columns table;
 	int code = survey_exit_code(survey);
 
@@ -195,8 +256,8 @@ static int show(
 		if (cli->settings.json)
 			json_row(cli, env, &survey->hosts[i]);
 		else
-			add_row(&table, &survey->hosts[i]);
-		if (forwarding_failed(&survey->hosts[i]))
+			add_row(cli, &table, &survey->hosts[i]);
+		if (delivery_failed(cli, &survey->hosts[i]))
 			code = EXIT_FAILED;
 	}
 	if (!cli->settings.json && columns_print(&table, cli->out, cli->color_out, 0) < 0)

@@ -26,6 +26,7 @@ struct settings {
 	const char *to;		       /* rollback: a release */
 	int number;		       /* history: lines; 0: the default */
 	bool offline;		       /* check */
+	uint64_t max_rate;	       /* deploy: bytes per second; 0: no limit */
 	uint64_t max_size;	       /* registry gc: bytes; 0: the default */
 	const char *listen;	       /* registry serve: ADDRESS:PORT; NULL: the default */
 	bool beyond_loopback;	       /* registry serve */

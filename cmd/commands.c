@@ -37,6 +37,8 @@ static const struct option_spec deploy_options[] = {
     {"force", 0, OPTION_SWITCH, NULL, AT(force), "replace what is unchanged, too"},
     {"unreachable", 0, OPTION_CHOICE, "skip|fail", AT(unreachable),
 	"hosts that do not answer: skip (default), or fail"},
+    {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),
+	"bytes per second to all hosts together: 20M, 500K"},
 };
 
 static const struct option_spec rollback_options[] = {

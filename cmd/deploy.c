@@ -13,6 +13,7 @@ int deploy_run(struct cli *cli, struct error *err)
 	    .force = s->force,
 	    .no_build = s->no_build,
 	    .dry_run = s->dry_run,
+	    .max_rate = s->max_rate,
 	    .fail_unreachable = s->unreachable != NULL && strcmp(s->unreachable, "fail") == 0,
 	};
 

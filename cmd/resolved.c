@@ -17,6 +17,9 @@ static json_t *text_list(const struct strv *list)
 	return array;
 }
 
+static const char *const deliveries[] = {
+    [DELIVERY_AUTO] = "auto", [DELIVERY_PULL] = "pull", [DELIVERY_LOAD] = "load"};
+
 static json_t *engine_value(const struct engine_settings *engine)
 {
 	json_t *value = json_object();
@@ -51,6 +54,7 @@ json_t *resolved_project(const struct inventory *inv)
 	json_put(all, "project", inv->project);
 	json_object_set_new(all, "ssh", ssh);
 	json_put(all, "registry", inv->registry != NULL ? inv->registry : "embedded");
+	json_put(all, "delivery", deliveries[inv->delivery]);
 	json_object_set_new(all, "environments", json_object());
 	return all;
 }
@@ -70,6 +74,7 @@ static json_t *host_value(const struct inventory *inv, const struct host *host)
 	if (host->tags.n > 0)
 		json_object_set_new(value, "tags", text_list(&host->tags));
 	json_object_set_new(value, "engine", engine_value(&host->engine));
+	json_put(value, "delivery", deliveries[host->delivery]);
 	return value;
 }
 

@@ -100,18 +100,45 @@ static int pull_through(struct host_run *run, struct planned *planned, int port,
 	return rc;
 }
 
-static int deliver_one(struct host_run *run, struct planned *planned, struct error *err)
+/* The host or its engine said no, not the link: what cannot be pulled can be loaded. */
+static bool may_load(struct host_run *run, const char *why, const struct error *err)
+{
+	if (run->host->delivery != DELIVERY_AUTO || err->kind != ERROR_FAILED ||
+	    session_lost(run->link.session, NULL) < 0)
+		return false;
+	run->load_why = why;
+	return true;
+}
+
+static int pull_one(struct host_run *run, struct planned *planned, struct error *err)
 {
 	uint64_t before = taken(run);
 	int port, rc;
 
-	if (session_forward_remote(
-		run->link.session, local_registry_address(&run->rollout->registry), &port, err) < 0)
+	if (session_forward_remote(run->link.session,
+		local_registry_address(&run->rollout->registry), &port, err) < 0) {
+		may_load(run, "the host refuses to forward a port back", err);
 		return error_wrap(err, "cannot open the tunnel to the local registry");
+	}
 	rc = pull_through(run, planned, port, err);
 	run->result->bytes += taken(run) - before;
 	session_forward_cancel(run->link.session, port, NULL);
+	/* It never came to the tunnel: 127.0.0.1 is another one for it. */
+	if (rc < 0 && taken(run) == before)
+		may_load(run, "the engine cannot reach the host's 127.0.0.1", err);
 	return rc < 0 ? error_wrap(err, "pulling the image of %s", planned->service->name) : 0;
+}
+
+static int deliver_one(struct host_run *run, struct planned *planned, struct error *err)
+{
+	if (run->host->delivery == DELIVERY_LOAD)
+		run->load_why = "asked for";
+	if (run->load_why == NULL && pull_one(run, planned, err) == 0)
+		return 0;
+	if (run->load_why == NULL)
+		return -1;
+	error_release(err);
+	return host_load(run, planned, run->load_why, err);
 }
 
 static int retag(struct host_run *run, const struct planned *planned, struct error *err)

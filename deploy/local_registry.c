@@ -92,6 +92,7 @@ int local_registry_start(struct local_registry *registry, const char *folder, co
 	    .unix_path = path,
 	    .accounts = true,
 	    .read_only = true,
+	    .limiter = registry->limiter,
 	    .log = on_request,
 	    .context = registry,
 	};
@@ -132,6 +133,7 @@ int local_registry_offer(struct local_registry *registry, const char *repository
 
 void local_registry_stop(struct local_registry *registry)
 {
+	limiter_stop(registry->limiter);
 	server_stop(steal_ptr(registry->server));
 	if (registry->accounts != NULL)
 		explicit_bzero(

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limiter.h"
 #include "base/strv.h"
 #include "deploy/event.h"
 #include "transport/registry/store.h"
@@ -30,6 +31,7 @@ struct local_registry {
 	struct server *server;
 	struct account *accounts; /* one for each host */
 	size_t n_accounts;
+	struct limiter *limiter; /* of what hosts take; borrowed, may be NULL */
 	struct events *events;
 };
 
@@ -47,7 +49,7 @@ uint64_t local_registry_taken(const struct local_registry *registry, size_t i);
 /* Let hosts have this manifest, too: one that the store does not have (server_offer). */
 int local_registry_offer(struct local_registry *registry, const char *repository, const char *tag,
     const char *manifest, const char *config, struct error *err);
-/* Listen no more, and forget the accounts. The store stays open. */
+/* Listen no more, and forget the accounts. The store stays open. Stops the limiter. */
 void local_registry_stop(struct local_registry *registry);
 /* When the store's file is larger than `limit`, have what is needed least go, saying so with -v.
  * Nothing depends on it: failing is said, too. */

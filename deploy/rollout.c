@@ -163,6 +163,7 @@ void rollout_free(struct rollout *rollout)
 	for (size_t i = 0; i < rollout->n_services && rollout->images != NULL; i++)
 		image_release(&rollout->images[i]);
 	gates_free(rollout->gates);
+	limiter_free(rollout->limiter);
 	cancel_release(&rollout->stop);
 	cancel_release(&rollout->kill);
 	pthread_mutex_destroy(&rollout->work_lock);
@@ -295,6 +296,10 @@ static int run_all(struct rollout *rollout, struct error *err)
 		return -1;
 	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
 		return -1;
+	if (rollout->options.max_rate > 0 &&
+	    limiter_new(rollout->options.max_rate, &rollout->limiter, err) < 0)
+		return -1;
+	rollout->registry.limiter = rollout->limiter;
 	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_serve(rollout, err) < 0)
 		return -1;
 	if (start_thread(&watcher, watch_stop, rollout, err) < 0)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -33,6 +34,7 @@ struct rollout_options {
 	bool dry_run;	       /* plan only: connects and reads, takes no lock, changes nothing */
 	bool fail_unreachable; /* an unreachable host ends the rollout before the first swap */
 	int parallel;	       /* hosts at work at once; 0: 16 */
+	uint64_t max_rate;     /* bytes per second that all hosts together get; 0: no limit */
 	const char *by;	       /* "ann@laptop" */
 	session_prompt_fn *prompt;
 	void *prompt_context;

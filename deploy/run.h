@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/limiter.h"
 #include "deploy/container.h"
 #include "deploy/facts.h"
 #include "deploy/found.h"
@@ -65,6 +66,7 @@ struct host_run {
 	size_t voted;	/* gates */
 	int reconnects; /* while it delivered */
 	struct held held;
+	const char *load_why; /* why images go by load; NULL: they are pulled */
 	struct facts facts;
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
@@ -99,6 +101,7 @@ struct rollout {
 	atomic_bool swapping; /* some host may have been told to swap */
 	struct run_dir run_dir;
 	struct local_registry registry; /* deploy: from which hosts pull */
+	struct limiter *limiter;	/* of all that goes to hosts; NULL: no limit */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
 	int at_work;
@@ -134,6 +137,11 @@ int host_judge(struct host_run *run, struct error *err);
 /* Set right what an interrupted rollout left, saying so, by one of the link's two engines. */
 int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 int host_plan(struct host_run *run, struct error *err);
+
+/* --- deliver_load.c */
+/* Bring the image of a service by the engine's load, instead of a pull through a tunnel; `why` is
+ * said. Sets image_id and the release's tag. */
+int host_load(struct host_run *run, struct planned *planned, const char *why, struct error *err);
 
 /* --- host_create.c */
 int host_deliver(struct host_run *run, struct error *err);

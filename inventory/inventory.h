@@ -21,6 +21,8 @@ struct position {
 };
 
 enum host_key_policy { HOST_KEYS_STRICT, HOST_KEYS_ACCEPT_NEW };
+/* How images come to a host: pulled through a tunnel, or loaded through the session. */
+enum delivery { DELIVERY_AUTO, DELIVERY_PULL, DELIVERY_LOAD };
 enum ssh_transport { TRANSPORT_AUTO, TRANSPORT_LIBSSH2, TRANSPORT_OPENSSH };
 
 struct ssh_settings {
@@ -45,6 +47,7 @@ struct host {
 	struct strv tags;
 	struct pairs environment; /* for containers on this host */
 	struct engine_settings engine;
+	enum delivery delivery;
 	struct position pos;
 };
 
@@ -159,6 +162,7 @@ struct inventory {
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
 	char *registry;		       /* "HOST:PORT"; NULL: the embedded one */
+	enum delivery delivery;	       /* for hosts; `host.delivery` has it merged in */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;

@@ -11,6 +11,7 @@ extern const struct key_table env_file_table, port_table, volume_table, device_t
 extern const struct key_table healthcheck_table, ready_table;
 
 read_fn read_engine;	    /* struct engine_settings */
+read_fn read_delivery;	    /* enum delivery */
 read_fn read_hosts;	    /* struct inventory */
 read_fn read_environments;  /* struct inventory */
 read_fn read_services;	    /* struct inventory */

@@ -24,6 +24,7 @@ static const struct key host_keys[] = {
     KEY_ARG("environment", read_pairs, &environment_rule, AT(environment),
 	"variables for every container on this host"),
     KEY("engine", read_engine, AT(engine), "the container engine of this host"),
+    KEY("delivery", read_delivery, AT(delivery), "how images come to this host"),
 };
 
 const struct key_table host_table = KEY_TABLE("a host", host_keys);
@@ -179,7 +180,7 @@ static int copy_string(char **to, const char *from)
 
 static int copy_host(struct host *to, const struct host *from, const char *name)
 {
-	*to = (struct host){.port = from->port, .pos = from->pos};
+	*to = (struct host){.port = from->port, .delivery = from->delivery, .pos = from->pos};
 	to->engine.sudo = from->engine.sudo;
 	if (copy_string(&to->name, name) < 0 || copy_string(&to->address, from->address) < 0 ||
 	    copy_string(&to->user, from->user) < 0 ||
@@ -242,7 +243,8 @@ static int add_hosts(struct reader *r, const struct node *key, const struct host
 
 static int read_host(struct reader *r, const struct node *key, const struct node *value)
 {
-	struct host model = {.pos = key->pos, .engine.sudo = r->inv->engine.sudo};
+	struct host model = {
+	    .pos = key->pos, .engine.sudo = r->inv->engine.sudo, .delivery = r->inv->delivery};
 	int result = copy_string(&model.engine.command, r->inv->engine.command);
 
 	if (result == 0 && value && value->kind != NODE_NULL)

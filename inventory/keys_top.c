@@ -24,6 +24,7 @@ static const struct key top_keys[] = {
     KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
     KEY("registry", read_registry, AT(registry), "the registry that images go through"),
+    KEY("delivery", read_delivery, AT(delivery), "how images come to the hosts"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
     KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
@@ -39,7 +40,27 @@ static const struct key top_keys[] = {
     LATER("models"),
 };
 
+static const char *const delivery_names[] = {
+    [DELIVERY_AUTO] = "auto",
+    [DELIVERY_PULL] = "pull",
+    [DELIVERY_LOAD] = "load",
+};
+static const struct choices deliveries = {
+    "auto, pull or load", delivery_names, ARRAY_SIZE(delivery_names)};
+
 const struct key_table top_table = KEY_TABLE("shipit.yml", top_keys);
+
+/* A registry that is not ours can only be pulled from. */
+int read_delivery(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	bool load =
+	    value->kind == NODE_SCALAR && strcmp(value->text, delivery_names[DELIVERY_LOAD]) == 0;
+
+	if (!load || !r->inv->registry)
+		return read_choice(r, value, field, &deliveries);
+	return mistake(r, value, "`load` takes the embedded registry, and `registry` is \"%s\"",
+	    r->inv->registry);
+}
 
 static int read_project(struct reader *r, const struct node *value, void *field, const void *arg)
 {

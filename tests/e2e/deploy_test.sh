@@ -168,6 +168,8 @@ test_rollback_to() {
 . "$here/bad.sh"
 # shellcheck source=deploy/images.sh
 . "$here/images.sh"
+# shellcheck source=deploy/load.sh
+. "$here/load.sh"
 # shellcheck source=deploy/others.sh
 . "$here/others.sh"
 
@@ -177,7 +179,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external progress rollback_to arrives bytes mistakes bad_releases gap locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load max_rate check progress rollback_to arrives bytes mistakes bad_releases gap locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

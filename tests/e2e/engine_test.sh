@@ -64,7 +64,7 @@ if command -v podman >/dev/null; then
 fi
 
 failed=0
-[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_receive_test import_test engine_test
+[ $# -gt 0 ] || set -- engine_ledger_test engine_image_test engine_load_test engine_receive_test import_test engine_test
 for name; do
 	"$bin/$name" || failed=1
 done

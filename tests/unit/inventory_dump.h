@@ -72,6 +72,8 @@ static inline void dump_host(struct buf *out, const struct host *host)
 	dump_field(out, "  ", "host_key", host->host_key);
 	dump_list(out, "  ", "tags", &host->tags);
 	dump_pairs(out, "  ", "environment", &host->environment);
+	if (host->delivery != DELIVERY_AUTO)
+		buf_addf(out, "  delivery %u\n", host->delivery);
 	if (strcmp(host->engine.command, "docker") != 0 || host->engine.sudo)
 		buf_addf(out, "  engine %s sudo %d\n", host->engine.command, host->engine.sudo);
 }

@@ -327,6 +327,7 @@ static int start(struct server *server, const struct server_options *options,
 	server->store = options->store;
 	server->ask = options->accounts;
 	server->read_only = options->read_only || options->store == NULL;
+	server->limiter = options->limiter;
 	server->log = options->log;
 	server->context = options->context;
 	server->limits = *limits;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limiter.h"
 #include "base/strv.h"
 #include "transport/registry/store.h"
 
@@ -40,6 +41,9 @@ struct server_options {
 	const char *listen; /* or "ADDRESS:PORT"; port 0: a free one */
 	bool accounts;	    /* only clients with the credentials of an account get anything */
 	bool read_only;
+	/* What blobs wait for on their way out; borrowed. NULL: nothing. Stop it before the server:
+	 * a blob that waits ends then. */
+	struct limiter *limiter;
 	server_log_fn *log; /* may be NULL */
 	void *context;
 };

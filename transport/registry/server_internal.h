@@ -124,6 +124,7 @@ struct server {
 	char *upstream;	      /* NULL: a store is served */
 	struct cancel cancel; /* of what waits for the other registry */
 	bool ask, read_only;
+	struct limiter *limiter; /* NULL: none */
 	server_log_fn *log;
 	void *context;
 	struct server_limits limits;

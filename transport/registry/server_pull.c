@@ -83,6 +83,10 @@ static ssize_t give(void *context, uint64_t at, char *data, size_t room)
 
 	if (want == 0)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (want > limiter_piece(giving->server->limiter))
+		want = limiter_piece(giving->server->limiter);
+	if (limiter_take(giving->server->limiter, want, -1) < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	while (have < want) {
 		ssize_t n = blob_read(giving->reader, giving->range.start + at + have, data + have,
 		    want - have, NULL);

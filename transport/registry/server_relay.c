@@ -25,7 +25,13 @@ static void passing_free(void *context)
 static ssize_t pass(void *context, uint64_t at UNUSED, char *data, size_t room)
 {
 	struct passing *passing = context;
-	ssize_t n = relay_read(passing->relay, data, room, NULL);
+	struct limiter *limiter = passing->request->server->limiter;
+	ssize_t n;
+
+	n = relay_read(passing->relay, data,
+	    room < limiter_piece(limiter) ? room : limiter_piece(limiter), NULL);
+	if (n > 0 && limiter_take(limiter, (size_t)n, -1) < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 
 	if (n == 0)
 		return MHD_CONTENT_READER_END_OF_STREAM;
