@@ -312,7 +312,8 @@ class Case:
             return [("new" if committed else "old", None)] + [("down", None)] * self.may_be_down()
         if committed:
             return [("new", 0)] + [("down", 0)] * self.may_be_down()
-        if self.fault == "hiccup" or self.point == "connect:start":
+        # While an image travels the link is made again, for as long as nothing is swapped.
+        if self.fault == "hiccup" or self.point in ("connect:start", "deliver:progress"):
             return [("old", 1), ("new", 0)] + [("down", 1)] * self.may_be_down()
         if self.at < WINDOW[0]:
             return [("old", 1)] + [("down", 1)] * self.may_be_down()
