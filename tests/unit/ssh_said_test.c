@@ -58,7 +58,8 @@ static void why(const char *lines, bool pinned, enum error_kind kind, const char
 static void ends_are_told_apart(void **state UNUSED)
 {
 	static const char changed[] =
-	    "debug1: Server host key: ssh-ed25519 SHA256:abc\r\n"
+	    "debug1: Remote protocol version 2.0\r\ndebug1: Server host key: ssh-ed25519 "
+	    "SHA256:abc\r\n"
 	    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\n"
 	    "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n"
 	    "Offending ED25519 key in /home/me/.ssh/known_hosts:3\r\n"
@@ -67,9 +68,14 @@ static void ends_are_told_apart(void **state UNUSED)
 	why(changed, false, ERROR_HOST_KEY,
 	    "has CHANGED: offered is ssh-ed25519 SHA256:abc (Offending");
 	why(changed, true, ERROR_HOST_KEY, "known from the inventory");
-	why("@ WARNING: REVOKED HOST KEY DETECTED! @\nHost key verification failed.", false,
-	    ERROR_HOST_KEY, "revoked");
-	why("No ED25519 host key is known for web1 and you have requested strict checking.\n"
+	why("debug1: Remote protocol version 2.0\n@ WARNING: REVOKED HOST KEY DETECTED! @\nHost "
+	    "key verification failed.",
+	    false, ERROR_HOST_KEY, "revoked");
+	why("No ED25519 host key is known for jump and you have requested strict checking.\n"
+	    "Host key verification failed.",
+	    false, ERROR_HOST_KEY, "on the way to web1");
+	why("debug1: Remote protocol version 2.0\nNo ED25519 host key is known for web1 and you "
+	    "have requested strict checking.\n"
 	    "Host key verification failed.",
 	    false, ERROR_HOST_KEY, "not known");
 	why("debug1: Offering public key: /k/a b ED25519 SHA256:x agent\n"

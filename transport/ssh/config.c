@@ -192,6 +192,12 @@ static int set_revoked_host_keys(struct ssh_config *config, const char *value)
 	return set_or_none(&config->revoked_host_keys, value);
 }
 
+static int note_fork(struct ssh_config *config, const char *value UNUSED)
+{
+	config->knows_fork = true;
+	return 0;
+}
+
 static int set_alive_interval(struct ssh_config *config, const char *value)
 {
 	long seconds = strtol(value, NULL, 10);
@@ -229,6 +235,7 @@ static const struct option {
     {"knownhostscommand", set_known_hosts_command},
     {"revokedhostkeys", set_revoked_host_keys},
     {"serveraliveinterval", set_alive_interval},
+    {"forkafterauthentication", note_fork},
 };
 
 static int set_option(struct ssh_config *config, const char *name, const char *value)

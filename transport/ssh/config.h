@@ -37,7 +37,8 @@ struct ssh_config {
 	bool gssapi, hostbased; /* may be tried to log in */
 	char *pkcs11;		/* the provider's library; NULL: none */
 	char *known_hosts_command, *revoked_host_keys; /* NULL: none */
-	int alive_interval_s;			       /* ServerAliveInterval; 0: none */
+	bool knows_fork;      /* ForkAfterAuthentication: OpenSSH 8.7 and later */
+	int alive_interval_s; /* ServerAliveInterval; 0: none */
 };
 
 /* Resolve `target`. What the target itself says (address, user, port, accept_new) goes over the

@@ -89,9 +89,9 @@ struct session_exec {
 int session_exec(
     struct session *session, const char *command, struct session_exec *ret, struct error *err);
 /* Wait for its end, until `deadline_ms` (base/clock.h; -1: the session's end). `ret_status`: exit
- * code, or 128 + signal. Its descriptors stay the caller's, and what it wrote last may still be in
- * them. To be called until it succeeds once for each exec, or never: after ERROR_TIMEOUT it may be
- * called again. */
+ * code, or 128 + signal (by the system's ssh 255 for every signal, which it does not tell). Its
+ * descriptors stay the caller's, and what it wrote last may still be in them. To be called until it
+ * succeeds once for each exec, or never: after ERROR_TIMEOUT it may be called again. */
 int session_exec_wait(
     struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status, struct error *err);
 

@@ -109,18 +109,22 @@ static int explain_gone(
 {
 	CLEANUP_ERROR struct error why = {0};
 	const struct mux_wait wait = {.deadline_ms = clock_now_ms() + LOOK_MS, .cancel_fd = -1};
+	bool stopped;
 	int mux;
 
-	*ret_status = exec->stopped ? STOPPED : NO_STATUS;
-	if (exec->stopped)
+	pthread_mutex_lock(&session->lock);
+	stopped = exec->stopped;
+	pthread_mutex_unlock(&session->lock);
+	*ret_status = stopped ? STOPPED : NO_STATUS;
+	if (stopped)
 		return 0;
 	mux = openssh_connect(session, &wait, &why);
-	if (mux >= 0) {
+	if (mux >= 0)
 		close(mux);
+	if (mux >= 0 || why.kind == ERROR_TIMEOUT) /* it is only busy */
 		return 0;
-	}
 	error_move(err, &why);
-	return openssh_failed(session, err);
+	return -1;
 }
 
 int openssh_exec_wait(

@@ -11,6 +11,8 @@
 #include "transport/ssh/openssh/internal.h"
 #include "transport/ssh/socket.h"
 
+enum { BRIDGE_MS = 10000 };
+
 static const char loopback[] = "127.0.0.1";
 
 /* A path, or HOST:PORT, in the master's terms. */
@@ -102,19 +104,22 @@ int openssh_forward_remote(
 	if (remote == NULL)
 		return error_memory(err);
 	rc = set_connect(target, &remote->connect, &remote->connect_port, err);
-	if (rc == 0) {
-		forward = forward_of(remote);
-		rc = ask(session, &forward, &remote->port, err);
-		if (rc < 0 && err != NULL && err->kind == ERROR_FAILED)
-			session_refused_forward(err);
-	}
 	if (rc < 0) {
 		remote_free(remote);
 		return -1;
 	}
-	*ret_port = remote->port;
-	keep_remote(session, remote);
-	return 0;
+	forward = forward_of(remote);
+	pthread_mutex_lock(&session->forwarding);
+	rc = ask(session, &forward, &remote->port, err);
+	if (rc == 0) {
+		*ret_port = remote->port;
+		keep_remote(session, remote);
+	}
+	pthread_mutex_unlock(&session->forwarding);
+	if (rc == 0)
+		return 0;
+	remote_free(remote);
+	return err != NULL && err->kind == ERROR_FAILED ? session_refused_forward(err) : -1;
 }
 
 int openssh_forward_cancel(struct session *base, int port, struct error *err)
@@ -124,20 +129,24 @@ int openssh_forward_cancel(struct session *base, int port, struct error *err)
 	struct mux_forward forward;
 	struct remote *remote;
 	bool others;
-	int mux, rc;
+	int mux = -1, rc = 0;
 
+	pthread_mutex_lock(&session->forwarding);
 	remote = drop_remote(session, port, &others);
-	if (others)
-		return 0;
-	if (remote == NULL)
-		return error_set(err, ERROR_NOT_FOUND, "no remote forward at port %d", port);
-	forward = forward_of(remote);
-	mux = openssh_connect(session, &wait, err);
-	rc = mux < 0 ? -1 : mux_forward_cancel(mux, &forward, &wait, err);
+	if (remote != NULL) {
+		forward = forward_of(remote);
+		mux = openssh_connect(session, &wait, err);
+		rc = mux < 0 ? -1 : mux_forward_cancel(mux, &forward, &wait, err);
+	} else if (!others) {
+		rc = error_set(err, ERROR_NOT_FOUND, "no remote forward at port %d", port);
+	}
+	pthread_mutex_unlock(&session->forwarding);
 	if (mux >= 0)
 		close(mux);
+	if (remote != NULL && rc < 0)
+		openssh_failed(session, err);
 	remote_free(remote);
-	return rc < 0 ? openssh_failed(session, err) : 0;
+	return rc;
 }
 
 /* The bytes pass by. */
@@ -237,14 +246,15 @@ int openssh_forward_error(struct session *base, const char *path, struct error *
 	return rc;
 }
 
-/* --- to a program */
+/* --- to a program; in the thread that watches the master, so not for long */
 
 static int bridge_start(
     struct openssh_session *session, const char *command, int fd, struct error *err)
 {
-	const struct mux_wait wait = openssh_patience(session);
+	const struct mux_wait wait = {
+	    .deadline_ms = clock_now_ms() + BRIDGE_MS, .cancel_fd = session->stop.fd};
 	CLEANUP_CLOSE int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	CLEANUP_CLOSE int mux = openssh_connect(session, &wait, err);
+	CLEANUP_CLOSE int mux = mux_connect(session->master.control, &wait, err);
 	const int fds[3] = {fd, fd, nothing};
 	struct bridge *bridge;
 	uint32_t number;

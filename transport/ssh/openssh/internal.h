@@ -54,9 +54,10 @@ struct openssh_session {
 	int watch;   /* a connection to the master: closed when that is gone */
 	int wake[2]; /* a byte here ends the thread's sleep */
 	atomic_int cancel_fd;
-	struct cancel lost;
+	struct cancel lost, stop; /* it has ended; it is being closed */
 	pthread_t thread;
 
+	pthread_mutex_t forwarding; /* one question about remote forwards at a time */
 	pthread_mutex_t lock;
 	bool ended, closing;
 	struct error why;

@@ -15,7 +15,12 @@
 #include "transport/ssh/socket.h"
 #include "transport/ssh/trace.h"
 
-enum { ALIVE_S = 5, ALIVE_COUNT = 3, LINE_MAX_BYTES = 16 * 1024 };
+enum {
+	ALIVE_S = 5,
+	ALIVE_COUNT = 3,
+	LINE_MAX_BYTES = 16 * 1024,
+	CONTROL_SUFFIX = 17, /* ssh makes its socket as PATH.RANDOM first */
+};
 
 /* --- the command line */
 
@@ -23,16 +28,22 @@ enum { ALIVE_S = 5, ALIVE_COUNT = 3, LINE_MAX_BYTES = 16 * 1024 };
  * with AES instructions. Whoever chose for himself keeps his choice. */
 static const char *prefer(const char *ciphers)
 {
-	static const char *const defaults[] = {
-	    "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,"
-	    "aes128-gcm@openssh.com,aes256-gcm@openssh.com",
-	    "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
-	    "aes128-ctr,aes192-ctr,aes256-ctr",
+	static const struct {
+		const char *listed, *better;
+	} orders[] = {
+	    {"chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,"
+	     "aes128-gcm@openssh.com,aes256-gcm@openssh.com",
+		"aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,"
+		"aes256-ctr,aes256-gcm@openssh.com"},
+	    {"chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
+	     "aes128-ctr,aes192-ctr,aes256-ctr",
+		"aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,"
+		"aes128-ctr,aes192-ctr,aes256-ctr"},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(defaults) && ciphers != NULL; i++)
-		if (strcmp(ciphers, defaults[i]) == 0)
-			return "^aes128-gcm@openssh.com";
+	for (size_t i = 0; i < ARRAY_SIZE(orders) && ciphers != NULL; i++)
+		if (strcmp(ciphers, orders[i].listed) == 0)
+			return orders[i].better;
 	return NULL;
 }
 
@@ -51,7 +62,9 @@ static int add_target(
 	return 0;
 }
 
-static int add_host_key(struct strv *argv, const struct master *master)
+/* A pinned key is the only word on it: nothing else that the configuration trusts may say yes. */
+static int add_host_key(
+    struct strv *argv, const struct master *master, const struct ssh_config *config)
 {
 	if (strv_addf(argv, "-oStrictHostKeyChecking=%s",
 		master->accept_new ? "accept-new" : "yes") < 0 ||
@@ -59,7 +72,10 @@ static int add_host_key(struct strv *argv, const struct master *master)
 		return -1;
 	if (master->known == NULL)
 		return 0;
-	return strv_addf(argv, "-oUserKnownHostsFile=\"%s\"", master->known) < 0 ||
+	if (config->known_hosts_command != NULL && strv_add(argv, "-oKnownHostsCommand=none") < 0)
+		return -1;
+	return strv_add(argv, "-oVerifyHostKeyDNS=no") < 0 ||
+		       strv_addf(argv, "-oUserKnownHostsFile=\"%s\"", master->known) < 0 ||
 		       strv_add(argv, "-oGlobalKnownHostsFile=/dev/null") < 0 ||
 		       strv_add(argv, "-oHostKeyAlias=pinned") < 0
 		   ? -1
@@ -84,8 +100,10 @@ int master_argv(const struct master *master, const struct session_target *target
 	    strv_addf(argv, "-oServerAliveInterval=%d", alive) < 0 ||
 	    strv_addf(argv, "-oServerAliveCountMax=%d", ALIVE_COUNT) < 0 ||
 	    strv_addf(argv, "-oConnectTimeout=%d", seconds > 0 ? seconds : 1) < 0 ||
-	    add_host_key(argv, master) < 0 || add_target(argv, target, config) < 0 ||
-	    strv_add(argv, "--") < 0 || strv_add(argv, target->name) < 0)
+	    add_host_key(argv, master, config) < 0 ||
+	    (config->knows_fork && strv_add(argv, "-oForkAfterAuthentication=no") < 0) ||
+	    add_target(argv, target, config) < 0 || strv_add(argv, "--") < 0 ||
+	    strv_add(argv, target->name) < 0)
 		return error_memory(err);
 	return 0;
 }
@@ -114,7 +132,7 @@ static int allow_new(struct master *master, const struct session_target *target,
 		return 0;
 	if (known_find(config, deadline_ms, target->cancel_fd, &keys, err) < 0)
 		return -1;
-	master->accept_new = keys.n == 0;
+	master->accept_new = keys.n == 0 && config->known_hosts_command == NULL;
 	known_release(&keys);
 	return 0;
 }
@@ -127,6 +145,8 @@ static int prepare(struct master *master, const struct session_target *target, s
 	master->control = socket_name(target->run_dir, err);
 	if (master->control == NULL)
 		return -1;
+	if (strlen(master->control) + CONTROL_SUFFIX >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return error_errno(err, ENAMETOOLONG, "ssh's control socket %s", master->control);
 	if (target->host_key == NULL)
 		return 0;
 	master->known = socket_name(target->run_dir, err);

@@ -180,8 +180,9 @@ static int receive_answer(
 	if (ret->type != S_PERMISSION_DENIED && ret->type != S_FAILURE)
 		return 0;
 	words = wire_string(&ret->rest, &len);
-	return error_set(err, ERROR_FAILED, "%.*s", (int)len,
-	    words != NULL ? (const char *)words : "the system's ssh refuses");
+	if (words == NULL)
+		return error_set(err, ERROR_FAILED, "the system's ssh refuses");
+	return error_set(err, ERROR_FAILED, "%.*s", (int)len, (const char *)words);
 }
 
 static int unexpected(const struct answer *answer, struct error *err)

@@ -180,8 +180,15 @@ static bool has(const struct said *said, const char *words)
 
 bool said_throttled(const struct said *said)
 {
+	/* Of the way there, and it will not be otherwise the next time. */
+	static const char *const lasting[] = {"Permission denied", "Host key verification failed",
+	    "Too many authentication failures", "Could not resolve"};
+
 	if (said->phase > SAID_BANNER)
 		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
+		if (has(said, lasting[i]))
+			return false;
 	return has(said, "kex_exchange_identification: ") ||
 	       has(said, "Not allowed at this time") || has(said, "Connection reset by ") ||
 	       has(said, "Connection closed by ");
@@ -262,6 +269,11 @@ int said_why(const struct said *said, const char *name, bool pinned, struct erro
 	CLEANUP_FREE char *denied = line_with(said, "Permission denied");
 	CLEANUP_FREE char *last = said_last(said);
 
+	if (has(said, "Host key verification failed") && said->phase < SAID_KEX) {
+		error_set(err, ERROR_HOST_KEY, "a host on the way to %s: %s", name,
+		    last != NULL ? last : "its host key was refused");
+		return error_hint(err, "connect once with `ssh` to the jump host of %s", name);
+	}
 	if (has(said, "Host key verification failed") || has(said, "REVOKED HOST KEY"))
 		return host_key(said, name, pinned, err);
 	if (denied == NULL)

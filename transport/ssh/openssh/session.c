@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
+#include "transport/ssh/child.h"
 #include "transport/ssh/openssh/internal.h"
 
 enum { CONTROL_MS = 10000, GOODBYE_MS = 1000, DEATH_MS = 500, LOSS_MS = 3000 };
@@ -90,10 +91,10 @@ static void watch_all(struct openssh_session *session, struct watch *watch)
 	watch->slots[SLOT_CANCEL] =
 	    (struct pollfd){.fd = atomic_load(&session->cancel_fd), .events = POLLIN};
 	watch->slots[SLOT_WATCH] = (struct pollfd){.fd = session->watch, .events = POLLIN};
-	watch->slots[SLOT_ERRORS] = (struct pollfd){.fd = session->master.errors, .events = POLLIN};
 	watch->n = SLOTS_FIXED;
 	watch->n_locals = 0;
 	pthread_mutex_lock(&session->lock);
+	watch->slots[SLOT_ERRORS] = (struct pollfd){.fd = session->master.errors, .events = POLLIN};
 	for (struct local *local = session->locals; local != NULL; local = local->next) {
 		if (local->fd < 0 || watch->n_locals == LOCALS_MAX ||
 		    session->n_bridges >= BRIDGES_MAX)
@@ -155,8 +156,10 @@ static void explain_loss(struct openssh_session *session, struct error *why)
 	char when[CLOCK_UTC_SIZE];
 	CLEANUP_FREE char *words = NULL;
 
-	listen_to_master(session);
+	pthread_mutex_lock(&session->lock);
+	openssh_listen(session);
 	words = said_last(&session->master.said);
+	pthread_mutex_unlock(&session->lock);
 	clock_format_utc(time(NULL), when);
 	error_set(why, ERROR_UNREACHABLE, "the connection to %s was lost at %s: %s",
 	    session->base.describe, when, words != NULL ? words : "ssh ended");
@@ -216,8 +219,10 @@ static void *run(void *context)
 	free(watch);
 	/* Lost or cancelled: what the master still holds is of no use any more. */
 	if (why.kind != ERROR_NONE)
-		master_kill(&session->master, DEATH_MS);
+		child_stop(session->master.pid, why.kind == ERROR_CANCELLED ? 0 : DEATH_MS);
 	pthread_mutex_lock(&session->lock);
+	if (why.kind != ERROR_NONE)
+		master_kill(&session->master, 0);
 	session->ended = true;
 	error_move(&session->why, &why);
 	pthread_mutex_unlock(&session->lock);
@@ -237,6 +242,8 @@ static void session_free(struct openssh_session *session)
 		if (session->wake[i] >= 0)
 			close(session->wake[i]);
 	cancel_release(&session->lost);
+	cancel_release(&session->stop);
+	pthread_mutex_destroy(&session->forwarding);
 	pthread_mutex_destroy(&session->lock);
 	error_release(&session->why);
 	session_unname(&session->base);
@@ -253,6 +260,7 @@ static void close_session(struct session *base)
 	pthread_mutex_lock(&session->lock);
 	session->closing = true;
 	pthread_mutex_unlock(&session->lock);
+	cancel_fire(&session->stop);
 	/* The thread must not take the master's end for a loss. */
 	openssh_wake(session);
 	pthread_join(session->thread, NULL);
@@ -313,9 +321,10 @@ static struct openssh_session *session_new(const struct session_target *target)
 	session->base.backend = &backend;
 	session->watch = session->wake[0] = session->wake[1] = -1;
 	session->master.errors = -1;
-	session->lost = none;
+	session->lost = session->stop = none;
 	atomic_init(&session->cancel_fd, target->cancel_fd);
 	pthread_mutex_init(&session->lock, NULL);
+	pthread_mutex_init(&session->forwarding, NULL);
 	session->name = strdup(target->name);
 	session->run_dir = strdup(target->run_dir != NULL ? target->run_dir : "");
 	/* For the log, as long as the session lives. */
@@ -345,7 +354,7 @@ static int open_session(struct openssh_session *session, const struct session_ta
 
 	if (session->name == NULL || session->run_dir == NULL)
 		return error_memory(err);
-	if (cancel_init(&session->lost, err) < 0)
+	if (cancel_init(&session->lost, err) < 0 || cancel_init(&session->stop, err) < 0)
 		return -1;
 	if (fd_pipe(session->wake) < 0 || fd_nonblock(session->wake[0]) < 0 ||
 	    fd_nonblock(session->wake[1]) < 0)
