@@ -216,23 +216,27 @@ static void put_size(unsigned char field[12], uint64_t size)
 		field[i] = (unsigned char)(size & 0xff);
 }
 
+static void put_text(unsigned char *field, const char *text)
+{
+	while (*text != '\0')
+		*field++ = (unsigned char)*text++;
+}
+
 static int put_header(const struct output *out, const char *name, uint64_t size, struct error *err)
 {
 	unsigned char header[BLOCK] = {0};
 	unsigned int sum = 0;
 
-	memcpy(header, name, strlen(name));
-	memcpy(header + 100, "0000644", 7);
-	memcpy(header + 108, "0000000", 7);
-	memcpy(header + 116, "0000000", 7);
+	put_text(header, name);
+	put_text(header + 100, "0000644");
+	put_text(header + 108, "0000000");
+	put_text(header + 116, "0000000");
 	put_size(header + 124, size);
-	memcpy(header + 136, "00000000000", 11);
+	put_text(header + 136, "00000000000");
 	memset(header + 148, ' ', 8); /* the sum, which counts itself as blanks */
 	header[156] = '0';
-	memcpy(header + 257,
-	    "ustar\0"
-	    "00",
-	    8);
+	put_text(header + 257, "ustar");
+	put_text(header + 263, "00");
 	for (size_t i = 0; i < BLOCK; i++)
 		sum += header[i];
 	snprintf((char *)header + 148, 8, "%06o", sum);

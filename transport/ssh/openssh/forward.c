@@ -209,7 +209,7 @@ int openssh_forward_local(
 	else
 		rc = is_command ? listen_here(session, local, err)
 				: listen_there(session, local, err);
-	if (rc == 0 && (path = strdup(local->path)) == NULL)
+	if (rc == 0 && (local->path == NULL || (path = strdup(local->path)) == NULL))
 		rc = error_memory(err);
 	if (rc < 0) {
 		local_free(local);

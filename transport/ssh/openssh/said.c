@@ -92,14 +92,26 @@ static void note_wanted(struct said *said, const char *line)
 		    (int)(end - to), to, port);
 }
 
+/* 3, of "channel 3: WORDS..."; -1: it is no such line. */
+static long channel_of(const char *line, const char *words)
+{
+	static const char mark[] = "channel ";
+	char *end;
+	long number;
+
+	if (!starts(line, mark))
+		return -1;
+	number = strtol(line + sizeof(mark) - 1, &end, 10);
+	return end != line + sizeof(mark) - 1 && starts(end, words) ? number : -1;
+}
+
 /* "channel 3: new direct-streamlocal@openssh.com [...]" follows it. */
 static void note_channel(struct said *said, const char *line)
 {
 	unsigned slot = said->n_channels % SAID_CHANNELS;
-	int number;
+	long number = channel_of(line, ": new ");
 
-	if (said->wanted == NULL || strstr(line, "direct-") == NULL ||
-	    sscanf(line, "channel %d: new ", &number) != 1)
+	if (said->wanted == NULL || strstr(line, "direct-") == NULL || number < 0)
 		return;
 	free(said->channels[slot].to);
 	said->channels[slot].number = number;
@@ -113,9 +125,9 @@ static bool note_refused(struct said *said, const char *line)
 {
 	static const char mark[] = ": open failed: ";
 	const char *why = strstr(line, mark);
-	int number;
+	long number = channel_of(line, mark);
 
-	if (why == NULL || sscanf(line, "channel %d: open failed", &number) != 1)
+	if (why == NULL || number < 0)
 		return false;
 	for (unsigned i = 0; i < SAID_CHANNELS; i++) {
 		if (said->channels[i].to == NULL || said->channels[i].number != number)

@@ -26,7 +26,7 @@ struct said {
 	/* Connections through local forwards, to tell which of them was refused. */
 	char *wanted; /* where the one that was announced last leads to: a path or HOST:PORT */
 	struct {
-		int number;
+		long number;
 		char *to;
 	} channels[SAID_CHANNELS];
 	unsigned n_channels;
