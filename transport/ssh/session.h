@@ -1,5 +1,8 @@
 /* An SSH session to one host, as plain descriptors and Unix sockets.
  *
+ * By libssh2, or by the system's ssh as a control master (`transport`); what follows about threads,
+ * limits and memory is of the first, for the second ssh's own hold, and its bytes do not pass here.
+ *
  * One I/O thread per session is the only caller of libssh2; everything here may be called from any
  * other thread and may block, until its deadline, `cancel_fd` or the session's end. What the
  * session gives out are ordinary descriptors and socket paths in a private folder (0700), so the
@@ -107,7 +110,7 @@ int session_forward_remote(
 /* The host stops listening; connections that are there live on. */
 int session_forward_cancel(struct session *session, int port, struct error *err);
 /* Bytes that went through it, from here to the host and back; also after it was cancelled, and
- * after the session's end. 0 for an unknown port. */
+ * after the session's end. 0 for an unknown port, and by the system's ssh. */
 void session_forward_stats(
     struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received);
 
