@@ -17,7 +17,7 @@ enum {
 	SERVER_UPLOADS_MAX = 256,
 	SERVER_HEADER_MAX = 16 * 1024,
 	/* Of a blob, in memory per connection: larger ones are faster, for the first so many. */
-	SERVER_BLOCK = 512 * 1024,
+	SERVER_BLOCK = 1024 * 1024,
 	SERVER_BLOCK_SMALL = 64 * 1024,
 	SERVER_BLOCKS_MAX = 16,
 	SERVER_LIST_MAX = 10000, /* names in one answer */

@@ -30,7 +30,8 @@ struct file {
 	sqlite3_int64 budget;	      /* bytes that will still be wanted */
 	sqlite3_int64 recent[RECENT]; /* ends of pages that were asked for in vain */
 	unsigned n_recent;
-	int step; /* how much is read at once */
+	sqlite3_int64 last_at, last_end; /* the window that was read last */
+	int step;			 /* how much is read at once */
 };
 
 static sqlite3_vfs *below;
@@ -58,14 +59,14 @@ static void drop(struct file *file)
 		file->windows[i].len = 0;
 }
 
-/* Does it follow what was asked for before? Pages of the index are asked for in between. */
+/* Does it follow what was asked for before, be it in a transaction that is over? Pages of the index
+ * are asked for in between. */
 static bool follows(struct file *file, sqlite3_int64 at, int len)
 {
-	for (int i = 0; i < WINDOWS; i++)
-		if (file->windows[i].len > 0 && at == file->windows[i].at + file->windows[i].len) {
-			file->step = file->step < BYTES_MAX / 2 ? 2 * file->step : BYTES_MAX;
-			return true;
-		}
+	if (at > file->last_at && at <= file->last_end) {
+		file->step = file->step < BYTES_MAX / 2 ? 2 * file->step : BYTES_MAX;
+		return true;
+	}
 	for (int i = 0; i < RECENT; i++)
 		if (at == file->recent[i]) {
 			file->step = BYTES_FIRST;
@@ -108,6 +109,8 @@ static struct window *read_window(struct file *file, sqlite3_int64 at, int len)
 		return NULL;
 	window->at = at;
 	window->len = bytes;
+	file->last_at = at;
+	file->last_end = at + bytes;
 	file->budget -= bytes;
 	return window;
 }
