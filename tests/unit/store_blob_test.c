@@ -127,13 +127,16 @@ static void any_range_can_be_read(void **state UNUSED)
 	    put_content(&place, BLOB_AS_IS, 9, 500000)};
 	uint64_t random = 5;
 
-	for (size_t i = 0; i < ARRAY_SIZE(infos); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(infos); i++) {
+		const char *digest = infos[i / 2].digest;
 		struct blob_reader *reader;
 		size_t size;
-		unsigned char *whole = get_blob(&place, infos[i].digest, &size);
+		unsigned char *whole = get_blob(&place, digest, &size);
 		unsigned char *part = malloc(size);
 
-		assert_ok(blob_open(place.store, infos[i].digest, &reader, NULL, OK_ERR));
+		assert_ok(blob_open(place.store, digest, &reader, NULL, OK_ERR));
+		if (i % 2 == 1)
+			blob_trust(reader);
 		for (int round = 0; round < 400; round++) {
 			size_t at = check_below(&random, size + 2);
 			size_t len = check_below(&random, round % 4 == 0 ? size : 3000) + 1;
@@ -279,6 +282,29 @@ static void a_blob_that_goes_away_is_not_found(void **state UNUSED)
 	blob_close(reader);
 }
 
+/* Trust is in what the bytes are, not in that they are there. */
+static void trust_ends_where_something_is_missing(void **state UNUSED)
+{
+	static const char *const harm[] = {"UPDATE bytes SET data = substr(data, 2) WHERE chunk IN"
+					   " (SELECT chunk FROM pieces WHERE start = 0)",
+	    "PRAGMA foreign_keys=OFF; DELETE FROM bytes WHERE chunk IN"
+	    " (SELECT chunk FROM pieces WHERE start = 0)"};
+	struct blob_info info = put_content(&place, BLOB_AS_IS, 4, 300000);
+	struct blob_reader *reader;
+	struct error err = {0};
+	char bytes[100];
+
+	assert_ok(blob_open(place.store, info.digest, &reader, NULL, OK_ERR));
+	blob_trust(reader);
+	assert_int_equal(blob_read(reader, 0, bytes, sizeof(bytes), NULL), sizeof(bytes));
+	for (size_t i = 0; i < ARRAY_SIZE(harm); i++) {
+		place_sql(&place, harm[i]);
+		assert_int_equal(blob_read(reader, 0, bytes, sizeof(bytes), &err), -1);
+		assert_error(&err, ERROR_PROTOCOL, "damaged");
+	}
+	blob_close(reader);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -293,6 +319,7 @@ int main(void)
 	    TEST(nobody_sees_it_before_it_is_whole),
 	    TEST(a_blob_becomes_a_layer),
 	    TEST(a_blob_that_goes_away_is_not_found),
+	    TEST(trust_ends_where_something_is_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

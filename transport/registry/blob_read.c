@@ -94,27 +94,71 @@ static int keep(struct blob_reader *reader, uint64_t start, const unsigned char 
 	return 0;
 }
 
-static int take_row(struct reading *reading, bool first, sqlite3_stmt *rows, struct error *err)
+struct row {
+	uint64_t start, end;
+	int64_t length, chunk;
+};
+
+static int row_of(const struct reading *reading, bool first, sqlite3_stmt *rows, struct row *ret,
+    struct error *err)
+{
+	const struct blob_reader *reader = reading->reader;
+
+	ret->start = (uint64_t)sqlite3_column_int64(rows, 0);
+	ret->length = sqlite3_column_int64(rows, 1);
+	ret->chunk = sqlite3_column_int64(rows, 2);
+	ret->end = ret->start + (uint64_t)ret->length;
+	if (ret->length > 0 && ret->end <= reader->size && ret->end > reading->at &&
+	    (first ? ret->start <= reading->at : ret->start == reading->at))
+		return 0;
+	return error_set(err, ERROR_PROTOCOL,
+	    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
+	    reader->store->path, reader->digest, (unsigned long long)reading->at);
+}
+
+static int take_row(
+    struct reading *reading, const struct row *row, sqlite3_stmt *rows, struct error *err)
 {
 	struct blob_reader *reader = reading->reader;
-	uint64_t start = (uint64_t)sqlite3_column_int64(rows, 0);
-	int64_t length = sqlite3_column_int64(rows, 1), chunk = sqlite3_column_int64(rows, 2);
-	uint64_t end = start + (uint64_t)length;
 	struct bytes bytes;
 
-	if (sql_bytes(rows, 4, &bytes, err) < 0)
+	if (sql_bytes(rows, 4, &bytes, err) < 0 ||
+	    chunk_check(reader->store->path, row->chunk, &bytes, row->length,
+		sqlite3_column_int64(rows, 3), err) < 0)
 		return -1;
-	if (length <= 0 || end > reader->size || end <= reading->at ||
-	    (first ? start > reading->at : start != reading->at))
-		return error_set(err, ERROR_PROTOCOL,
-		    "the image store %s is damaged: blob %s lacks a piece at byte %llu",
-		    reader->store->path, reader->digest, (unsigned long long)reading->at);
-	if (!(reader->trusted && bytes.len == length) &&
-	    chunk_check(
-		reader->store->path, chunk, &bytes, length, sqlite3_column_int64(rows, 3), err) < 0)
-		return -1;
-	take(reading, start, bytes.data, (size_t)bytes.len);
-	return reading->at < end ? keep(reader, start, bytes.data, (size_t)bytes.len, err) : 0;
+	take(reading, row->start, bytes.data, (size_t)bytes.len);
+	return reading->at < row->end ? keep(reader, row->start, bytes.data, (size_t)bytes.len, err)
+				      : 0;
+}
+
+/* Of what is trusted any part can be read, and from its pages into place. */
+static int take_part(struct reading *reading, const struct row *row, sqlite3 *db,
+    sqlite3_blob **blob, struct error *err)
+{
+	struct blob_reader *reader = reading->reader;
+	size_t skip = (size_t)(reading->at - row->start), left = (size_t)row->length - skip;
+	size_t n = left < reading->left ? left : reading->left;
+	int rc = *blob != NULL
+		     ? sqlite3_blob_reopen(*blob, row->chunk)
+		     : sqlite3_blob_open(db, "main", "bytes", "data", row->chunk, 0, blob);
+
+	/* SQLITE_ERROR: there is no such row. */
+	if ((rc & 0xff) == SQLITE_ERROR ||
+	    (rc == SQLITE_OK && sqlite3_blob_bytes(*blob) != row->length))
+		return chunk_check(reader->store->path, row->chunk, &(struct bytes){0}, 0, 0, err);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_blob_read(*blob, reading->data, (int)n, (int)skip);
+	if (rc != SQLITE_OK)
+		return store_error(reader->store->path, db, rc, err);
+	reading->data += n;
+	reading->at += n;
+	reading->left -= n;
+	return 0;
+}
+
+static void close_blob(sqlite3_blob **blob)
+{
+	sqlite3_blob_close(*blob);
 }
 
 /* There is no piece where one should be. */
@@ -143,19 +187,27 @@ static int read_pieces(struct reading *reading, struct error *err)
 	    " LEFT JOIN bytes b ON b.chunk = p.chunk"
 	    " WHERE blob = ?1 AND start >="
 	    " (SELECT max(start) FROM pieces WHERE blob = ?1 AND start <= ?2) ORDER BY start";
+	static const char trusted[] =
+	    "SELECT start, length, chunk FROM pieces WHERE blob = ?1 AND start >="
+	    " (SELECT max(start) FROM pieces WHERE blob = ?1 AND start <= ?2) ORDER BY start";
 	struct blob_reader *reader = reading->reader;
 	CLEANUP_CONNECTION struct connection *connection = connection_take(reader->store, err);
 	CLEANUP_ROWS sqlite3_stmt *rows = NULL;
+	__attribute__((cleanup(close_blob))) sqlite3_blob *blob = NULL;
 	bool first = true;
+	struct row row;
 	int found;
 
 	if (connection == NULL)
 		return -1;
 	connection_read_much(connection, reading->left);
-	found =
-	    sql_rows(connection, sql, VALUES(V_INT(reader->blob), V_INT(reading->at)), &rows, err);
+	found = sql_rows(connection, reader->trusted ? trusted : sql,
+	    VALUES(V_INT(reader->blob), V_INT(reading->at)), &rows, err);
 	while (found > 0) {
-		if (take_row(reading, first, rows, err) < 0)
+		if (row_of(reading, first, rows, &row, err) < 0 ||
+		    (reader->trusted
+			    ? take_part(reading, &row, connection_db(connection), &blob, err)
+			    : take_row(reading, &row, rows, err)) < 0)
 			return -1;
 		first = false;
 		if (reading->left == 0)
