@@ -82,7 +82,7 @@ static void disk_cell(struct columns *table, const struct facts *facts)
 		return;
 	}
 	text_bytes((uint64_t)facts->free_bytes, bytes);
-	columns_addf(table, little_disk(facts) ? HUE_WARN : HUE_PLAIN, "%s free", bytes);
+	columns_add(table, little_disk(facts) ? HUE_WARN : HUE_PLAIN, bytes);
 }
 
 static void clock_cell(struct columns *table, const struct facts *facts)
@@ -104,7 +104,7 @@ static void login_cells(struct columns *table, const struct survey_host *at)
 	    : key_failed(at) ? "failed"
 			     : "ok");
 	if (in && at->error.kind == ERROR_NONE)
-		columns_addf(table, HUE_GOOD, "ok, %s", ms);
+		columns_add(table, HUE_GOOD, ms);
 	else if (key_failed(at))
 		columns_add(table, HUE_PLAIN, NULL);
 	else
@@ -119,6 +119,7 @@ static void add_row(const struct cli *cli, struct columns *table, const struct s
 
 	columns_add(table, HUE_PLAIN, at->host->name);
 	login_cells(table, at);
+	columns_add(table, HUE_PLAIN, at->transport);
 	if (!well) {
 		columns_add(table, HUE_PLAIN, NULL);
 		columns_add(table, HUE_PLAIN, NULL);
@@ -174,6 +175,7 @@ static void json_row(
 		json_put(object, "delivery", delivery_name(at));
 		json_object_set_new(object, "sudo", json_boolean(at->host->engine.sudo));
 		json_put_int(object, "connect_ms", at->connect_ms);
+		json_put(object, "transport", at->transport);
 		json_put(object, "engine_name", engine_name(at->host));
 		json_put(object, "engine_version", facts->engine_version);
 		json_put(object, "arch", facts->arch);
@@ -246,8 +248,8 @@ static void complaints(struct cli *cli, const struct survey *survey)
 static int show(
     struct cli *cli, const struct environment *env, const struct survey *survey, struct error *err)
 {
-	static const char *const headings[] = {"HOST", "KEY", "LOGIN", "FORWARDING", "DELIVERY",
-	    "ENGINE", "SUDO", "ARCH", "DISK", "CLOCK", NULL};
+	static const char *const headings[] = {"HOST", "KEY", "LOGIN", "TRANSPORT", "TUNNEL",
+	    "DELIVERY", "ENGINE", "SUDO", "ARCH", "FREE", "CLOCK", NULL};
 	CLEANUP_COLUMNS struct columns table;
 	int code = survey_exit_code(survey);
 

@@ -63,6 +63,7 @@ static void look_at(struct survey_run *run, size_t i)
 		return;
 	}
 	at->connect_ms = clock_now_ms() - start_ms;
+	at->transport = session_transport_name(link.session);
 	at->step = STEP_FACTS;
 	if (facts_gather(link.engine, link.keeper, run->prefix, &at->facts, &at->error) == 0 &&
 	    options->probe)

@@ -20,6 +20,7 @@ struct survey_host {
 	bool forwarding; /* with `probe`: a remote forward was opened and closed again */
 	struct error forwarding_error;
 	int64_t connect_ms;
+	const char *transport; /* static: "libssh2", "openssh"; NULL: not connected */
 };
 
 struct survey {
