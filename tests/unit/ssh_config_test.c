@@ -158,12 +158,50 @@ static void test_tokens(void **state)
 	free(user);
 }
 
+/* The one that logins are counted for. */
+static void test_first_machine(void **state)
+{
+	static const struct {
+		const char *lines, *first;
+	} rows[] = {{"hostname 10.0.0.9\nport 2222", "10.0.0.9:2222"},
+	    {"proxyjump me@jump:23,inner", "me@jump:23"}, {"proxyjump jump", "jump"},
+	    {"proxycommand ssh -W %h:%p jump", "ssh -W %h:%p jump"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ssh_config_release(&config);
+		assert_int_equal(ssh_config_defaults(&config, "web1", NULL), 0);
+		assert_int_equal(ssh_config_parse(&config, rows[i].lines, NULL), 0);
+		assert_int_equal(ssh_config_expand(&config, NULL), 0);
+		assert_string_equal(config.first_machine, rows[i].first);
+	}
+}
+
+/* What is allowed goes to the transport. */
+static void test_algorithms(void **state)
+{
+	(void)state;
+	assert_null(config.macs);
+	assert_int_equal(ssh_config_parse(&config,
+			     "ciphers aes256-ctr\nmacs hmac-sha2-512\n"
+			     "kexalgorithms curve25519-sha256\nhostkeyalgorithms ssh-ed25519\n"
+			     "bindaddress 10.0.0.1\n",
+			     NULL),
+	    0);
+	assert_string_equal(config.ciphers, "aes256-ctr");
+	assert_string_equal(config.macs, "hmac-sha2-512");
+	assert_string_equal(config.key_exchanges, "curve25519-sha256");
+	assert_string_equal(config.host_key_types, "ssh-ed25519");
+	assert_string_equal(config.bind_address, "10.0.0.1");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(test_defaults), TEST(test_parse),
-	    TEST(test_strictness), TEST(test_nonsense), TEST(test_agent), TEST(test_tokens)};
+	    TEST(test_strictness), TEST(test_nonsense), TEST(test_agent), TEST(test_tokens),
+	    TEST(test_first_machine), TEST(test_algorithms)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

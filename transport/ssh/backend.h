@@ -4,10 +4,20 @@
 #ifndef SHIPIT_TRANSPORT_SSH_BACKEND_H
 #define SHIPIT_TRANSPORT_SSH_BACKEND_H
 
+#include "transport/ssh/admission.h"
 #include "transport/ssh/config.h"
 #include "transport/ssh/session.h"
 
+/* What an opening goes by. */
+struct opening {
+	const struct session_target *target;
+	const struct ssh_config *config;
+	struct admission *admission;
+	int64_t deadline_ms;
+};
+
 struct backend {
+	const char *name;
 	int (*exec)(struct session *session, const char *command, struct session_exec *ret,
 	    struct error *err);
 	int (*exec_wait)(struct session *session, uint64_t id, int64_t deadline_ms, int *ret_status,
@@ -16,8 +26,6 @@ struct backend {
 	int (*forward_remote)(
 	    struct session *session, const char *target, int *ret_port, struct error *err);
 	int (*forward_cancel)(struct session *session, int port, struct error *err);
-	void (*forward_stats)(
-	    struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received);
 	int (*forward_local)(struct session *session, const char *to, bool is_command,
 	    char **ret_path, struct error *err);
 	int (*forward_error)(struct session *session, const char *path, struct error *err);
@@ -43,11 +51,10 @@ int session_refused_forward(struct error *err);
 
 /* By libssh2. Where it failed for what the other transport may be able to do, `ret_why` says for
  * what ("no algorithm in common"; static), else it is NULL. */
-int ssh2_open(const struct session_target *target, const struct ssh_config *config,
-    int64_t deadline_ms, struct session **ret, const char **ret_why, struct error *err);
+int ssh2_open(
+    const struct opening *opening, struct session **ret, const char **ret_why, struct error *err);
 
 /* By the system's `ssh`. */
-int openssh_open(const struct session_target *target, const struct ssh_config *config,
-    int64_t deadline_ms, struct session **ret, struct error *err);
+int openssh_open(const struct opening *opening, struct session **ret, struct error *err);
 
 #endif

@@ -160,6 +160,21 @@ static int set_ciphers(struct ssh_config *config, const char *value)
 	return set_string(&config->ciphers, value);
 }
 
+static int set_macs(struct ssh_config *config, const char *value)
+{
+	return set_string(&config->macs, value);
+}
+
+static int set_key_exchanges(struct ssh_config *config, const char *value)
+{
+	return set_string(&config->key_exchanges, value);
+}
+
+static int set_host_key_types(struct ssh_config *config, const char *value)
+{
+	return set_string(&config->host_key_types, value);
+}
+
 static int set_bind_address(struct ssh_config *config, const char *value)
 {
 	return set_or_none(&config->bind_address, value);
@@ -228,6 +243,9 @@ static const struct option {
     {"proxyjump", set_proxy_jump},
     {"certificatefile", add_certificate_file},
     {"ciphers", set_ciphers},
+    {"macs", set_macs},
+    {"kexalgorithms", set_key_exchanges},
+    {"hostkeyalgorithms", set_host_key_types},
     {"bindaddress", set_bind_address},
     {"gssapiauthentication", set_gssapi},
     {"hostbasedauthentication", set_hostbased},
@@ -316,9 +334,21 @@ static int expand_string(char **string, char *(*expand)(const char *, const stru
 	return 0;
 }
 
+/* With a ProxyCommand it is the same one for all whose command is, before its tokens. */
+static char *first_machine(const struct ssh_config *config)
+{
+	if (config->proxy_command != NULL)
+		return strdup(config->proxy_command);
+	if (config->proxy_jump != NULL)
+		return strndup(config->proxy_jump, strcspn(config->proxy_jump, ","));
+	return string_printf("%s:%d", config->host_name, config->port);
+}
+
 int ssh_config_expand(struct ssh_config *config, struct error *err)
 {
-	if (expand_list(&config->identity_files, config) < 0 ||
+	free(config->first_machine);
+	config->first_machine = first_machine(config);
+	if (config->first_machine == NULL || expand_list(&config->identity_files, config) < 0 ||
 	    expand_list(&config->certificate_files, config) < 0 ||
 	    expand_string(&config->revoked_host_keys, tokens_expand_path, config) < 0 ||
 	    expand_list(&config->user_known_hosts, config) < 0 ||
@@ -402,7 +432,11 @@ void ssh_config_release(struct ssh_config *config)
 	free(config->proxy_command);
 	free(config->proxy_jump);
 	free(config->file);
+	free(config->first_machine);
 	free(config->ciphers);
+	free(config->macs);
+	free(config->key_exchanges);
+	free(config->host_key_types);
 	free(config->bind_address);
 	free(config->pkcs11);
 	free(config->known_hosts_command);

@@ -30,12 +30,14 @@ struct ssh_config {
 	int connect_timeout_ms; /* of the TCP connection alone; 0: none said */
 	char *proxy_command;	/* tokens expanded; NULL: none */
 	char *proxy_jump;	/* NULL: none */
+	char *first_machine;	/* a name for whom the first connection goes to */
 	char *file;		/* `ssh -F` for children; NULL: ssh's default */
 	bool has_ssh;		/* there is an `ssh` program, and what follows is from it */
-	char *ciphers;		/* comma-separated; NULL: not said */
-	char *bind_address;	/* NULL: any */
-	bool gssapi, hostbased; /* may be tried to log in */
-	char *pkcs11;		/* the provider's library; NULL: none */
+	/* Comma-separated, those that are allowed; NULL: not said. */
+	char *ciphers, *macs, *key_exchanges, *host_key_types;
+	char *bind_address;			       /* NULL: any */
+	bool gssapi, hostbased;			       /* may be tried to log in */
+	char *pkcs11;				       /* the provider's library; NULL: none */
 	char *known_hosts_command, *revoked_host_keys; /* NULL: none */
 	bool knows_fork;      /* ForkAfterAuthentication: OpenSSH 8.7 and later */
 	int alive_interval_s; /* ServerAliveInterval; 0: none */

@@ -44,55 +44,70 @@ static int64_t deadline_of(const struct session_target *target)
 	       (target->connect_timeout_ms > 0 ? target->connect_timeout_ms : OPEN_MS);
 }
 
-static int open_openssh(const struct session_target *target, const struct ssh_config *config,
-    const char *why, struct session **ret, struct error *err)
+static int open_openssh(
+    struct opening *opening, const char *why, struct session **ret, struct error *err)
 {
+	const struct session_target *target = opening->target;
 	const struct trace trace = {target->log, target->context, target->name};
 
 	trace_line(&trace, TRACE_SHORT, "by the system's ssh: %s", why);
-	return openssh_open(target, config, deadline_of(target), ret, err);
+	opening->deadline_ms = deadline_of(target);
+	return openssh_open(opening, ret, err);
 }
 
 /* libssh2 is the faster one to connect; what it cannot do the system's ssh does, where there is
  * one. */
-static int open_either(const struct session_target *target, const struct ssh_config *config,
-    struct session **ret, struct error *err)
+static int open_either(struct opening *opening, struct session **ret, struct error *err)
 {
 	CLEANUP_ERROR struct error failure = {0};
 	CLEANUP_FREE char *reason = NULL;
 	const char *why;
 
-	if (!config->has_ssh)
-		return ssh2_open(target, config, deadline_of(target), ret, &why, err);
-	if (choice_reason(config, &reason, err) < 0)
+	if (!opening->config->has_ssh)
+		return ssh2_open(opening, ret, &why, err);
+	if (choice_reason(opening->config, &reason, err) < 0)
 		return -1;
 	if (reason != NULL)
-		return open_openssh(target, config, reason, ret, err);
-	if (ssh2_open(target, config, deadline_of(target), ret, &why, &failure) == 0)
+		return open_openssh(opening, reason, ret, err);
+	if (ssh2_open(opening, ret, &why, &failure) == 0)
 		return 0;
 	if (why == NULL) {
 		error_move(err, &failure);
 		return -1;
 	}
-	return open_openssh(target, config, why, ret, err);
+	return open_openssh(opening, why, ret, err);
 }
 
-static int open_chosen(const struct session_target *target, const struct ssh_config *config,
-    struct session **ret, struct error *err)
+static int open_chosen(struct opening *opening, struct session **ret, struct error *err)
 {
 	const char *why;
 
-	switch (target->transport) {
+	switch (opening->target->transport) {
 	case SESSION_LIBSSH2:
-		return ssh2_open(target, config, deadline_of(target), ret, &why, err);
+		return ssh2_open(opening, ret, &why, err);
 	case SESSION_OPENSSH:
-		if (config->has_ssh)
-			return open_openssh(target, config, "as the inventory says", ret, err);
+		if (opening->config->has_ssh)
+			return open_openssh(opening, "as the inventory says", ret, err);
 		error_set(err, ERROR_FAILED, "there is no `ssh` program for the openssh transport");
 		return error_hint(err, "install OpenSSH's client, or use `transport: auto`");
 	default:
-		return open_either(target, config, ret, err);
+		return open_either(opening, ret, err);
 	}
+}
+
+/* The time that others take is not counted. */
+static int open_in_turn(const struct session_target *target, const struct ssh_config *config,
+    struct session **ret, struct error *err)
+{
+	struct opening opening = {.target = target, .config = config};
+	int rc;
+
+	if (admission_wait(config->first_machine, target->cancel_fd, &opening.admission, err) < 0)
+		return -1;
+	opening.deadline_ms = deadline_of(target);
+	rc = open_chosen(&opening, ret, err);
+	admission_end(opening.admission);
+	return rc;
 }
 
 static int check_pin(const char *pinned, struct error *err)
@@ -118,7 +133,7 @@ int session_open(const struct session_target *target, struct session **ret, stru
 		return -1;
 	if (ssh_config_load(target, deadline_of(target), &config, err) < 0)
 		return -1;
-	rc = open_chosen(target, &config, ret, err);
+	rc = open_in_turn(target, &config, ret, err);
 	ssh_config_release(&config);
 	return rc;
 }
@@ -132,6 +147,11 @@ void session_close(struct session *session)
 void session_set_cancel(struct session *session, int cancel_fd)
 {
 	session->backend->set_cancel(session, cancel_fd);
+}
+
+const char *session_transport_name(const struct session *session)
+{
+	return session->backend->name;
 }
 
 const char *session_describe(const struct session *session)
@@ -170,12 +190,6 @@ int session_forward_remote(
 int session_forward_cancel(struct session *session, int port, struct error *err)
 {
 	return session->backend->forward_cancel(session, port, err);
-}
-
-void session_forward_stats(
-    struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received)
-{
-	session->backend->forward_stats(session, port, ret_sent, ret_received);
 }
 
 int session_forward_local(

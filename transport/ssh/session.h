@@ -54,7 +54,8 @@ struct session_target {
 	const char *host_key;	/* pinned "TYPE BASE64"; NULL: known_hosts */
 	const char *config;	/* as `ssh -F`; NULL: ssh's default */
 	bool accept_new;	/* unknown host keys are added instead of refused */
-	int connect_timeout_ms; /* TCP, key exchange and login together; 0: 30 s */
+	int connect_timeout_ms; /* TCP, key exchange and login together, without the wait for a turn
+				 * (admission.h); 0: 30 s */
 	const char
 	    *run_dir;  /* private folder for sockets, exists, short (socket paths: 100 bytes) */
 	int cancel_fd; /* readable: give up at once; -1: none */
@@ -75,6 +76,8 @@ void session_set_cancel(struct session *session, int cancel_fd);
 
 /* "deploy@10.0.0.9:2222": for messages. */
 const char *session_describe(const struct session *session);
+/* By which transport: "libssh2" or "openssh". */
+const char *session_transport_name(const struct session *session);
 /* The name of the user we logged in as. */
 const char *session_user(const struct session *session);
 
@@ -109,10 +112,6 @@ int session_forward_remote(
     struct session *session, const char *target, int *ret_port, struct error *err);
 /* The host stops listening; connections that are there live on. */
 int session_forward_cancel(struct session *session, int port, struct error *err);
-/* Bytes that went through it, from here to the host and back; also after it was cancelled, and
- * after the session's end. 0 for an unknown port, and by the system's ssh. */
-void session_forward_stats(
-    struct session *session, int port, uint64_t *ret_sent, uint64_t *ret_received);
 
 /* Local forward: a Unix socket here; each connection to it is a channel of its own that leads to
  * `to` there: a Unix socket's path, "HOST:PORT", or with `is_command` the stdio of a program.

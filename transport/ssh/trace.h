@@ -6,7 +6,8 @@
 #include "base/attr.h"
 #include "transport/ssh/session.h"
 
-enum { TRACE_SHORT = 1, TRACE_LONG = 2 }; /* -v, -vv */
+/* -v, -vv; ALWAYS: somebody has to do something. */
+enum { TRACE_ALWAYS = 0, TRACE_SHORT = 1, TRACE_LONG = 2 };
 
 struct trace {
 	session_log_fn *log; /* NULL: nobody listens */

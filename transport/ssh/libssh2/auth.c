@@ -53,9 +53,12 @@ void auth_forget(char *secret)
 	free(secret);
 }
 
+/* Closed in order: it had enough of us. Otherwise it may have been the way there. */
 static int hung_up(struct auth *auth, struct error *err)
 {
-	error_set(err, ERROR_AUTH, "the host ended the connection during the login as %s (%s)%s%s",
+	enum error_kind kind = auth->link->dead_errno == 0 ? ERROR_AUTH : ERROR_UNREACHABLE;
+
+	error_set(err, kind, "the host ended the connection during the login as %s (%s)%s%s",
 	    auth->config->user, link_death(auth->link), auth->tried.len > 0 ? "; tried: " : "",
 	    auth->tried.data);
 	return error_hint(err, "too many keys may have been offered (MaxAuthTries there): set "

@@ -19,6 +19,7 @@ enum {
 
 struct race {
 	const struct addrinfo *next;
+	const struct addrinfo *from;	       /* NULL: the kernel chooses */
 	struct pollfd slots[ATTEMPTS_MAX + 1]; /* the last one is cancel_fd */
 	int running;
 	int last_errno;
@@ -44,6 +45,18 @@ static void set_options(int fd)
 #endif
 }
 
+/* BindAddress: from an address of the family, if there is one. */
+static int bind_to(int fd, const struct addrinfo *from, int family)
+{
+	while (from != NULL && from->ai_family != family)
+		from = from->ai_next;
+	if (from == NULL) {
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
+	return bind(fd, from->ai_addr, from->ai_addrlen);
+}
+
 /* Start the next address. 1: it connected at once. */
 static int start_next(struct race *race)
 {
@@ -54,6 +67,11 @@ static int start_next(struct race *race)
 	fd = socket_open(address->ai_family, address->ai_protocol);
 	if (fd < 0) {
 		race->last_errno = errno;
+		return 0;
+	}
+	if (race->from != NULL && bind_to(fd, race->from, address->ai_family) < 0) {
+		race->last_errno = errno;
+		close(fd);
 		return 0;
 	}
 	race->slots[race->running].fd = fd;
@@ -148,7 +166,7 @@ static int explain(
 int connect_tcp(const struct ssh_config *config, int64_t deadline_ms, int cancel_fd,
     const struct trace *trace, int *ret_fd, struct error *err)
 {
-	struct addrinfo *addresses = NULL;
+	struct addrinfo *addresses = NULL, *from = NULL;
 	struct race race = {0};
 	int64_t limit = deadline_ms;
 	int fd;
@@ -159,13 +177,21 @@ int connect_tcp(const struct ssh_config *config, int64_t deadline_ms, int cancel
 	if (resolve_host(config->host_name, config->port, config->family, limit, cancel_fd,
 		&addresses, err) < 0)
 		return explain(err, config, NULL);
+	if (config->bind_address != NULL && resolve_host(config->bind_address, 0, config->family,
+						limit, cancel_fd, &from, err) < 0) {
+		freeaddrinfo(addresses);
+		return error_wrap(err, "BindAddress %s", config->bind_address);
+	}
 	race.next = addresses;
+	race.from = from;
 	fd = run(&race, limit, cancel_fd, err);
 	for (int i = 0; i < race.running; i++)
 		close(race.slots[i].fd);
 	if (fd < 0)
 		explain(err, config, addresses);
 	freeaddrinfo(addresses);
+	if (from != NULL)
+		freeaddrinfo(from);
 	if (fd < 0)
 		return -1;
 	set_options(fd);

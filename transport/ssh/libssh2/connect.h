@@ -30,8 +30,8 @@ struct proxy {
 
 int proxy_start(struct proxy *proxy, const struct ssh_config *config, const struct trace *trace,
     int *ret_fd, struct error *err);
-/* Append " (the proxy says: ...)" when it said something. */
-void proxy_blame(struct proxy *proxy, struct error *err);
+/* Append " (the proxy says: ...)" when it said something, which is the answer. */
+bool proxy_blame(struct proxy *proxy, struct error *err);
 /* End it: its socket must be closed already, which gives it 200 ms; then TERM, after 300 ms KILL.
  */
 void proxy_stop(struct proxy *proxy);

@@ -324,7 +324,7 @@ void local_free(struct local *local)
 	free(local);
 }
 
-/* The remotes stay for their counters. */
+/* What may still be looked at is freed with the session. */
 void forward_drop_all(struct ssh2_session *session)
 {
 	for (struct remote *remote = session->remotes; remote != NULL; remote = remote->next) {

@@ -123,7 +123,7 @@ enum remote_state {
 	REMOTE_GONE
 };
 
-/* A remote forward. Freed with the session, so that its counters can be read to the end. */
+/* A remote forward. Freed with the session: its channels outlive it. */
 struct remote {
 	struct remote *next;
 	enum remote_state state;
@@ -133,7 +133,6 @@ struct remote {
 	int port;
 	char *path;		    /* a Unix socket, or */
 	struct addrinfo *addresses; /* all that HOST:PORT stands for, tried in turn */
-	_Atomic uint64_t sent, received;
 };
 
 /* A local forward. */
@@ -202,7 +201,6 @@ int ssh2_exec_wait(
 int ssh2_exec_stop(struct session *base, uint64_t id, struct error *err);
 int ssh2_forward_remote(struct session *base, const char *target, int *ret_port, struct error *err);
 int ssh2_forward_cancel(struct session *base, int port, struct error *err);
-void ssh2_forward_stats(struct session *base, int port, uint64_t *ret_sent, uint64_t *ret_received);
 int ssh2_forward_local(
     struct session *base, const char *to, bool is_command, char **ret_path, struct error *err);
 int ssh2_forward_error(struct session *base, const char *path, struct error *err);
@@ -280,8 +278,7 @@ bool ping_lost(const struct ssh2_session *session);
 /* ---- open.c ---- */
 
 /* Connect, verify, log in: everything before the I/O thread. */
-int open_link(struct ssh2_session *session, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err);
+int open_link(struct ssh2_session *session, const struct opening *opening, struct error *err);
 
 /* ---- loop.c ---- */
 

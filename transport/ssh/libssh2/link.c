@@ -10,36 +10,14 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "transport/ssh/libssh2/algorithms.h"
 
 enum {
 	FREE_ROUNDS = 10000,
-	METHODS_MAX = 4096,
 	PACE_MS = 250,
 	BATCH = 128 * 1024,
 	BUSY_MIN = 64 * 1024,
 	BUSY_MAX = 512 * 1024,
-};
-
-/* The sound ones, the fast ones first. ChaCha20 stays out: without strict key exchange it is open
- * to prefix truncation (CVE-2023-48795). */
-static const struct {
-	int method;
-	const char *names;
-} algorithms[] = {
-    {LIBSSH2_METHOD_KEX,
-	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,"
-	"ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,"
-	"diffie-hellman-group18-sha512,diffie-hellman-group14-sha256"},
-    {LIBSSH2_METHOD_CRYPT_CS,
-	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"},
-    {LIBSSH2_METHOD_CRYPT_SC,
-	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"},
-    {LIBSSH2_METHOD_MAC_CS,
-	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512,"
-	"hmac-sha1"},
-    {LIBSSH2_METHOD_MAC_SC,
-	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512,"
-	"hmac-sha1"},
 };
 
 static int init_rc;
@@ -159,34 +137,6 @@ static ssize_t on_receive(
 	return -ECONNRESET;
 }
 
-static bool has_name(const char *const *names, int n, const char *name, size_t len)
-{
-	for (int i = 0; i < n; i++)
-		if (strncmp(names[i], name, len) == 0 && names[i][len] == '\0')
-			return true;
-	return false;
-}
-
-/* Of `names` those that this libssh2 has. It would drop the others itself, but 1.10 does so with a
- * memcpy over itself. Returns -1 when none is left. */
-static int set_methods(struct link *link, int method, const char *names)
-{
-	CLEANUP_BUF struct buf chosen = BUF_INIT(METHODS_MAX);
-	const char **supported = NULL;
-	int n = libssh2_session_supported_algs(link->ssh, method, &supported);
-
-	for (size_t len; *names != '\0'; names += len + (names[len] == ',')) {
-		len = strcspn(names, ",");
-		if (has_name(supported, n, names, len))
-			buf_addf(&chosen, "%s%.*s", chosen.len > 0 ? "," : "", (int)len, names);
-	}
-	if (n > 0)
-		libssh2_free(link->ssh, supported);
-	if (chosen.len == 0)
-		return -1;
-	return libssh2_session_method_pref(link->ssh, method, chosen.data);
-}
-
 /* libssh2 takes callbacks as void *, which ISO C has no conversion to. */
 static void set_callback(LIBSSH2_SESSION *ssh, int which, void (*callback)(void))
 {
@@ -218,8 +168,6 @@ int link_init(struct link *link, int fd, struct error *err)
 	libssh2_session_set_blocking(link->ssh, 0);
 	set_callback(link->ssh, LIBSSH2_CALLBACK_SEND, (void (*)(void))on_send);
 	set_callback(link->ssh, LIBSSH2_CALLBACK_RECV, (void (*)(void))on_receive);
-	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++)
-		set_methods(link, algorithms[i].method, algorithms[i].names);
 	return 0;
 }
 
@@ -309,19 +257,34 @@ static int explain_handshake(struct link *link, int rc, struct error *err)
 	return error_set(err, ERROR_UNREACHABLE, "%s: %s", link->phase, link_last_error(link));
 }
 
-int link_handshake(
-    struct link *link, const char *host_key_types, bool *ret_throttled, struct error *err)
+static int offer(struct link *link, const struct ssh_config *config, const char *host_key_types,
+    struct error *err)
+{
+	if (algorithms_set(link->ssh, config) < 0) {
+		link->beyond = "libssh2 has none of the configured algorithms";
+		error_set(err, ERROR_UNREACHABLE,
+		    "ssh's configuration (Ciphers, MACs, KexAlgorithms) allows nothing that this "
+		    "libssh2 (%s) has",
+		    libssh2_version(0));
+		return error_hint(err, "the openssh transport has them");
+	}
+	if (algorithms_set_host_keys(link->ssh, config, host_key_types) == 0)
+		return 0;
+	link->beyond = "libssh2 can check none of the host's known keys";
+	return error_set(err, ERROR_HOST_KEY,
+	    "this libssh2 (%s) can check none of the host key types %s", libssh2_version(0),
+	    host_key_types);
+}
+
+int link_handshake(struct link *link, const struct ssh_config *config, const char *host_key_types,
+    bool *ret_throttled, struct error *err)
 {
 	int rc;
 
 	*ret_throttled = false;
 	link->phase = "banner";
-	if (set_methods(link, LIBSSH2_METHOD_HOSTKEY, host_key_types) < 0) {
-		link->beyond = "libssh2 can check none of the host's known keys";
-		return error_set(err, ERROR_HOST_KEY,
-		    "this libssh2 (%s) can check none of the host key types %s", libssh2_version(0),
-		    host_key_types);
-	}
+	if (offer(link, config, host_key_types, err) < 0)
+		return -1;
 	for (;;) {
 		rc = libssh2_session_handshake(link->ssh, link->fd);
 		if (libssh2_session_banner_get(link->ssh) != NULL)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "transport/ssh/config.h"
 #include "transport/ssh/libssh2/sendqueue.h"
 #include "transport/ssh/trace.h"
 
@@ -48,8 +49,8 @@ int link_init(struct link *link, int fd, struct error *err);
 
 /* Banner and key exchange. `host_key_types`: which to ask for, the best first, comma-separated.
  * When the host hung up before its banner (MaxStartups), `ret_throttled` is true. */
-int link_handshake(
-    struct link *link, const char *host_key_types, bool *ret_throttled, struct error *err);
+int link_handshake(struct link *link, const struct ssh_config *config, const char *host_key_types,
+    bool *ret_throttled, struct error *err);
 
 /* For the loops "call libssh2 until it is not EAGAIN": send what waits, sleep until the host says
  * something. ERROR_TIMEOUT and ERROR_CANCELLED name the phase. */

@@ -93,20 +93,21 @@ int proxy_start(struct proxy *proxy, const struct ssh_config *config, const stru
 	return 0;
 }
 
-void proxy_blame(struct proxy *proxy, struct error *err)
+bool proxy_blame(struct proxy *proxy, struct error *err)
 {
 	CLEANUP_BUF struct buf clean = BUF_INIT((size_t)SAID_MAX * 4);
 	char said[SAID_MAX];
 	ssize_t n;
 
-	if (proxy->pid == 0 || err == NULL || err->message == NULL)
-		return;
+	if (proxy->pid == 0 || err->message == NULL)
+		return false;
 	n = read(proxy->errors, said, sizeof(said));
 	while (n > 0 && (said[n - 1] == '\n' || said[n - 1] == '\r'))
 		n--;
 	if (n <= 0 || text_clean(&clean, said, (size_t)n, true) < 0)
-		return;
+		return false;
 	error_wrap(err, "the proxy says: %s", clean.data);
+	return true;
 }
 
 void proxy_stop(struct proxy *proxy)

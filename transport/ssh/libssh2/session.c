@@ -104,14 +104,14 @@ static int start_thread(struct ssh2_session *session, struct error *err)
 	return 0;
 }
 
-static int open_session(struct ssh2_session *session, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err)
+static int open_session(
+    struct ssh2_session *session, const struct opening *opening, struct error *err)
 {
 	if (init_sync(session, err) < 0)
 		return -1;
 	if (session->name == NULL || session->run_dir == NULL)
 		return error_memory(err);
-	if (open_link(session, target, config, deadline_ms, err) < 0)
+	if (open_link(session, opening, err) < 0)
 		return -1;
 	return start_thread(session, err);
 }
@@ -155,12 +155,12 @@ static int ssh2_lost_fd(const struct session *base)
 }
 
 static const struct backend backend = {
+    .name = "libssh2",
     .exec = ssh2_exec,
     .exec_wait = ssh2_exec_wait,
     .exec_stop = ssh2_exec_stop,
     .forward_remote = ssh2_forward_remote,
     .forward_cancel = ssh2_forward_cancel,
-    .forward_stats = ssh2_forward_stats,
     .forward_local = ssh2_forward_local,
     .forward_error = ssh2_forward_error,
     .lost = ssh2_lost,
@@ -169,16 +169,16 @@ static const struct backend backend = {
     .close = ssh2_close,
 };
 
-int ssh2_open(const struct session_target *target, const struct ssh_config *config,
-    int64_t deadline_ms, struct session **ret, const char **ret_why, struct error *err)
+int ssh2_open(
+    const struct opening *opening, struct session **ret, const char **ret_why, struct error *err)
 {
-	struct ssh2_session *session = session_new(target);
+	struct ssh2_session *session = session_new(opening->target);
 
 	*ret_why = NULL;
 	if (session == NULL)
 		return error_memory(err);
 	session->base.backend = &backend;
-	if (open_session(session, target, config, deadline_ms, err) < 0) {
+	if (open_session(session, opening, err) < 0) {
 		*ret_why = session->link.beyond;
 		session_free(session);
 		return -1;

@@ -54,23 +54,6 @@ int ssh2_forward_cancel(struct session *base, int port, struct error *err)
 	return request_run(session, &request, err);
 }
 
-void ssh2_forward_stats(struct session *base, int port, uint64_t *ret_sent, uint64_t *ret_received)
-{
-	struct ssh2_session *session = ssh2_of(base);
-	const struct remote *remote;
-
-	*ret_sent = 0;
-	*ret_received = 0;
-	pthread_mutex_lock(&session->lock);
-	for (remote = session->remotes; remote != NULL && remote->port != port;)
-		remote = remote->next;
-	if (remote != NULL) {
-		*ret_sent = atomic_load_explicit(&remote->sent, memory_order_relaxed);
-		*ret_received = atomic_load_explicit(&remote->received, memory_order_relaxed);
-	}
-	pthread_mutex_unlock(&session->lock);
-}
-
 static struct local *local_new(
     const struct ssh2_session *session, const char *to, bool is_command, struct error *err)
 {

@@ -169,26 +169,14 @@ static bool look_for_end(struct channel *channel)
 	return true;
 }
 
-static void count(struct channel *channel, uint64_t sent, uint64_t received)
-{
-	if (channel->remote == NULL)
-		return;
-	atomic_fetch_add_explicit(
-	    &channel->remote->sent, channel->to_host.moved - sent, memory_order_relaxed);
-	atomic_fetch_add_explicit(
-	    &channel->remote->received, channel->from_host.moved - received, memory_order_relaxed);
-}
-
 bool stream_step(struct channel *channel)
 {
-	uint64_t sent = channel->to_host.moved, received = channel->from_host.moved;
 	bool any = false;
 
 	any |= pump_turn(&channel->from_host, &from_host_ends, channel, &channel->out, PASS_BYTES);
 	any |= step_err(channel);
 	any |= step_to_host(channel);
 	any |= look_for_end(channel);
-	count(channel, sent, received);
 	return any;
 }
 

@@ -132,7 +132,7 @@ void ask_answer(const struct ask *ask, const struct session_target *target)
 	    text_clean(&clean, question.data + 1, question.len - 1, false) < 0)
 		return;
 	if (question.data[0] == NOTICE)
-		trace_line(&trace, TRACE_SHORT, "ssh says: %s", clean.data);
+		trace_line(&trace, TRACE_ALWAYS, "ssh says: %s", clean.data);
 	else if (question.data[0] == QUESTION && target->prompt != NULL)
 		put_question(fd, target, clean.data);
 }

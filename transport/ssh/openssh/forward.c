@@ -149,14 +149,6 @@ int openssh_forward_cancel(struct session *base, int port, struct error *err)
 	return rc;
 }
 
-/* The bytes pass by. */
-void openssh_forward_stats(
-    struct session *base UNUSED, int port UNUSED, uint64_t *ret_sent, uint64_t *ret_received)
-{
-	*ret_sent = 0;
-	*ret_received = 0;
-}
-
 /* --- local */
 
 static void local_free(struct local *local)

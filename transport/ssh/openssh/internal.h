@@ -98,8 +98,6 @@ void openssh_drop_execs(struct openssh_session *session);
 int openssh_forward_remote(
     struct session *base, const char *target, int *ret_port, struct error *err);
 int openssh_forward_cancel(struct session *base, int port, struct error *err);
-void openssh_forward_stats(
-    struct session *base, int port, uint64_t *ret_sent, uint64_t *ret_received);
 int openssh_forward_local(
     struct session *base, const char *to, bool is_command, char **ret_path, struct error *err);
 int openssh_forward_error(struct session *base, const char *path, struct error *err);

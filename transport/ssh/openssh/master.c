@@ -11,7 +11,6 @@
 #include "base/proc.h"
 #include "transport/ssh/child.h"
 #include "transport/ssh/known.h"
-#include "transport/ssh/retry.h"
 #include "transport/ssh/socket.h"
 #include "transport/ssh/trace.h"
 
@@ -123,14 +122,14 @@ static int write_pinned(struct master *master, const char *key, struct error *er
 }
 
 /* ssh itself would take a key of a type that is not known for a host of which others are. */
-static int allow_new(struct master *master, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err)
+static int allow_new(struct master *master, const struct opening *opening, struct error *err)
 {
+	const struct ssh_config *config = opening->config;
 	struct known_keys keys = {0};
 
 	if (!config->accept_new || master->known != NULL)
 		return 0;
-	if (known_find(config, deadline_ms, target->cancel_fd, &keys, err) < 0)
+	if (known_find(config, opening->deadline_ms, opening->target->cancel_fd, &keys, err) < 0)
 		return -1;
 	master->accept_new = keys.n == 0 && config->known_hosts_command == NULL;
 	known_release(&keys);
@@ -208,13 +207,15 @@ bool master_listen(struct master *master, const struct session_target *target)
 
 /* --- until it is there */
 
-static int wait_ready(struct master *master, const struct ask *ask,
-    const struct session_target *target, int64_t *deadline_ms, struct error *err)
+static int wait_ready(
+    struct master *master, const struct ask *ask, struct opening *opening, struct error *err)
 {
+	const struct session_target *target = opening->target;
+
 	while (master->said.phase < SAID_READY) {
 		struct pollfd slots[3] = {{.fd = master->errors, .events = POLLIN},
 		    {.fd = ask->fd, .events = POLLIN}, {.fd = target->cancel_fd, .events = POLLIN}};
-		int n = poll(slots, 3, clock_left_ms(*deadline_ms));
+		int n = poll(slots, 3, clock_left_ms(opening->deadline_ms));
 		int64_t now = clock_now_ms();
 
 		if (n < 0 && errno != EINTR)
@@ -224,11 +225,11 @@ static int wait_ready(struct master *master, const struct ask *ask,
 		if (n == 0) {
 			error_set(err, ERROR_TIMEOUT, "%s: the host did not answer in time",
 			    said_phase_name(&master->said));
-			return -1;
+			return error_hint(err, "does `ssh %s` work?", target->name);
 		}
 		if (n > 0 && slots[1].revents != 0) {
 			ask_answer(ask, target);
-			*deadline_ms += clock_now_ms() - now;
+			opening->deadline_ms += clock_now_ms() - now;
 		}
 		if (n > 0 && slots[0].revents != 0 && !master_listen(master, target) &&
 		    master->said.phase < SAID_READY)
@@ -237,22 +238,22 @@ static int wait_ready(struct master *master, const struct ask *ask,
 	return 0;
 }
 
-static int attempt(struct master *master, const struct ask *ask,
-    const struct session_target *target, const struct ssh_config *config, int64_t *deadline_ms,
-    struct error *err)
+static int attempt(
+    struct master *master, const struct ask *ask, struct opening *opening, struct error *err)
 {
+	const struct ssh_config *config = opening->config;
 	CLEANUP_STRV struct strv argv = {0};
-	int64_t left = (*deadline_ms - clock_now_ms() + 999) / 1000;
+	int64_t left = (opening->deadline_ms - clock_now_ms() + 999) / 1000;
 
 	/* ssh counts the time that a person takes, too: our own clock is the one that ends it. */
 	if (ask->fd >= 0)
 		left += 3600;
 	if (config->connect_timeout_ms > 0 && left > config->connect_timeout_ms / 1000)
 		left = config->connect_timeout_ms / 1000;
-	if (master_argv(master, target, config, (int)left, &argv, err) < 0 ||
+	if (master_argv(master, opening->target, config, (int)left, &argv, err) < 0 ||
 	    spawn(master, ask, &argv, err) < 0)
 		return -1;
-	return wait_ready(master, ask, target, deadline_ms, err);
+	return wait_ready(master, ask, opening, err);
 }
 
 void master_kill(struct master *master, int grace_ms)
@@ -265,18 +266,18 @@ void master_kill(struct master *master, int grace_ms)
 	master->errors = -1;
 }
 
-static int try_until_ready(struct master *master, const struct ask *ask,
-    const struct session_target *target, const struct ssh_config *config, int64_t deadline_ms,
-    struct error *err)
+static int try_until_ready(
+    struct master *master, const struct ask *ask, struct opening *opening, struct error *err)
 {
+	const struct session_target *target = opening->target;
 	const struct trace trace = {target->log, target->context, target->name};
 
-	for (int i = 0;; i++) {
-		if (attempt(master, ask, target, config, &deadline_ms, err) == 0)
+	for (;;) {
+		if (attempt(master, ask, opening, err) == 0)
 			return 0;
 		master_kill(master, 0);
 		if (err->kind == ERROR_CANCELLED || !said_throttled(&master->said) ||
-		    retry_wait(i, target->cancel_fd, deadline_ms, err) < 0)
+		    admission_retry(opening->admission, opening->deadline_ms, err) < 0)
 			return -1;
 		trace_line(&trace, TRACE_SHORT, "hung up before its banner; once more");
 		said_release(&master->said);
@@ -284,17 +285,17 @@ static int try_until_ready(struct master *master, const struct ask *ask,
 	}
 }
 
-int master_start(struct master *master, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err)
+int master_start(struct master *master, const struct opening *opening, struct error *err)
 {
+	const struct session_target *target = opening->target;
+	struct opening own = *opening;
 	struct ask ask;
 	int rc;
 
-	if (prepare(master, target, err) < 0 ||
-	    allow_new(master, target, config, deadline_ms, err) < 0 ||
+	if (prepare(master, target, err) < 0 || allow_new(master, opening, err) < 0 ||
 	    ask_open(&ask, target->run_dir, target->prompt != NULL, err) < 0)
 		return -1;
-	rc = try_until_ready(master, &ask, target, config, deadline_ms, err);
+	rc = try_until_ready(master, &ask, &own, err);
 	ask_close(&ask);
 	return rc;
 }

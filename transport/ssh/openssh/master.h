@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "transport/ssh/config.h"
+#include "transport/ssh/backend.h"
 #include "transport/ssh/openssh/ask.h"
 #include "transport/ssh/openssh/said.h"
 
@@ -24,10 +24,9 @@ int master_argv(const struct master *master, const struct session_target *target
     const struct ssh_config *config, int seconds, struct strv *argv, struct error *err);
 
 /* Start it, and wait until its control socket is there; questions are answered meanwhile, and the
- * time that a person takes is added to `deadline_ms`. Tried again, with jitter, where the host has
+ * time that a person takes is added to the deadline. Tried again, with jitter, where the host has
  * too many logins at once. Errors as session_open's. */
-int master_start(struct master *master, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err);
+int master_start(struct master *master, const struct opening *opening, struct error *err);
 
 /* Take what it has said, to the log too. False: it will say no more. */
 bool master_listen(struct master *master, const struct session_target *target);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/ssh/admission.h"
+
 enum { LAST_LINES = 3, WORDS_MAX = 4096, TRIED_MAX = 1024, PORT_OF_PATH = -2 };
 
 static const char *const phase_names[] = {
@@ -192,15 +194,8 @@ static bool has(const struct said *said, const char *words)
 
 bool said_throttled(const struct said *said)
 {
-	/* Of the way there, and it will not be otherwise the next time. */
-	static const char *const lasting[] = {"Permission denied", "Host key verification failed",
-	    "Too many authentication failures", "Could not resolve"};
-
-	if (said->phase > SAID_BANNER)
+	if (said->phase > SAID_BANNER || admission_hopeless(said->words.data))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
-		if (has(said, lasting[i]))
-			return false;
 	return has(said, "kex_exchange_identification: ") ||
 	       has(said, "Not allowed at this time") || has(said, "Connection reset by ") ||
 	       has(said, "Connection closed by ");

@@ -297,12 +297,12 @@ static void set_cancel(struct session *base, int cancel_fd)
 }
 
 static const struct backend backend = {
+    .name = "openssh",
     .exec = openssh_exec,
     .exec_wait = openssh_exec_wait,
     .exec_stop = openssh_exec_stop,
     .forward_remote = openssh_forward_remote,
     .forward_cancel = openssh_forward_cancel,
-    .forward_stats = openssh_forward_stats,
     .forward_local = openssh_forward_local,
     .forward_error = openssh_forward_error,
     .lost = lost,
@@ -346,9 +346,10 @@ static int start_thread(struct openssh_session *session, struct error *err)
 	return rc == 0 ? 0 : error_errno(err, rc, "no thread for the session");
 }
 
-static int open_session(struct openssh_session *session, const struct session_target *target,
-    const struct ssh_config *config, int64_t deadline_ms, struct error *err)
+static int open_session(
+    struct openssh_session *session, const struct opening *opening, struct error *err)
 {
+	const struct session_target *target = opening->target;
 	struct mux_wait wait = {.cancel_fd = target->cancel_fd};
 	const struct trace trace = {target->log, target->context, target->name};
 
@@ -359,8 +360,8 @@ static int open_session(struct openssh_session *session, const struct session_ta
 	if (fd_pipe(session->wake) < 0 || fd_nonblock(session->wake[0]) < 0 ||
 	    fd_nonblock(session->wake[1]) < 0)
 		return error_errno(err, errno, "a pipe for the session");
-	if (session_name(&session->base, config, err) < 0 ||
-	    master_start(&session->master, target, config, deadline_ms, err) < 0)
+	if (session_name(&session->base, opening->config, err) < 0 ||
+	    master_start(&session->master, opening, err) < 0)
 		return -1;
 	wait.deadline_ms = clock_now_ms() + CONTROL_MS;
 	session->watch = mux_connect(session->master.control, &wait, err);
@@ -370,14 +371,13 @@ static int open_session(struct openssh_session *session, const struct session_ta
 	return start_thread(session, err);
 }
 
-int openssh_open(const struct session_target *target, const struct ssh_config *config,
-    int64_t deadline_ms, struct session **ret, struct error *err)
+int openssh_open(const struct opening *opening, struct session **ret, struct error *err)
 {
-	struct openssh_session *session = session_new(target);
+	struct openssh_session *session = session_new(opening->target);
 
 	if (session == NULL)
 		return error_memory(err);
-	if (open_session(session, target, config, deadline_ms, err) < 0) {
+	if (open_session(session, opening, err) < 0) {
 		master_stop(&session->master, 0);
 		session_free(session);
 		return -1;
