@@ -2,7 +2,7 @@
 # Images that are large, in many layers, or go over a bad link arrive whole: what the container reads is
 # compared with what was built.
 #
-#   delivery_test.sh [check|soak]     soak: 2 GB over each kind of link
+#   delivery_test.sh [check|soak]     soak: 2 GB over each kind of link, by each transport
 # shellcheck source-path=SCRIPTDIR disable=SC2154
 . "$(dirname "$0")/lib.sh"
 
@@ -25,13 +25,13 @@ make_load() {
 	rm -rf "$dir"
 }
 
-# arrive TAG HOST CONFIG: deploy it there and compare.
+# arrive TAG HOST CONFIG [TRANSPORT]: deploy it there and compare.
 arrive() {
 	local inventory=$tmp/$2-$1/shipit.yml sum rss
 	mkdir -p "${inventory%/*}"
 	cat >"$inventory" <<-END
 	project: load-$1
-	ssh: {config: $3}
+	ssh: {config: $3, transport: ${4:-libssh2}}
 	services: {web: {image: "load:$1", ready: {running: 1s}, stop_grace_period: 1s}}
 	hosts: {$2: {}}
 	environments: {prod: {hosts: [$2]}}
@@ -43,10 +43,11 @@ arrive() {
 	sum=$(on "$2" docker exec "load-$1.prod.web" /busybox sh -c 'cat /part*' | sha256sum)
 	want_same "the bytes of $1 on $2" "$(cat "$tmp/load.$1.sum")" "$sum"
 	rss=$(cat "$tmp/rss")
-	printf '    %s: deliver %s, largest resident memory %s kB\n' "$1" \
+	printf '    %s by %s: deliver %s, largest resident memory %s kB\n' "$1" "${4:-libssh2}" \
 	    "$(sed -n 's/.*deliver [a-z]*: ok, \(.*\)/\1/p' "$tmp/out")" "$rss"
 	# The store takes the image in, and serves it, in the same program.
 	[ "$rss" -le 98304 ] || wrong "shipit took $rss kB of memory"
+	rm -rf "${inventory%/*}"
 	on "$2" docker rm -f "load-$1.prod.web" >/dev/null
 	on "$2" docker image prune -af >/dev/null
 }
@@ -62,8 +63,14 @@ behind_delay() { # HOST MS
 		'/HostName 127.0.0.1/ { here = 1 } here && /Port / { sub(/[0-9]+/, port); here = 0 } { print }' >"$far"
 }
 
-large=1200 rekey=200 thin=32 far_size=32
-[ "$mode" != soak ] || large=2000 rekey=2000 thin=2000 far_size=2000
+# by_both TAG HOST CONFIG
+by_both() {
+	arrive "$@" libssh2
+	arrive "$@" openssh
+}
+
+large=1200 many=400 rekey=200 thin=32 thinner=16 far_size=32 farther=16
+[ "$mode" != soak ] || large=2000 many=2000 rekey=2000 thin=2000 thinner=2000 far_size=2000 farther=2000
 
 lab_up 2
 
@@ -71,14 +78,16 @@ begin "an image with one layer of $large MB"
 make_load large 1 $large
 arrive large h1 "$LAB_SSH_CONFIG"
 
-begin 'an image of 20 layers'
-make_load many 20 40
-arrive many h2 "$LAB_SSH_CONFIG"
+begin "an image of 20 layers, $many MB, with RekeyLimit 1M on the server"
+"$LAB" sshd h2 'RekeyLimit 1M' >/dev/null
+make_load many 20 $many
+by_both many h2 "$LAB_SSH_CONFIG"
+"$LAB" sshd h2 >/dev/null
 
 begin "$rekey MB with RekeyLimit 1M on the server"
 "$LAB" sshd h1 'RekeyLimit 1M' >/dev/null
 make_load rekey 4 $rekey
-arrive rekey h1 "$LAB_SSH_CONFIG"
+by_both rekey h1 "$LAB_SSH_CONFIG"
 "$LAB" sshd h1 >/dev/null
 
 begin "$thin MB through a link of 20 Mbit/s"
@@ -87,10 +96,23 @@ make_load thin 3 $thin
 arrive thin h2 "$LAB_SSH_CONFIG"
 "$LAB" unlimit h2
 
+begin "$thinner MB through a link of 10 Mbit/s"
+"$LAB" limit h2 10mbit
+make_load thinner 3 $thinner
+by_both thinner h2 "$LAB_SSH_CONFIG"
+"$LAB" unlimit h2
+
 begin "$far_size MB through a link of 100 ms round trip"
 make_load far 3 $far_size
 behind_delay h1 50
 arrive far h1 "$far"
+kill "$proxy"
+wait "$proxy" 2>/dev/null
+
+begin "$farther MB through a link of 200 ms round trip"
+make_load farther 3 $farther
+behind_delay h1 100
+by_both farther h1 "$far"
 kill "$proxy"
 wait "$proxy" 2>/dev/null
 

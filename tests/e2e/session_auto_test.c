@@ -8,51 +8,98 @@
 
 enum way { DIRECT, JUMP, TWO_JUMPS, COMMAND };
 enum by { LIBSSH2, OPENSSH };
+enum kind { SSHD, DROPBEAR };
 
 #define HARDENED "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com"
 
 static const struct cell {
 	const char *name;
-	const char *server; /* lines of sshd_config; "TOP" is the folder of the keys */
 	const char *key;    /* the identity file */
 	bool agent;	    /* it is in an agent, and only FILE.pub is there */
+	enum kind kind;	    /* of server */
+	const char *server; /* lines of sshd_config; "TOP" is the folder of the keys */
+	const char *client; /* lines of ssh_config for the host */
+	const char *log;    /* what sshd must have said */
 	enum way way;
 	enum by by;
 } cells[] = {
-    {"ed25519", "", "id_ed25519", false, DIRECT, LIBSSH2},
-    {"ed25519, passphrase", "", "id_locked", false, DIRECT, LIBSSH2},
-    {"ed25519, agent", "", "id_ed25519", true, DIRECT, LIBSSH2},
-    {"ecdsa", "", "id_ecdsa", false, DIRECT, LIBSSH2},
-    {"ecdsa, passphrase", "", "id_ecdsa_locked", false, DIRECT, LIBSSH2},
-    {"ecdsa, agent", "", "id_ecdsa", true, DIRECT, LIBSSH2},
-    {"RSA", "", "id_rsa3072", false, DIRECT, OPENSSH},
-    {"RSA, passphrase", "", "id_rsa_locked", false, DIRECT, OPENSSH},
-    {"RSA, agent", "", "id_rsa3072", true, DIRECT, LIBSSH2},
-    {"certificate", "", "id_signed", false, DIRECT, OPENSSH},
-    {"chacha20 and GCM", HARDENED, "id_ed25519", false, DIRECT, OPENSSH},
-    {"chacha20 and GCM, RSA", HARDENED, "id_rsa3072", false, DIRECT, OPENSSH},
-    {"EtM", "Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com", "id_ed25519", false, DIRECT,
-	OPENSSH},
-    {"sntrup", "KexAlgorithms sntrup761x25519-sha512@openssh.com", "id_ed25519", false, DIRECT,
-	OPENSSH},
-    {"RSA host key", "HostKey TOP/host_rsa\nHostKeyAlgorithms rsa-sha2-512", "id_ed25519", false,
-	DIRECT, OPENSSH},
-    {"host certificate", "HostCertificate TOP/host_ed25519-cert.pub", "id_ed25519", false, DIRECT,
-	OPENSSH},
-    {"MaxStartups", "MaxStartups 2:50:5", "id_ed25519", false, DIRECT, LIBSSH2},
-    {"MaxSessions", "MaxSessions 2", "id_ed25519", false, DIRECT, LIBSSH2},
-    {"MaxSessions, RSA", "MaxSessions 2", "id_rsa3072", false, DIRECT, OPENSSH},
-    {"jump", "", "id_ed25519", false, JUMP, LIBSSH2},
-    {"jump, RSA", "", "id_rsa3072", false, JUMP, OPENSSH},
-    {"jump, RSA, agent", "", "id_rsa3072", true, JUMP, LIBSSH2},
-    {"jump, certificate", "", "id_signed", false, JUMP, OPENSSH},
-    {"jump, chacha20 and GCM", HARDENED, "id_ed25519", false, JUMP, OPENSSH},
-    {"two jumps", "", "id_ed25519", false, TWO_JUMPS, LIBSSH2},
-    {"two jumps, certificate", "", "id_signed", false, TWO_JUMPS, OPENSSH},
-    {"ProxyCommand", "", "id_ed25519", false, COMMAND, LIBSSH2},
-    {"ProxyCommand, RSA", "", "id_rsa3072", false, COMMAND, OPENSSH},
-    {"ProxyCommand, EtM", "Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com", "id_ed25519",
-	false, COMMAND, OPENSSH},
+    {.name = "ed25519", .key = "id_ed25519"},
+    {.name = "ed25519, passphrase", .key = "id_locked"},
+    {.name = "ed25519, agent", .key = "id_ed25519", .agent = true},
+    {.name = "ecdsa", .key = "id_ecdsa"},
+    {.name = "ecdsa, passphrase", .key = "id_ecdsa_locked"},
+    {.name = "ecdsa, agent", .key = "id_ecdsa", .agent = true},
+    {.name = "RSA", .key = "id_rsa3072", .by = OPENSSH},
+    {.name = "RSA, passphrase", .key = "id_rsa_locked", .by = OPENSSH},
+    {.name = "RSA, agent", .key = "id_rsa3072", .agent = true},
+    {.name = "certificate", .key = "id_signed", .by = OPENSSH},
+    {.name = "chacha20 and GCM", .key = "id_ed25519", .server = HARDENED, .by = OPENSSH},
+    {.name = "chacha20 and GCM, RSA", .key = "id_rsa3072", .server = HARDENED, .by = OPENSSH},
+    {.name = "EtM",
+	.key = "id_ed25519",
+	.server = "Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com",
+	.by = OPENSSH},
+    {.name = "sntrup",
+	.key = "id_ed25519",
+	.server = "KexAlgorithms sntrup761x25519-sha512@openssh.com",
+	.by = OPENSSH},
+    {.name = "RSA host key",
+	.key = "id_ed25519",
+	.server = "HostKey TOP/host_rsa\nHostKeyAlgorithms rsa-sha2-512",
+	.by = OPENSSH},
+    {.name = "host certificate",
+	.key = "id_ed25519",
+	.server = "HostCertificate TOP/host_ed25519-cert.pub",
+	.by = OPENSSH},
+    {.name = "MaxStartups", .key = "id_ed25519", .server = "MaxStartups 2:50:5"},
+    {.name = "MaxSessions", .key = "id_ed25519", .server = "MaxSessions 2"},
+    {.name = "MaxSessions, RSA", .key = "id_rsa3072", .server = "MaxSessions 2", .by = OPENSSH},
+    {.name = "jump", .key = "id_ed25519", .way = JUMP},
+    {.name = "jump, RSA", .key = "id_rsa3072", .way = JUMP, .by = OPENSSH},
+    {.name = "jump, RSA, agent", .key = "id_rsa3072", .agent = true, .way = JUMP},
+    {.name = "jump, certificate", .key = "id_signed", .way = JUMP, .by = OPENSSH},
+    {.name = "jump, chacha20 and GCM",
+	.key = "id_ed25519",
+	.server = HARDENED,
+	.way = JUMP,
+	.by = OPENSSH},
+    {.name = "two jumps", .key = "id_ed25519", .way = TWO_JUMPS},
+    {.name = "two jumps, certificate", .key = "id_signed", .way = TWO_JUMPS, .by = OPENSSH},
+    {.name = "ProxyCommand", .key = "id_ed25519", .way = COMMAND},
+    {.name = "ProxyCommand, RSA", .key = "id_rsa3072", .way = COMMAND, .by = OPENSSH},
+    {.name = "ProxyCommand, EtM",
+	.key = "id_ed25519",
+	.server = "Ciphers aes128-ctr\nMACs hmac-sha2-256-etm@openssh.com",
+	.way = COMMAND,
+	.by = OPENSSH},
+    {.name = "IPv6", .key = "id_ed25519", .client = "HostName ::1"},
+    {.name = "IPv6, RSA", .key = "id_rsa3072", .client = "HostName ::1", .by = OPENSSH},
+    {.name = "IPv6, jump", .key = "id_ed25519", .client = "HostName ::1", .way = JUMP},
+    {.name = "BindAddress",
+	.key = "id_ed25519",
+	.client = "BindAddress 127.0.0.9",
+	.log = "from 127.0.0.9"},
+    {.name = "Dropbear", .key = "id_ed25519", .kind = DROPBEAR},
+    {.name = "Dropbear, agent", .key = "id_ed25519", .agent = true, .kind = DROPBEAR},
+    {.name = "Dropbear, ecdsa", .key = "id_ecdsa", .kind = DROPBEAR},
+    {.name = "Dropbear, RSA", .key = "id_rsa3072", .kind = DROPBEAR, .by = OPENSSH},
+    {.name = "Dropbear, jump", .key = "id_ed25519", .kind = DROPBEAR, .way = JUMP},
+    {.name = "user's ciphers",
+	.key = "id_ed25519",
+	.client = "Ciphers aes256-ctr",
+	.log = "cipher: aes256-ctr"},
+    {.name = "user's ciphers, not ours",
+	.key = "id_ed25519",
+	.client = "Ciphers chacha20-poly1305@openssh.com",
+	.by = OPENSSH},
+    {.name = "user's MACs, not ours",
+	.key = "id_ed25519",
+	.client = "MACs umac-128-etm@openssh.com",
+	.by = OPENSSH},
+    {.name = "user's key exchange",
+	.key = "id_ed25519",
+	.client = "KexAlgorithms ecdh-sha2-nistp521",
+	.log = "algorithm: ecdh-sha2-nistp521"},
 };
 
 static char agent[128];
@@ -95,8 +142,11 @@ static int tear_down(void **state)
 static void write_config(const struct cell *cell, const struct server *server)
 {
 	char way[512] = "";
-	bool rsa_host = strstr(cell->server, "host_rsa") != NULL;
-	bool signed_host = strstr(cell->server, "HostCertificate") != NULL;
+	const char *client = cell->client != NULL ? cell->client : "";
+	const char *address = strstr(client, "::1") != NULL ? "::1" : "127.0.0.1";
+	const char *lines = cell->server != NULL ? cell->server : "";
+	bool rsa_host = strstr(lines, "host_rsa") != NULL;
+	bool signed_host = strstr(lines, "HostCertificate") != NULL;
 	char folder[16] = "";
 
 	if (cell->way == COMMAND)
@@ -106,17 +156,18 @@ static void write_config(const struct cell *cell, const struct server *server)
 		snprintf(way, sizeof(way), "ProxyJump jump1%s", cell->way == JUMP ? "" : ",jump2");
 	if (cell->agent)
 		snprintf(folder, sizeof(folder), "public/");
-	runf("cd %s && { printf '%s[127.0.0.1]:%d '; cut -d' ' -f1,2 ../%s; } > known_hosts",
-	    server->dir, signed_host ? "@cert-authority " : "", server->port,
+	runf("cd %s && { printf '%s[127.0.0.1]:%d,[%s]:%d '; cut -d' ' -f1,2 ../%s; } > "
+	     "known_hosts",
+	    server->dir, signed_host ? "@cert-authority " : "", server->port, address, server->port,
 	    signed_host ? "ca.pub"
 	    : rsa_host	? "host_rsa.pub"
 			: "host_ed25519.pub");
 	runf("cd %s && printf 'Host jump1 jump2\\nIdentityFile %s/id_ed25519\\n"
-	     "Host inner\\nIdentityFile %s/%s%s\\nIdentityAgent %s\\n%s\\n"
+	     "Host inner\\n%s\\nIdentityFile %s/%s%s\\nIdentityAgent %s\\n%s\\n"
 	     "Host *\\nHostName 127.0.0.1\\nPort %d\\nUserKnownHostsFile %s/known_hosts\\n"
 	     "GlobalKnownHostsFile none\\nIdentitiesOnly yes\\nIdentityAgent none\\n"
 	     "StrictHostKeyChecking yes\\n' > ssh_config",
-	    server->dir, top, top, folder, cell->key, cell->agent ? agent : "none", way,
+	    server->dir, top, client, top, folder, cell->key, cell->agent ? agent : "none", way,
 	    server->port, server->dir);
 }
 
@@ -154,22 +205,57 @@ static void use(struct session *session, const struct cell *cell)
 	close(exec.err);
 }
 
+/* The host key and the authorized ones are those of every server here. Dropbear looks for the
+ * latter at home: it gets a root's home of its own. */
+static void dropbear_start(struct server *server)
+{
+	char script[SMALL];
+	const char *argv[] = {
+	    "unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, NULL};
+	struct proc_options options = {.argv = argv, .fds = {-1, -1, -1}, .own_group = 1};
+	struct error err = {0};
+	int64_t limit = clock_now_ms() + READY_MS;
+
+	snprintf(server->dir, sizeof(server->dir), "%s/s%d", top, servers);
+	server->number = servers++;
+	server->port = free_port();
+	runf("mkdir -p %s/home/.ssh && chmod 700 %s/home %s/home/.ssh && cd %s && "
+	     "cp ../authorized_keys home/.ssh/ && "
+	     "dropbearconvert openssh dropbear ../host_ed25519 host_key 2>/dev/null",
+	    server->dir, server->dir, server->dir, server->dir);
+	snprintf(script, sizeof(script),
+	    "mount --bind %s/home /root && exec dropbear -F -E -s -r %s/host_key -P %s/pid "
+	    "-p 127.0.0.1:%d 2>%s/log",
+	    server->dir, server->dir, server->dir, server->port, server->dir);
+	if (proc_spawn(&options, &server->pid, &err) < 0)
+		fail_msg("dropbear: %s", error_text(&err));
+	running[server->number] = server->pid;
+	while (!answers(server->port)) {
+		assert_true(clock_now_ms() < limit);
+		poll(NULL, 0, 20);
+	}
+}
+
 static void try_cell(const struct cell *cell)
 {
 	struct server server;
 	struct session_target target;
 	struct session *session;
 	char lines[1024], extra[512];
-	const char *mark = strstr(cell->server, "TOP");
+	const char *wanted = cell->server != NULL ? cell->server : "";
+	const char *mark = strstr(wanted, "TOP");
 	bool by_ssh = false;
 
 	if (mark != NULL)
-		snprintf(extra, sizeof(extra), "%.*s%s%s", (int)(mark - cell->server), cell->server,
-		    top, mark + 3);
+		snprintf(
+		    extra, sizeof(extra), "%.*s%s%s", (int)(mark - wanted), wanted, top, mark + 3);
 	else
-		snprintf(extra, sizeof(extra), "%s", cell->server);
+		snprintf(extra, sizeof(extra), "%s", wanted);
 	snprintf(lines, sizeof(lines), "%s\nTrustedUserCAKeys %s/ca.pub", extra, top);
-	server_start(&server, lines);
+	if (cell->kind == DROPBEAR)
+		dropbear_start(&server);
+	else
+		server_start(&server, lines);
 	write_config(cell, &server);
 	target = target_of(&server);
 	target.transport = SESSION_AUTO;
@@ -181,6 +267,12 @@ static void try_cell(const struct cell *cell)
 	session = open_target(&target);
 	use(session, cell);
 	session_close(session);
+	if (cell->log != NULL) {
+		CLEANUP_FREE char *log = server_log(&server);
+
+		if (strstr(log, cell->log) == NULL)
+			fail_msg("%s: sshd did not say: %s", cell->name, cell->log);
+	}
 	server_stop(&server);
 	printf("ok    %-26s by %s\n", cell->name, by_ssh ? "the system's ssh" : "libssh2");
 	/* What libssh2 learns in time (1.11: RSA, GCM, EtM) is no mistake. */

@@ -2,9 +2,14 @@
  *
  *	session_driver HOST run COMMAND		its exit status
  *	session_driver HOST forward TARGET	prints the port there; until its standard input
- *ends, then prints the CPU seconds of this process and its children
+ *						ends, then prints the CPU seconds of this process
+ *						and its children
+ *	session_driver HOST many N		N sessions at once, in each `true`; when all are
+ *						there, prints the seconds and the most resident
+ *						memory of this process in MB
  *
  * $SSH_CONFIG: as `ssh -F`; $TRANSPORT: auto, libssh2, openssh. Exit 125: an error, in words. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "transport/ssh/askpass.h"
 #include "transport/ssh/session.h"
 
@@ -65,6 +71,50 @@ static int forward(struct session *session, const char *target, struct error *er
 	return 0;
 }
 
+struct one {
+	const struct session_target *target;
+	struct session *session;
+	pthread_t thread;
+	bool well;
+};
+
+static void *open_one(void *context)
+{
+	struct one *one = context;
+	CLEANUP_ERROR struct error err = {0};
+
+	if (session_open(one->target, &one->session, &err) < 0)
+		complain(&err);
+	else
+		one->well = run(one->session, "true", &err) == 0;
+	return NULL;
+}
+
+static int many(const struct session_target *target, int n)
+{
+	struct one *all = calloc((size_t)n, sizeof(*all));
+	int64_t start_ms = clock_now_ms();
+	struct rusage usage;
+	int rc = all != NULL ? 0 : FAILED;
+
+	for (int i = 0; rc == 0 && i < n; i++) {
+		all[i].target = target;
+		if (pthread_create(&all[i].thread, NULL, open_one, &all[i]) != 0)
+			abort();
+	}
+	for (int i = 0; all != NULL && i < n; i++)
+		pthread_join(all[i].thread, NULL);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("%.2f %.1f\n", (double)(clock_now_ms() - start_ms) / 1000,
+	    (double)usage.ru_maxrss / 1000);
+	for (int i = 0; all != NULL && i < n; i++) {
+		rc = all[i].well ? rc : FAILED;
+		session_close(all[i].session);
+	}
+	free(all);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	CLEANUP_ERROR struct error err = {0};
@@ -78,7 +128,7 @@ int main(int argc, char **argv)
 	if (askpass_wanted())
 		return askpass_run(argc, argv);
 	if (argc != 4 || mkdtemp(run_dir) == NULL) {
-		fprintf(stderr, "usage: session_driver HOST run|forward WHAT\n");
+		fprintf(stderr, "usage: session_driver HOST run|forward|many WHAT\n");
 		return FAILED;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -88,7 +138,9 @@ int main(int argc, char **argv)
 		target.transport =
 		    strcmp(transport, "openssh") == 0 ? SESSION_OPENSSH : SESSION_LIBSSH2;
 	target.run_dir = run_dir;
-	if (session_open(&target, &session, &err) < 0)
+	if (strcmp(argv[2], "many") == 0)
+		rc = many(&target, atoi(argv[3]));
+	else if (session_open(&target, &session, &err) < 0)
 		rc = complain(&err);
 	else
 		rc = forwards ? forward(session, argv[3], &err) : run(session, argv[3], &err);

@@ -180,7 +180,6 @@ static void through_forward(const char *config, int streams, uint64_t bytes)
 	struct session *session;
 	struct listener listener;
 	pthread_t threads[32];
-	uint64_t sent = 0, received = 0;
 	int port;
 
 	server_start(&server, config);
@@ -197,10 +196,6 @@ static void through_forward(const char *config, int streams, uint64_t bytes)
 	assert_true(become(&served, streams));
 	assert_int_equal(atomic_load(&wrong_bytes), 0);
 	assert_int_equal(atomic_load(&listener.accepted), streams);
-	session_forward_stats(session, port, &sent, &received);
-	/* The master's bytes pass by uncounted. */
-	assert_int_equal(sent, by_openssh() ? 0 : bytes * (uint64_t)streams);
-	assert_int_equal(received, by_openssh() ? 0 : bytes * (uint64_t)streams);
 	session_close(session);
 	listener_stop(&listener);
 	server_stop(&server);
@@ -862,23 +857,28 @@ static void *open_thread(void *argument)
 	return status == 0 && strcmp(text, "me\n") == 0 ? session : NULL;
 }
 
+/* As many as a rollout may have, to one machine with sshd's own limit: each gets in within the
+ * usual time after its turn has come, and all together take little memory. */
 static void test_many(void **state)
 {
-	enum { MANY = 50 };
+	enum { CROWD = SANITIZED ? 50 : 200, MEMORY_KB = 60000 };
+	struct rusage usage;
 	struct server server;
 	struct session_target target;
-	pthread_t threads[MANY];
-	struct session *sessions[MANY];
+	pthread_t threads[CROWD];
+	struct session *sessions[CROWD];
 
 	(void)state;
-	server_start(&server, "");
+	server_start(&server, "MaxStartups 10:30:100");
 	target = target_of(&server);
-	target.connect_timeout_ms = 120000;
-	for (int i = 0; i < MANY; i++)
+	for (int i = 0; i < CROWD; i++)
 		pthread_create(&threads[i], NULL, open_thread, &target);
-	for (int i = 0; i < MANY; i++)
+	for (int i = 0; i < CROWD; i++)
 		pthread_join(threads[i], (void **)&sessions[i]);
-	for (int i = 0; i < MANY; i++) {
+	getrusage(RUSAGE_SELF, &usage);
+	if (!SANITIZED)
+		assert_in_range(usage.ru_maxrss, 1, MEMORY_KB);
+	for (int i = 0; i < CROWD; i++) {
 		assert_non_null(sessions[i]);
 		session_close(sessions[i]);
 	}
@@ -1227,27 +1227,59 @@ static void test_stalled(void **state)
 	server_stop(&server);
 }
 
+/* A reader that stops for a while in the middle of a layer: nobody spins meanwhile, the session
+ * stays, and then everything comes. */
+static void test_reader_stalls(void **state)
+{
+	enum { STALL_MS = SANITIZED ? 5000 : 20000, BYTES = 20000000 };
+	struct server server;
+	struct session *session;
+	struct listener listener;
+	struct flow in = {.bytes = BYTES, .seed = 1};
+	double cpu;
+	int slices = 0;
+
+	(void)state;
+	server_start(&server, "RekeyLimit 1M");
+	listener_start(&listener, "stall", serve_both);
+	session = open_session(&server);
+	both_bytes = BYTES;
+	atomic_store(&wrong_bytes, 0);
+	atomic_store(&served, 0);
+	in.fd = connect_port(forward(session, listener.path));
+	assert_true(in.fd >= 0);
+	poll(NULL, 0, 1000); /* until all that can be full is */
+	cpu = session_cpu_seconds();
+	poll(NULL, 0, STALL_MS);
+	cpu = session_cpu_seconds() - cpu;
+	slices = (int)(cpu * 100000 / STALL_MS);
+	if (verbose)
+		fprintf(stderr, "  %.2f CPU s in %d ms\n", cpu, STALL_MS);
+	assert_in_range(slices, 0, SANITIZED ? 20 : 4); /* hundredths: less than 5 % */
+	assert_int_equal(exec_status(session, "true", (char[SMALL]){0}), 0);
+	{
+		struct flow out = {.fd = in.fd, .bytes = BYTES, .seed = 2};
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, send_flow, &out);
+		receive_flow(&in);
+		pthread_join(thread, NULL);
+		assert_int_equal(in.wrong + out.wrong, 0);
+	}
+	assert_true(become(&served, 1));
+	assert_int_equal(atomic_load(&wrong_bytes), 0);
+	close(in.fd);
+	session_close(session);
+	listener_stop(&listener);
+	server_stop(&server);
+}
+
 /* ---- running them ---- */
 
 struct held {
 	int fds, threads;
 };
 static struct held before;
-
-static void *do_nothing(void *argument)
-{
-	return argument;
-}
-
-/* A sanitizer's own threads start with the first of ours. */
-static int set_up(void **state)
-{
-	pthread_t thread;
-
-	pthread_create(&thread, NULL, do_nothing, NULL);
-	pthread_join(thread, NULL);
-	return make_keys(state);
-}
 
 static int count_before(void **state)
 {
@@ -1303,6 +1335,7 @@ int main(int argc, char **argv)
 	    TEST(test_lost),
 	    TEST(test_frozen),
 	    TEST(test_stalled),
+	    TEST(test_reader_stalls),
 	};
 	char pattern[128];
 
@@ -1312,5 +1345,5 @@ int main(int argc, char **argv)
 	cmocka_set_test_filter(pattern);
 	verbose = getenv("VERBOSE") != NULL;
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, set_up, remove_all);
+	return cmocka_run_group_tests(tests, make_keys, remove_all);
 }

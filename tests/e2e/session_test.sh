@@ -15,12 +15,12 @@ fi
 export TRANSPORT
 [ $# -gt 0 ] || set -- .build .build/asan .build/tsan
 
-run() { # PROGRAM
-	out=$("$1" 2>&1)
+run() { # PROGRAM...
+	out=$("$@" 2>&1)
 	status=$?
 	printf '%s\n' "$out"
 	ok=$(printf '%s\n' "$out" | grep -cE '^(\[       OK \]|ok    )')
-	bad=$(printf '%s\n' "$out" | grep -cE '^\[  (FAILED  \] test_|ERROR   \] test_)')
+	bad=$(printf '%s\n' "$out" | grep -E '^\[  (FAILED|ERROR ) +\] [a-z_]+$' | sort -u | grep -c .)
 	[ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
 	passed=$((passed + ok)) failed=$((failed + bad))
 }
@@ -30,10 +30,13 @@ for folder; do
 	echo "== $folder"
 	case $folder in
 	*san) SESSION_MB=20 ;;
-	*) SESSION_MB=200 ;;
+	*) SESSION_MB=400 ;;
 	esac
 	export SESSION_MB
 	run "$folder/tests/e2e/session_test"
+	# Packets are dropped there: in a network of its own.
+	run env OWN_NETWORK=1 unshare --net sh -c 'ip link set lo up && exec "$0"' \
+	    "$folder/tests/e2e/session_fault_test"
 	[ $TRANSPORT = libssh2 ] || run "$folder/tests/e2e/session_auto_test"
 done
 echo "$passed passed, $failed failed"
