@@ -5,7 +5,8 @@ import os
 import statistics
 import time
 
-UNITS = {"s": "%.2f s", "MB/s": "%.0f MB/s", "MiB": "%.1f MiB", "MB": "%.1f MB"}
+UNITS = {"s": "%.2f s", "MB/s": "%.0f MB/s", "MiB": "%.1f MiB", "MB": "%.1f MB",
+         "trips": "%d trips"}
 
 
 class Figures:

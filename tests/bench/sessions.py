@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from serving import GB, Tunnel, digest_of, fetch, noise, push_blob
-from stage import CACHE, DRIVER, LAB, TOP, Failed, run, timed
+from stage import CACHE, DRIVER, LAB, SHIPIT, TOP, Failed, run, timed
 
 SESSION = os.path.dirname(DRIVER) + "/session_driver"
 DELAY = TOP + "/tests/lab/delay"
@@ -82,6 +82,24 @@ def reach(stage, figures, config, what, times, counter=None):
                     note=note)
 
 
+def unchanged(stage, figures, config, counter):
+    """A whole deploy where all is as it should be."""
+    run("/bin/sh", "-c", "tar -C /bin -c busybox | docker import -c 'CMD [\"/busybox\", \"sleep\", "
+        "\"100000\"]' - trips:1", env=stage.env)
+    inventory = stage.tmp + "/trips.yml"
+    env = {**stage.env, "SHIPIT_STORE": stage.store("trips")}
+    for transport in TRANSPORTS:
+        with open(inventory, "w", encoding="utf-8") as out:
+            out.write("project: trips\nssh: {config: %s, transport: %s}\n"
+                      "services: {idle: {image: 'trips:1', ready: {running: 1s}, "
+                      "stop_grace_period: 1s}}\n"
+                      "hosts: {h1: {}}\nenvironments: {prod: {hosts: [h1]}}\n" % (config, transport))
+        deploy = [SHIPIT, "-f", inventory, "deploy", "prod"]
+        run(*deploy, env=env)
+        figures.add("unchanged deploy, %s" % transport, "trips",
+                    trips_of(counter, *deploy, env=env), None, 16, relative=False)
+
+
 def group_reach(stage, figures):
     stage.up()
     figures.begin("from start to true")
@@ -91,10 +109,23 @@ def group_reach(stage, figures):
                              stdout=subprocess.PIPE, text=True)
     try:
         port = proxy.stdout.readline().strip()
-        reach(stage, figures, far_config(stage, port), "100 ms", 5, counter)
+        config = far_config(stage, port)
+        reach(stage, figures, config, "100 ms", 5, counter)
+        unchanged(stage, figures, config, counter)
     finally:
         proxy.kill()
         proxy.wait()
+
+
+def group_many(stage, figures):
+    stage.up()
+    run(LAB, "sshd", "h1", "MaxStartups 10:30:100", env=stage.env)
+    figures.begin("200 sessions at once to one machine, MaxStartups 10:30:100")
+    for transport in TRANSPORTS:
+        words = run(SESSION, "h1", "many", "200", env=session_env(stage, transport)).split()
+        figures.add(transport, "s", float(words[0]), None, 30, relative=False)
+        figures.add(transport + ", resident", "MB", float(words[1]), None, 60, relative=False)
+    run(LAB, "sshd", "h1", env=stage.env)
 
 
 def group_tunnel(stage, figures):
