@@ -1,6 +1,5 @@
 #include "transport/http.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
@@ -13,21 +12,19 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/proc.h"
+#include "transport/http_address.h"
+#include "transport/http_internal.h"
 
 enum {
-	CONNECT_MS = 10 * 1000,
 	WAKE_MS = 1000,
 	HEADERS_MAX = 64,
 	BULK_PIECE = 256 * 1024,
-	ERROR_BODY_MAX = 64 * 1024,
 };
 
 struct http {
 	CURLM *multi;
 	CURL *easy;
-	char *socket; /* NULL: TCP */
-	char *base;   /* "http://HOST:PORT" */
-	char *address;
+	struct http_address address;
 	int cancel_fd;
 	int fd; /* the connection made last; curl's, borrowed */
 };
@@ -57,25 +54,6 @@ static void curl_start(void)
 	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static int take_address(struct http *http, const char *address, struct error *err)
-{
-	if (address[0] == '/') {
-		http->socket = strdup(address);
-		http->base = strdup("http://localhost");
-	} else if (strncmp(address, "http://", 7) == 0 && address[7] != '\0') {
-		http->base = strdup(address);
-	} else {
-		return error_set(err, ERROR_FAILED,
-		    "\"%s\" is neither a socket's path nor http://HOST:PORT", address);
-	}
-	http->address = strdup(address);
-	if (http->base == NULL || http->address == NULL)
-		return error_memory(err);
-	if (http->base[strlen(http->base) - 1] == '/')
-		http->base[strlen(http->base) - 1] = '\0';
-	return http->socket == NULL && address[0] == '/' ? error_memory(err) : 0;
-}
-
 int http_open(const char *address, int cancel_fd, struct http **ret, struct error *err)
 {
 	struct http *http;
@@ -86,7 +64,7 @@ int http_open(const char *address, int cancel_fd, struct http **ret, struct erro
 	if (http == NULL)
 		return error_memory(err);
 	http->cancel_fd = cancel_fd;
-	if (take_address(http, address, err) < 0)
+	if (http_address_take(&http->address, address, err) < 0)
 		goto fail;
 	http->multi = curl_multi_init();
 	http->easy = curl_easy_init();
@@ -110,9 +88,7 @@ void http_close(struct http *http)
 		curl_easy_cleanup(http->easy);
 	if (http->multi != NULL)
 		curl_multi_cleanup(http->multi);
-	free(http->socket);
-	free(http->base);
-	free(http->address);
+	http_address_release(&http->address);
 	free(http);
 }
 
@@ -143,18 +119,12 @@ static curl_socket_t on_open_socket(
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
 	struct call *call = context;
-	struct http_response *response = call->response;
 	size_t len = size * count;
 
 	/* An empty line ends the head; trailers may follow the body. */
 	if (line[0] == '\r' || line[0] == '\n')
 		call->headed = true;
-	http_take_header(
-	    line, len, "Content-Type", response->content_type, sizeof(response->content_type));
-	for (char *c = response->content_type; *c != '\0'; c++)
-		*c = (char)tolower((unsigned char)*c);
-	http_take_header(
-	    line, len, "Docker-Content-Digest", response->digest, sizeof(response->digest));
+	http_response_take_line(call->response, line, len);
 	return len;
 }
 
@@ -166,23 +136,6 @@ static bool status_is_good(const struct call *call)
 	return status >= 200 && status < 300;
 }
 
-/* Collect the body: a good one whole or not at all, of an error's what fits. */
-static size_t keep_body(struct call *call, const char *data, size_t len, bool good)
-{
-	struct buf *body = &call->response->body;
-	size_t most = body->max < ERROR_BODY_MAX ? body->max : ERROR_BODY_MAX;
-	size_t take = good || len < most - body->len ? len : most - body->len;
-
-	if (buf_add(body, data, take) == 0)
-		return len;
-	if (body->too_long)
-		error_set(&call->failure, ERROR_PROTOCOL, "the answer is longer than %zu bytes",
-		    body->max);
-	else
-		error_memory(&call->failure);
-	return 0;
-}
-
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
 	struct call *call = context;
@@ -192,7 +145,9 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	call->yielded = false;
 	if (call->request->sink == NULL || !good) {
 		call->moved_ms = clock_now_ms();
-		return keep_body(call, data, len, good);
+		if (http_response_add(call->response, data, len, good, &call->failure) < 0)
+			return 0;
+		return len;
 	}
 	switch (call->request->sink(call->request->context, data, len, &call->failure)) {
 	case HTTP_MOVED:
@@ -299,7 +254,7 @@ static int set_options(struct call *call, struct error *err)
 	struct http *http = call->http;
 	CURL *easy = http->easy;
 	CURLcode rc = CURLE_OK;
-	CLEANUP_FREE char *url = string_printf("%s%s", http->base, call->request->target);
+	CLEANUP_FREE char *url = string_printf("%s%s", http->address.base, call->request->target);
 
 	if (url == NULL)
 		return error_memory(err);
@@ -308,7 +263,7 @@ static int set_options(struct call *call, struct error *err)
 	rc |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	rc |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
 	rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	rc |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http);
 	rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_words);
@@ -320,8 +275,8 @@ static int set_options(struct call *call, struct error *err)
 	rc |= curl_easy_setopt(easy, CURLOPT_URL, url);
 	if (call->request->bulk)
 		rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BULK_PIECE);
-	if (http->socket != NULL)
-		rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket);
+	if (http->address.socket != NULL)
+		rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->address.socket);
 	rc |= set_body(call);
 	return rc == CURLE_OK ? 0 : error_memory(err);
 }
@@ -394,7 +349,7 @@ static int refused(const struct call *call, struct error *err)
 	long errnum = 0;
 
 	curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &errnum);
-	error_set(err, ERROR_UNREACHABLE, "cannot connect to %s: %s", http->address,
+	error_set(err, ERROR_UNREACHABLE, "cannot connect to %s: %s", http->address.text,
 	    errnum != 0 ? strerror((int)errnum) : call->curl_words);
 	if (err != NULL)
 		err->code = (int)errnum;
@@ -467,8 +422,7 @@ int http_perform(struct http *http, const struct http_request *request, struct h
 	long status = 0;
 	int rc;
 
-	*ret = (struct http_response){.status = 0};
-	buf_init(&ret->body, request->max_body != 0 ? request->max_body : HTTP_BODY_MAX);
+	http_response_init(ret, request->max_body);
 	call.moved_ms = now;
 	call.deadline_ms = request->deadline_ms != 0 ? request->deadline_ms : now + HTTP_TOTAL_MS;
 	if (is_cancelled(http, request))

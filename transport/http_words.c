@@ -10,11 +10,6 @@
 
 enum { WORDS_MAX = 4096 };
 
-void http_response_release(struct http_response *response)
-{
-	buf_wipe(&response->body);
-}
-
 void http_take_header(const char *line, size_t len, const char *name, char *out, size_t size)
 {
 	size_t skip = strlen(name), n = 0;
