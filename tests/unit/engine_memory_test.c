@@ -15,6 +15,7 @@
 #include "transport/engine_internal.h"
 #include "transport/engine_logs.h"
 #include "transport/engine_stream.h"
+#include "transport/http_batch.h"
 #include "transport/registry/client.h"
 #include "transport/tar.h"
 
@@ -408,6 +409,44 @@ static void resolving_survives(void **state UNUSED)
 	starve(resolve);
 }
 
+/* Answers with and without a length, and a connection that is made again. */
+static int batch(struct error *err)
+{
+	static const char *const targets[] = {"/1", "/2", "/3"};
+	static const struct fake_reply replies[] = {
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" REPLY("[]"), FAKE_CLOSE},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 0}};
+	struct http_response responses[ARRAY_SIZE(targets)] = {0};
+	struct http_batch *all = NULL;
+	int rc;
+
+	fake_start(&fake, replies, ARRAY_SIZE(replies), 0);
+	rc = http_batch_open(fake.address, -1, &all, err);
+	if (rc == 0)
+		rc = http_batch_get(all, targets, ARRAY_SIZE(targets), 0, responses, err);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		http_response_release(&responses[i]);
+	http_batch_close(all);
+	fake_stop(&fake);
+	fake_release(&fake);
+	return rc;
+}
+
+static int elsewhere(struct error *err)
+{
+	struct http_batch *batch = NULL;
+	int rc = http_batch_open("http://127.0.0.1:1", -1, &batch, err);
+
+	http_batch_close(batch);
+	return rc;
+}
+
+static void many_at_once_survive(void **state UNUSED)
+{
+	starve(batch);
+	starve(elsewhere);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +456,7 @@ int main(void)
 	    cmocka_unit_test(opening_an_engine_survives),
 	    cmocka_unit_test(calls_survive),
 	    cmocka_unit_test(resolving_survives),
+	    cmocka_unit_test(many_at_once_survive),
 	};
 
 	json_set_alloc_funcs(malloc_spared, free);
