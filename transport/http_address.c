@@ -4,12 +4,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "transport/ssh/libssh2/connect.h"
-#include "transport/ssh/socket.h"
+#include "transport/resolve.h"
+#include "transport/socket.h"
 
 enum { HTTP_PORT = 80, QUEUE_MS = 10 };
 

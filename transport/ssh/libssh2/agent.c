@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 #include "transport/ssh/wire.h"
 
 enum {

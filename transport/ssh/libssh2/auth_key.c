@@ -167,7 +167,8 @@ static enum auth_result agent_keys(struct auth *auth, struct files *files, struc
 	return result;
 }
 
-/* Would the host take it? Asked before a person is asked for the passphrase, as ssh does. */
+/* Would the host take it? Asked before a person is asked for the passphrase, as ssh does. Where
+ * nobody has to be asked libssh2's own question is enough. */
 static enum auth_result probe(
     struct auth *auth, const struct keyfile *key, bool *ret_accepted, struct error *err)
 {
@@ -245,16 +246,18 @@ static enum auth_result offer_file(
     struct auth *auth, const char *path, const struct keyfile *key, struct error *err)
 {
 	enum auth_result result;
-	bool accepted;
+	bool accepted = false;
 	int rc = 0;
 
 	if (!file_is_usable(auth, path, key))
 		return AUTH_NO;
-	result = probe(auth, key, &accepted, err);
+	if (!key->encrypted)
+		result = sign_with_file(auth, path, NULL, &rc, err);
+	else
+		result = probe(auth, key, &accepted, err);
 	if (result == AUTH_NO && accepted)
-		result = key->encrypted ? open_with_passphrase(auth, path, err)
-					: sign_with_file(auth, path, NULL, &rc, err);
-	if (result == AUTH_NO && (!accepted || !key->encrypted))
+		result = open_with_passphrase(auth, path, err);
+	if (result == AUTH_NO && !accepted)
 		auth_tried(auth, "%s%s%s", path, rc == LIBSSH2_ERROR_FILE ? ": " : "",
 		    rc == LIBSSH2_ERROR_FILE ? link_last_error(auth->link) : "");
 	return result;

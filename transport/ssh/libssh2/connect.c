@@ -8,7 +8,8 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
-#include "transport/ssh/socket.h"
+#include "transport/resolve.h"
+#include "transport/socket.h"
 
 enum {
 	ATTEMPTS_MAX = 8,

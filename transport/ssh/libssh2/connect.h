@@ -2,7 +2,6 @@
 #ifndef SHIPIT_TRANSPORT_SSH_CONNECT_H
 #define SHIPIT_TRANSPORT_SSH_CONNECT_H
 
-#include <netdb.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -10,11 +9,6 @@
 #include "base/error.h"
 #include "transport/ssh/config.h"
 #include "transport/ssh/trace.h"
-
-/* getaddrinfo on a thread of its own, since it cannot be interrupted: after `deadline_ms` or
- * `cancel_fd` the thread is left to end alone. Freed with freeaddrinfo. */
-int resolve_host(const char *host, int port, int family, int64_t deadline_ms, int cancel_fd,
-    struct addrinfo **ret, struct error *err);
 
 /* Connect to the first address that answers; the next one is tried when one fails or 300 ms have
  * passed, so a dead IPv6 route costs no more than that. The socket is non-blocking, without Nagle,

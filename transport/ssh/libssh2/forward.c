@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "transport/ssh/libssh2/internal.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 
 enum {
 	PAUSE_MS = 200,

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "transport/resolve.h"
 #include "transport/ssh/libssh2/internal.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 
 enum { RESOLVE_MS = 10000 };
 

@@ -17,7 +17,7 @@
 #include "base/proc.h"
 #include "base/text.h"
 #include "transport/ssh/askpass.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 
 extern char **environ;
 

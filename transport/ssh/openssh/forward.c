@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "transport/ssh/openssh/internal.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 
 enum { BRIDGE_MS = 10000 };
 

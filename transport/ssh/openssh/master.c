@@ -11,7 +11,7 @@
 #include "base/proc.h"
 #include "transport/ssh/child.h"
 #include "transport/ssh/known.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 #include "transport/ssh/trace.h"
 
 enum {

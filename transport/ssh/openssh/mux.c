@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/proc.h"
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 #include "transport/ssh/wire.h"
 
 enum { VERSION = 4, PACKET_MAX = 256 * 1024, REQUEST = 1, GONE = 0 };

@@ -1,6 +1,6 @@
 /* Sockets that are close-on-exec and non-blocking from the start. */
-#ifndef SHIPIT_TRANSPORT_SSH_SOCKET_H
-#define SHIPIT_TRANSPORT_SSH_SOCKET_H
+#ifndef SHIPIT_TRANSPORT_SOCKET_H
+#define SHIPIT_TRANSPORT_SOCKET_H
 
 #include <sys/socket.h>
 #include <sys/un.h>

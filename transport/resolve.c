@@ -1,3 +1,5 @@
+#include "transport/resolve.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,7 +11,6 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/proc.h"
-#include "transport/ssh/libssh2/connect.h"
 
 /* Shared by the one who waits and the one who looks up; the last of both frees it. */
 struct lookup {

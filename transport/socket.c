@@ -1,4 +1,4 @@
-#include "transport/ssh/socket.h"
+#include "transport/socket.h"
 
 #include <errno.h>
 #include <stdatomic.h>
