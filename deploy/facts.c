@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "deploy/facts_container.h"
 #include "deploy/names.h"
-#include "deploy/options.h"
 #include "transport/engine.h"
 
 /* As images name architectures (Go's GOARCH), from what uname -m and the engine's /info say. */
@@ -27,123 +27,6 @@ static const char *image_arch(const char *machine)
 	return machine;
 }
 
-static void container_release(struct container *container)
-{
-	char *const all[] = {container->id, container->name, container->service, container->release,
-	    container->rollout, container->image, container->config, container->restart,
-	    container->policy, container->by, container->at, container->source, container->status,
-	    container->health};
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		free(all[i]);
-}
-
-/* A copy of a member; NULL where it is missing and `otherwise` is NULL. */
-static int copy(const json_t *json, const char *path, const char *otherwise, char **ret)
-{
-	const char *text = json_str(json, path, otherwise);
-
-	*ret = text != NULL ? strdup(text) : NULL;
-	return text != NULL && *ret == NULL ? -1 : 0;
-}
-
-static const char *label(const json_t *inspect, const char *name)
-{
-	return json_string_value(json_object_get(json_at(inspect, "Config.Labels"), name));
-}
-
-static int copy_label(const json_t *inspect, const char *name, const char *otherwise, char **ret)
-{
-	const char *value = label(inspect, name);
-
-	if (value == NULL)
-		value = otherwise;
-	*ret = value != NULL ? strdup(value) : NULL;
-	return value != NULL && *ret == NULL ? -1 : 0;
-}
-
-/* "on-failure" with its count, as `docker update` takes it. */
-static char *policy_of(const json_t *inspect)
-{
-	const char *name = json_str(inspect, "HostConfig.RestartPolicy.Name", "no");
-	int64_t most = json_int(inspect, "HostConfig.RestartPolicy.MaximumRetryCount", 0);
-
-	if (strcmp(name, "on-failure") == 0 && most > 0)
-		return string_printf("%s:%d", name, (int)most);
-	return strdup(*name != '\0' ? name : "no");
-}
-
-/* "+01:00" in seconds: podman tells its host's time. */
-static int64_t zone_of(const char *text)
-{
-	char *end;
-	long hours, minutes;
-
-	if (*text != '+' && *text != '-')
-		return 0;
-	hours = strtol(text + 1, &end, 10);
-	minutes = *end == ':' ? strtol(end + 1, NULL, 10) : 0;
-	if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59)
-		return 0;
-	return (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
-}
-
-static int64_t started_at(const json_t *inspect)
-{
-	const char *text = json_str(inspect, "State.StartedAt", "");
-	char whole[CLOCK_UTC_SIZE];
-	time_t when = 0;
-
-	/* "2026-11-22T17:54:32.123456789Z": the fraction does not matter. */
-	if (strlen(text) < 20 || strncmp(text, "0001", 4) == 0)
-		return 0;
-	memcpy(whole, text, 19);
-	memcpy(whole + 19, "Z", 2);
-	if (clock_parse_utc(whole, &when) < 0)
-		return 0;
-	return (int64_t)when - zone_of(text + 19 + strspn(text + 19, ".0123456789"));
-}
-
-static int container_from(const json_t *inspect, struct container *ret)
-{
-	const char *name = json_str(inspect, "Name", "");
-	struct container c = {
-	    .running = json_flag(inspect, "State.Running", false),
-	    .exit_code = (int)json_int(inspect, "State.ExitCode", 0),
-	    .started_at = started_at(inspect),
-	    .stop_grace_s = (int)json_int(inspect, "Config.StopTimeout", 10),
-	    .policy = policy_of(inspect),
-	    .name = strdup(*name == '/' ? name + 1 : name),
-	};
-
-	if (c.policy == NULL || c.name == NULL || copy(inspect, "Id", "", &c.id) < 0 ||
-	    copy(inspect, "State.Status", "unknown", &c.status) < 0 ||
-	    copy(inspect, "State.Health.Status", NULL, &c.health) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "service", "", &c.service) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "release", "", &c.release) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "rollout", "", &c.rollout) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "image", "", &c.image) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "config", "", &c.config) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "restart", c.policy, &c.restart) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "by", "", &c.by) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "at", "", &c.at) < 0 ||
-	    copy_label(inspect, LABEL_PREFIX "source", NULL, &c.source) < 0) {
-		container_release(&c);
-		return -1;
-	}
-	/* A label that somebody altered: what it has is what it wants. */
-	if (!options_is_restart(c.restart)) {
-		free(c.restart);
-		c.restart = strdup(c.policy);
-		if (c.restart == NULL) {
-			container_release(&c);
-			return -1;
-		}
-	}
-	*ret = c;
-	return 0;
-}
-
 static int add_container(struct facts *facts, const json_t *inspect, struct error *err)
 {
 	struct container *v = reallocarray(facts->containers, facts->n_containers + 1, sizeof(*v));
@@ -151,7 +34,7 @@ static int add_container(struct facts *facts, const json_t *inspect, struct erro
 	if (v == NULL)
 		return error_memory(err);
 	facts->containers = v;
-	if (container_from(inspect, &v[facts->n_containers]) < 0)
+	if (container_parse(inspect, &v[facts->n_containers]) < 0)
 		return error_memory(err);
 	facts->n_containers++;
 	return 0;
@@ -193,14 +76,14 @@ static bool is_ours(const json_t *labels, const char *prefix)
 	       release != NULL && name_is_release(release);
 }
 
-/* One entry of the list: ours is inspected, of the others the names and ports matter. */
-static int look_at(struct engine *engine, const char *prefix, const json_t *summary,
-    struct facts *facts, struct error *err)
+/* One entry of the list: ours are to be inspected, of the others the names and ports matter. */
+static int look_at(const char *prefix, const json_t *summary, struct facts *facts,
+    struct strv *ours, struct error *err)
 {
 	const char *name = json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
-	CLEANUP_JSON json_t *inspect = NULL;
 	json_t *port;
 	size_t i;
+	int rc;
 
 	name = name == NULL ? "" : *name == '/' ? name + 1 : name;
 	json_array_foreach(json_object_get(summary, "Ports"), i, port)
@@ -208,16 +91,46 @@ static int look_at(struct engine *engine, const char *prefix, const json_t *summ
 		if (add_port(facts, port, name, err) < 0)
 			return -1;
 	}
-	if (!is_ours(json_object_get(summary, "Labels"), prefix))
-		return strv_add(&facts->foreign, name) < 0 ? error_memory(err) : 0;
-	if (engine_container_inspect(engine, json_str(summary, "Id", name), &inspect, err) < 0) {
-		/* It went away between the two questions. */
-		if (err->kind != ERROR_NOT_FOUND)
+	rc = is_ours(json_object_get(summary, "Labels"), prefix)
+		 ? strv_add(ours, json_str(summary, "Id", name))
+		 : strv_add(&facts->foreign, name);
+	return rc < 0 ? error_memory(err) : 0;
+}
+
+/* What went away between the two questions is not there. */
+static int take_inspects(
+    struct engine_question *answers, size_t n, struct facts *facts, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (answers[i].err.kind == ERROR_NOT_FOUND)
+			continue;
+		if (answers[i].err.kind != ERROR_NONE) {
+			error_move(err, &answers[i].err);
 			return -1;
-		error_release(err);
-		return 0;
+		}
+		if (add_container(facts, answers[i].json, err) < 0)
+			return -1;
 	}
-	return add_container(facts, inspect, err);
+	return 0;
+}
+
+static int inspect_all(
+    struct engine *engine, const struct strv *ids, struct facts *facts, struct error *err)
+{
+	struct engine_question *questions = calloc(ids->n + 1, sizeof(*questions));
+	int rc;
+
+	if (questions == NULL)
+		return error_memory(err);
+	for (size_t i = 0; i < ids->n; i++)
+		questions[i] =
+		    (struct engine_question){.what = ENGINE_ASK_CONTAINER, .name = ids->v[i]};
+	rc = ids->n > 0 ? engine_ask(engine, questions, ids->n, err) : 0;
+	if (rc == 0)
+		rc = take_inspects(questions, ids->n, facts, err);
+	engine_questions_release(questions, ids->n);
+	free(questions);
+	return rc;
 }
 
 static void forget_containers(struct facts *facts)
@@ -236,21 +149,29 @@ static void forget_containers(struct facts *facts)
 	facts->n_containers = facts->n_ports = 0;
 }
 
-int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
+static int take_list(struct engine *engine, const char *prefix, const json_t *list,
+    struct facts *fresh, struct error *err)
 {
-	CLEANUP_JSON json_t *list = NULL;
-	struct facts fresh = {0};
+	CLEANUP_STRV struct strv ours = {0};
 	json_t *summary;
 	size_t i;
 
-	if (engine_container_list(engine, NULL, &list, err) < 0)
-		return error_wrap(err, "cannot list the containers");
 	json_array_foreach(list, i, summary)
 	{
-		if (look_at(engine, prefix, summary, &fresh, err) < 0) {
-			forget_containers(&fresh);
+		if (look_at(prefix, summary, fresh, &ours, err) < 0)
 			return -1;
-		}
+	}
+	return inspect_all(engine, &ours, fresh, err);
+}
+
+static int take_containers(struct engine *engine, const char *prefix, const json_t *list,
+    struct facts *facts, struct error *err)
+{
+	struct facts fresh = {0};
+
+	if (take_list(engine, prefix, list, &fresh, err) < 0) {
+		forget_containers(&fresh);
+		return -1;
 	}
 	forget_containers(facts);
 	facts->containers = fresh.containers;
@@ -261,17 +182,33 @@ int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts
 	return 0;
 }
 
-static int gather_images(
-    struct engine *engine, const char *glob, struct facts *facts, struct error *err)
+/* Why it was not answered, if so. */
+static int check(struct engine_question *answer, const char *what, struct error *err)
 {
-	CLEANUP_JSON json_t *list = NULL;
+	if (answer->err.kind == ERROR_NONE)
+		return 0;
+	error_move(err, &answer->err);
+	return error_wrap(err, "cannot %s", what);
+}
+
+int facts_refresh(struct engine *engine, const char *prefix, struct facts *facts, struct error *err)
+{
+	struct engine_question question = {.what = ENGINE_ASK_CONTAINERS};
+	int rc = engine_ask(engine, &question, 1, err);
+
+	if (rc == 0)
+		rc = check(&question, "list the containers", err);
+	if (rc == 0)
+		rc = take_containers(engine, prefix, question.json, facts, err);
+	engine_questions_release(&question, 1);
+	return rc;
+}
+
+static int take_images(struct facts *facts, const json_t *list, struct error *err)
+{
 	json_t *image, *tag;
 	size_t i, j;
 
-	if (glob == NULL)
-		return error_memory(err);
-	if (engine_image_list(engine, glob, &list, err) < 0)
-		return error_wrap(err, "cannot list the images");
 	json_array_foreach(list, i, image)
 	{
 		json_array_foreach(json_object_get(image, "RepoTags"), j, tag)
@@ -286,16 +223,50 @@ static int gather_images(
 	return 0;
 }
 
-static int gather_engine(struct engine *engine, struct facts *facts, struct error *err)
+static int take_info(struct facts *facts, const json_t *info, struct error *err)
 {
-	CLEANUP_JSON json_t *info = NULL;
-
-	if (engine_info(engine, &info, err) < 0)
-		return -1;
 	facts->arch = strdup(image_arch(json_str(info, "Architecture", "unknown")));
-	if (facts->arch == NULL || copy(info, "DockerRootDir", "/", &facts->root_dir) < 0 ||
-	    copy(info, "ServerVersion", "?", &facts->engine_version) < 0)
-		return error_memory(err);
+	facts->root_dir = strdup(json_str(info, "DockerRootDir", "/"));
+	facts->engine_version = strdup(json_str(info, "ServerVersion", "?"));
+	return facts->arch != NULL && facts->root_dir != NULL && facts->engine_version != NULL
+		   ? 0
+		   : error_memory(err);
+}
+
+/* The keeper looks at the disk while the engine looks at its containers. What the keeper was asked
+ * is heard whatever becomes of the other. */
+static int take_both(struct engine *engine, struct keeper *keeper, const char *prefix,
+    const json_t *list, struct facts *facts, struct error *err)
+{
+	CLEANUP_ERROR struct error late = {0};
+	int rc, keeper_rc;
+
+	if (keeper_facts_ask(keeper, facts->root_dir, err) < 0)
+		return -1;
+	rc = take_containers(engine, prefix, list, facts, err);
+	keeper_rc = keeper_facts(keeper, &facts->listens, rc < 0 ? &late : err);
+	return rc < 0 ? rc : keeper_rc;
+}
+
+enum { ASK_INFO, ASK_CONTAINERS, ASK_OURS, ASK_PULLED, ASK_LEDGER, ASK_MAX };
+
+static int take_all(struct engine *engine, struct keeper *keeper, const char *prefix,
+    struct engine_question *answers, struct facts *facts, struct error *err)
+{
+	if (check(&answers[ASK_INFO], "ask the engine about itself", err) < 0 ||
+	    check(&answers[ASK_CONTAINERS], "list the containers", err) < 0 ||
+	    check(&answers[ASK_OURS], "list the images", err) < 0 ||
+	    check(&answers[ASK_PULLED], "list the images", err) < 0 ||
+	    take_info(facts, answers[ASK_INFO].json, err) < 0 ||
+	    take_images(facts, answers[ASK_OURS].json, err) < 0 ||
+	    take_images(facts, answers[ASK_PULLED].json, err) < 0 ||
+	    ledger_read(engine, prefix, &answers[ASK_LEDGER], &facts->ledger, &facts->has_ledger,
+		err) < 0 ||
+	    take_both(engine, keeper, prefix, answers[ASK_CONTAINERS].json, facts, err) < 0)
+		return -1;
+	facts->free_bytes = facts->listens.free_bytes;
+	if (facts->listens.clock != 0)
+		facts->clock_skew_s = facts->listens.clock - (int64_t)time(NULL);
 	return 0;
 }
 
@@ -304,18 +275,23 @@ static int gather(struct engine *engine, struct keeper *keeper, const char *pref
 {
 	CLEANUP_FREE char *ours = name_image(prefix, "*");
 	CLEANUP_FREE char *pulled = name_pulled(prefix, "*");
+	CLEANUP_FREE char *ledger = name_ledger(prefix);
+	struct engine_question questions[ASK_MAX] = {
+	    [ASK_INFO] = {.what = ENGINE_ASK_INFO},
+	    [ASK_CONTAINERS] = {.what = ENGINE_ASK_CONTAINERS},
+	    [ASK_OURS] = {.what = ENGINE_ASK_IMAGES, .name = ours},
+	    [ASK_PULLED] = {.what = ENGINE_ASK_IMAGES, .name = pulled},
+	};
+	int rc;
 
-	if (gather_engine(engine, facts, err) < 0 ||
-	    keeper_facts(keeper, facts->root_dir, &facts->listens, err) < 0 ||
-	    facts_refresh(engine, prefix, facts, err) < 0 ||
-	    gather_images(engine, ours, facts, err) < 0 ||
-	    gather_images(engine, pulled, facts, err) < 0 ||
-	    ledger_read(engine, prefix, &facts->ledger, &facts->has_ledger, err) < 0)
-		return -1;
-	facts->free_bytes = facts->listens.free_bytes;
-	if (facts->listens.clock != 0)
-		facts->clock_skew_s = facts->listens.clock - (int64_t)time(NULL);
-	return 0;
+	if (ours == NULL || pulled == NULL || ledger == NULL)
+		return error_memory(err);
+	ledger_question(ledger, &questions[ASK_LEDGER]);
+	rc = engine_ask(engine, questions, ASK_MAX, err);
+	if (rc == 0)
+		rc = take_all(engine, keeper, prefix, questions, facts, err);
+	engine_questions_release(questions, ASK_MAX);
+	return rc;
 }
 
 int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,

@@ -74,17 +74,22 @@ static int open_engine(
 	    (session_forward_local(link->session, bridge, true, &link->api, err) < 0 ||
 		engine_open(link->api, link->describe, options->stop_fd, &link->engine, err) < 0))
 		return -1;
-	return engine_open(link->api, link->describe, options->kill_fd, &link->care, err);
+	return engine_again(link->engine, options->kill_fd, &link->care, err);
 }
 
 int host_link_open(
     const struct host_link_options *options, struct host_link *ret, struct error *err)
 {
+	const struct engine_settings *settings = &options->host->engine;
+	CLEANUP_FREE char *question = keeper_engine_question(settings->command, settings->sudo);
 	struct host_link link = {0};
 
+	if (question == NULL)
+		return error_memory(err);
 	if (open_session(options, &link, err) < 0)
 		return -1;
-	if (keeper_start(link.session, options->heart, options->kill_fd, &link.keeper, err) < 0 ||
+	if (keeper_start(
+		link.session, options->heart, options->kill_fd, question, &link.keeper, err) < 0 ||
 	    open_engine(options, &link, err) < 0) {
 		host_link_close(&link);
 		return -1;

@@ -147,7 +147,8 @@ static int prune_images(
 int host_prune(struct host_run *run, struct error *err)
 {
 	/* The states of containers have changed by the swaps. */
-	if (facts_refresh(run->link.care, run->rollout->prefix, &run->facts, err) < 0)
+	if (plan_changes(&run->plan) &&
+	    facts_refresh(run->link.care, run->rollout->prefix, &run->facts, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		const struct planned *planned = &run->plan.services[i];

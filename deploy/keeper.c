@@ -47,13 +47,15 @@ static int wait_hello(struct keeper *keeper, struct strv *answer, struct error *
 	return rc;
 }
 
-static int say_hello(struct keeper *keeper, struct error *err)
+static int say_hello(struct keeper *keeper, const char *ahead, struct error *err)
 {
 	CLEANUP_STRV struct strv answer = {0};
 	int rc;
 
-	if (fd_write_all(keeper->exec.in, keeper_text, sizeof(keeper_text)) < 0)
+	if (fd_write_all(keeper->exec.in, keeper_text, sizeof(keeper_text)) < 0 ||
+	    (ahead != NULL && fd_write_all(keeper->exec.in, ahead, strlen(ahead)) < 0))
 		return keeper_lost(keeper, err);
+	keeper->ahead = ahead != NULL;
 	rc = wait_hello(keeper, &answer, err);
 	if (rc < 0)
 		return -1;
@@ -71,8 +73,8 @@ static int say_hello(struct keeper *keeper, struct error *err)
 	return keeper_word_is(&answer, 1, "1") ? 0 : keeper_unexpected(&answer, "hello", err);
 }
 
-int keeper_start(struct session *session, struct heart *heart, int cancel_fd, struct keeper **ret,
-    struct error *err)
+int keeper_start(struct session *session, struct heart *heart, int cancel_fd, const char *ahead,
+    struct keeper **ret, struct error *err)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	char command[80];
@@ -90,7 +92,8 @@ int keeper_start(struct session *session, struct heart *heart, int cancel_fd, st
 	keeper->exec = (struct session_exec){.in = -1, .out = -1, .err = -1};
 	snprintf(command, sizeof(command), "sh -c 'eval \"$(dd bs=1 count=%zu 2>/dev/null)\"'",
 	    sizeof(keeper_text));
-	if (session_exec(session, command, &keeper->exec, err) < 0 || say_hello(keeper, err) < 0 ||
+	if (session_exec(session, command, &keeper->exec, err) < 0 ||
+	    say_hello(keeper, ahead, err) < 0 ||
 	    heart_add(heart, keeper->exec.in, &keeper->write_lock, err) < 0) {
 		error_wrap(err, "starting the keeper");
 		keeper_free(keeper);
@@ -118,14 +121,28 @@ void keeper_end(struct keeper *keeper)
 
 /* --- commands */
 
+/* Unless it was sent ahead. */
+static int ask(struct keeper *keeper, const char *line, struct error *err)
+{
+	bool ahead = keeper->ahead;
+
+	keeper->ahead = false;
+	return ahead ? 0 : keeper_send(keeper, line, err);
+}
+
+char *keeper_engine_question(const char *command, bool sudo)
+{
+	return string_printf("engine %d %s\n", sudo, command);
+}
+
 int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **ret_socket,
     char **ret_path, struct error *err)
 {
-	CLEANUP_FREE char *line = string_printf("engine %d %s\n", sudo, command);
+	CLEANUP_FREE char *line = keeper_engine_question(command, sudo);
 	CLEANUP_STRV struct strv answer = {0};
 	char *socket = NULL, *path;
 
-	if (keeper_send(keeper, line, err) < 0)
+	if (ask(keeper, line, err) < 0)
 		return -1;
 	if (keeper_answer(keeper, "engine", clock_now_ms() + ANSWER_MS, &answer, err) < 0) {
 		if (err->kind == ERROR_FAILED)
@@ -190,16 +207,19 @@ bool keeper_facts_listens(const struct keeper_facts *facts, int port)
 	return port > 0 && port < 65536 && (facts->listens[port / 8] >> (port % 8) & 1) != 0;
 }
 
-int keeper_facts(
-    struct keeper *keeper, const char *dir, struct keeper_facts *ret, struct error *err)
+int keeper_facts_ask(struct keeper *keeper, const char *dir, struct error *err)
 {
 	CLEANUP_FREE char *line = string_printf("facts %s\n", dir);
+
+	return keeper_send(keeper, line, err);
+}
+
+int keeper_facts(struct keeper *keeper, struct keeper_facts *ret, struct error *err)
+{
 	CLEANUP_STRV struct strv answer = {0};
 	int64_t deadline_ms = clock_now_ms() + ANSWER_MS;
 
 	*ret = (struct keeper_facts){.free_bytes = -1};
-	if (keeper_send(keeper, line, err) < 0)
-		return -1;
 	for (;;) {
 		if (keeper_answer(keeper, "facts", deadline_ms, &answer, err) < 0)
 			return -1;

@@ -12,14 +12,18 @@
 
 struct keeper;
 
-/* Send the program and wait for its hello. `cancel_fd` (-1: none) ends every later wait, too. */
-int keeper_start(struct session *session, struct heart *heart, int cancel_fd, struct keeper **ret,
-    struct error *err);
+/* Send the program and wait for its hello. `cancel_fd` (-1: none) ends every later wait, too.
+ * `ahead`: the first question, sent in the same breath; the call that asks it is the next (NULL:
+ * none). */
+int keeper_start(struct session *session, struct heart *heart, int cancel_fd, const char *ahead,
+    struct keeper **ret, struct error *err);
 
 /* Find the engine. `ret_socket`: its API's socket where this user may connect to it, else NULL;
  * `ret_path`: where the command is. Both malloc'ed. */
 int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **ret_socket,
     char **ret_path, struct error *err);
+/* Its question, for `ahead`; malloc'ed, NULL: no memory. */
+char *keeper_engine_question(const char *command, bool sudo);
 
 /* Take the lock of a prefix; ERROR_LOCKED names who has it and since when. */
 int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, const char *since,
@@ -31,8 +35,10 @@ struct keeper_facts {
 	int64_t clock;			  /* the host's, unix seconds; 0: not known */
 	unsigned char listens[65536 / 8]; /* a bit for each TCP port that something listens on */
 };
-int keeper_facts(
-    struct keeper *keeper, const char *dir, struct keeper_facts *ret, struct error *err);
+/* In two halves, so that something else can be asked meanwhile; no other call to the keeper may
+ * come between them. `dir`: on whose disk `free_bytes` are. */
+int keeper_facts_ask(struct keeper *keeper, const char *dir, struct error *err);
+int keeper_facts(struct keeper *keeper, struct keeper_facts *ret, struct error *err);
 bool keeper_facts_listens(const struct keeper_facts *facts, int port);
 
 /* Does `path` exist there? 1, 0, or -1 when it cannot be told or on failure (`err` is set then). */

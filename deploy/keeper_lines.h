@@ -19,6 +19,7 @@ struct keeper {
 	struct buf text;   /* lines for people that belong to the next answer */
 	struct buf noise;  /* what came before the hello, and stderr: to explain a failed start */
 	int64_t swap_deadline_ms;
+	bool ahead; /* the first question is on its way already */
 };
 
 /* The session's reason for its end, or what the keeper said last. Returns -1. */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 struct engine;
+struct engine_question;
 
 enum ledger_kind { LEDGER_DEPLOY, LEDGER_ROLLBACK };
 enum ledger_result { LEDGER_PENDING, LEDGER_COMMITTED, LEDGER_REVERTED, LEDGER_FAILED };
@@ -33,9 +34,11 @@ struct ledger {
 	int newest_version; /* the largest "v" seen */
 };
 
-/* Read it; an absent volume or container gives an empty ledger and *ret_present false. */
-int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, bool *ret_present,
-    struct error *err);
+/* The question for it, to be asked among others; `name`: of names.h. */
+void ledger_question(const char *name, struct engine_question *ret);
+/* Read its answer; an absent volume or container gives an empty ledger and *ret_present false. */
+int ledger_read(struct engine *engine, const char *prefix, struct engine_question *answer,
+    struct ledger *ret, bool *ret_present, struct error *err);
 /* The same from a tar of the folder, for tests and fuzzing. Torn and foreign files are skipped; one
  * that there is no memory for is not. */
 int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct error *err);

@@ -85,24 +85,13 @@ int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct err
 	return 0;
 }
 
-static int get(struct engine *engine, const char *name, struct buf *tar, struct error *err)
-{
-	buf_clear(tar);
-	return engine_archive_get(engine, name, folder, tar, err);
-}
-
 /* The container may have been pruned away while the volume is there: then it is made again. */
-static int get_or_revive(struct engine *engine, const char *name, const char *prefix,
-    struct buf *tar, bool *ret_present, struct error *err)
+static int revive(struct engine *engine, const char *name, const char *prefix, struct buf *tar,
+    bool *ret_present, struct error *err)
 {
 	CLEANUP_JSON json_t *volume = NULL;
 
 	*ret_present = true;
-	if (get(engine, name, tar, err) == 0)
-		return 0;
-	if (err->kind != ERROR_NOT_FOUND)
-		return -1;
-	error_release(err);
 	if (engine_volume_inspect(engine, name, &volume, err) < 0) {
 		if (err->kind != ERROR_NOT_FOUND)
 			return -1;
@@ -112,18 +101,28 @@ static int get_or_revive(struct engine *engine, const char *name, const char *pr
 	}
 	if (ledger_prepare(engine, prefix, json_object_get(volume, "Labels"), err) < 0)
 		return -1;
-	return get(engine, name, tar, err);
+	return engine_archive_get(engine, name, folder, tar, err);
 }
 
-int ledger_read(struct engine *engine, const char *prefix, struct ledger *ret, bool *ret_present,
-    struct error *err)
+void ledger_question(const char *name, struct engine_question *ret)
+{
+	*ret = (struct engine_question){.what = ENGINE_ASK_ARCHIVE, .name = name, .path = folder};
+}
+
+int ledger_read(struct engine *engine, const char *prefix, struct engine_question *answer,
+    struct ledger *ret, bool *ret_present, struct error *err)
 {
 	CLEANUP_BUF struct buf tar = BUF_INIT(ARCHIVE_MAX);
-	CLEANUP_FREE char *name = name_ledger(prefix);
+	const char *name = answer->name;
 
-	if (name == NULL)
-		return error_memory(err);
-	if (get_or_revive(engine, name, prefix, &tar, ret_present, err) < 0)
+	*ret_present = true;
+	if (answer->err.kind == ERROR_NONE)
+		return ledger_parse_tar(answer->tar.data, answer->tar.len, ret, err);
+	if (answer->err.kind != ERROR_NOT_FOUND) {
+		error_move(err, &answer->err);
+		return error_wrap(err, "cannot read the ledger %s", name);
+	}
+	if (revive(engine, name, prefix, &tar, ret_present, err) < 0)
 		return error_wrap(err, "cannot read the ledger %s", name);
 	if (!*ret_present) {
 		*ret = (struct ledger){0};

@@ -60,14 +60,19 @@ void target_release(struct target *target)
 	buf_release(&target->text);
 }
 
+int target_check(const struct target *target, struct error *err)
+{
+	if (target->nameless != NULL)
+		return error_set(err, ERROR_NOT_FOUND, "no name of %s was given", target->nameless);
+	return target->failed ? buf_error(&target->text, err, "the request") : 0;
+}
+
 static int send_request(struct engine *engine, const struct target *target,
     struct http_request *request, struct http_response *ret, struct error *err)
 {
 	*ret = (struct http_response){.body = BUF_INIT(0)};
-	if (target->nameless != NULL)
-		return error_set(err, ERROR_NOT_FOUND, "no name of %s was given", target->nameless);
-	if (target->failed)
-		return buf_error(&target->text, err, "the request");
+	if (target_check(target, err) < 0)
+		return -1;
 	request->target = target->text.data;
 	if (http_perform(engine->http, request, ret, err) < 0)
 		return -1;
@@ -210,38 +215,79 @@ static bool says_podman(const json_t *version)
 	return false;
 }
 
-static int greet(struct engine *engine, struct error *err)
+/* Over the connection that questions go over: it is mostly questions that follow. */
+static int ask_version(struct engine *engine, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
+	struct http_response response = {.body = BUF_INIT(0)};
+	int rc;
 
 	target_init(&target, engine, "/version");
-	if (engine_call(engine, "GET", &target, NULL, &engine->version, err) < 0)
+	rc = engine_get_all(engine, &target, 1, &response, err);
+	if (rc == 0 && (response.status < 200 || response.status > 299))
+		rc = http_status_error(&response, err);
+	else if (rc == 0)
+		rc = json_parse(
+		    response.body.data, response.body.len, "its answer", &engine->version, err);
+	http_response_release(&response);
+	return rc;
+}
+
+static int greet(struct engine *engine, struct error *err)
+{
+	if (ask_version(engine, err) < 0)
 		return -1;
 	engine->is_podman = says_podman(engine->version);
-	if (negotiate(engine, err) < 0)
-		return error_wrap(err, "%s", engine->describe);
-	return 0;
+	return negotiate(engine, err);
+}
+
+static struct engine *engine_new(
+    const char *address, const char *describe, int cancel_fd, struct error *err)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL) {
+		error_memory(err);
+		return NULL;
+	}
+	engine->is_here = address[0] == '/';
+	engine->describe = strdup(describe);
+	engine->address = strdup(address);
+	if (engine->describe == NULL || engine->address == NULL)
+		error_memory(err);
+	else if (http_open(address, cancel_fd, &engine->http, err) == 0 &&
+		 http_batch_open(address, cancel_fd, &engine->batch, err) == 0)
+		return engine;
+	engine_close(engine);
+	return NULL;
 }
 
 int engine_open(const char *address, const char *describe, int cancel_fd, struct engine **ret,
     struct error *err)
 {
-	struct engine *engine = calloc(1, sizeof(*engine));
+	struct engine *engine = engine_new(address, describe, cancel_fd, err);
 
 	if (engine == NULL)
-		return error_memory(err);
-	engine->is_here = address[0] == '/';
-	engine->describe = strdup(describe);
-	if (engine->describe == NULL)
-		error_memory(err);
-	else if (http_open(address, cancel_fd, &engine->http, err) < 0)
-		error_wrap(err, "%s", describe);
-	else if (greet(engine, err) == 0) {
-		*ret = engine;
-		return 0;
+		return error_wrap(err, "%s", describe);
+	if (greet(engine, err) < 0) {
+		engine_close(engine);
+		return error_wrap(err, "%s", describe);
 	}
-	engine_close(engine);
-	return -1;
+	*ret = engine;
+	return 0;
+}
+
+int engine_again(const struct engine *engine, int cancel_fd, struct engine **ret, struct error *err)
+{
+	struct engine *again = engine_new(engine->address, engine->describe, cancel_fd, err);
+
+	if (again == NULL)
+		return error_wrap(err, "%s", engine->describe);
+	again->version = json_incref(engine->version);
+	memcpy(again->prefix, engine->prefix, sizeof(again->prefix));
+	again->is_podman = engine->is_podman;
+	*ret = again;
+	return 0;
 }
 
 void engine_close(struct engine *engine)
@@ -249,8 +295,10 @@ void engine_close(struct engine *engine)
 	if (engine == NULL)
 		return;
 	http_close(engine->http);
+	http_batch_close(engine->batch);
 	json_decref(engine->version);
 	free(engine->describe);
+	free(engine->address);
 	free(engine);
 }
 
@@ -259,6 +307,7 @@ int engine_set_cancel(struct engine *engine, int cancel_fd)
 	int before = http_cancel_fd(engine->http);
 
 	http_set_cancel(engine->http, cancel_fd);
+	http_batch_set_cancel(engine->batch, cancel_fd);
 	return before;
 }
 

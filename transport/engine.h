@@ -26,6 +26,9 @@ struct engine;
  * ends whatever is under way. `describe` is what messages call it: "the engine on web1". */
 int engine_open(const char *address, const char *describe, int cancel_fd, struct engine **ret,
     struct error *err);
+/* Another client of the same engine, which is not asked anything for it. */
+int engine_again(
+    const struct engine *engine, int cancel_fd, struct engine **ret, struct error *err);
 void engine_close(struct engine *engine);
 /* Another `cancel_fd` from now on, for what is to be done even so; returns the one before. */
 int engine_set_cancel(struct engine *engine, int cancel_fd);
@@ -42,6 +45,28 @@ bool engine_is_podman(const struct engine *engine);
 /* By a Unix socket: its loopback is (most likely) ours. */
 bool engine_is_here(const struct engine *engine);
 int engine_info(struct engine *engine, json_t **ret, struct error *err);
+
+/* Several questions in one round trip: what looking at a host over a long link is made of. */
+enum engine_ask {
+	ENGINE_ASK_INFO,
+	ENGINE_ASK_CONTAINERS, /* all of them, as engine_container_list */
+	ENGINE_ASK_CONTAINER,  /* one, as engine_container_inspect */
+	ENGINE_ASK_IMAGES,     /* as engine_image_list */
+	ENGINE_ASK_ARCHIVE,    /* as engine_archive_get */
+};
+struct engine_question {
+	enum engine_ask what;
+	const char *name; /* a container; of IMAGES the glob */
+	const char *path; /* of ARCHIVE */
+	/* The answer: JSON or a tar, or why there is none (`err.kind` is set). */
+	json_t *json;
+	struct buf tar;
+	struct error err;
+};
+/* -1: they could not be asked. Their answers are released by the caller in any case. */
+int engine_ask(
+    struct engine *engine, struct engine_question *questions, size_t n, struct error *err);
+void engine_questions_release(struct engine_question *questions, size_t n);
 
 /* Containers. `id` is an id or a name. */
 int engine_container_list(struct engine *engine, const struct strv *labels, json_t **ret,

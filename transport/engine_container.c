@@ -14,7 +14,7 @@ enum {
 	ARCHIVE_STALL_MS = 60 * 1000,
 };
 
-static void container_target(
+void engine_container_target(
     struct target *target, const struct engine *engine, const char *id, const char *rest)
 {
 	target_init(target, engine, "/containers/");
@@ -23,18 +23,25 @@ static void container_target(
 	target_path(target, rest);
 }
 
+void engine_list_target(
+    struct target *target, const struct engine *engine, const struct strv *labels)
+{
+	CLEANUP_JSON json_t *filters = NULL;
+
+	target_init(target, engine, "/containers/json");
+	target_query(target, "all", "1");
+	if (labels != NULL && labels->n > 0) {
+		filters = engine_filter("label", labels);
+		target_query_json(target, "filters", filters);
+	}
+}
+
 int engine_container_list(
     struct engine *engine, const struct strv *labels, json_t **ret, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	CLEANUP_JSON json_t *filters = NULL;
 
-	target_init(&target, engine, "/containers/json");
-	target_query(&target, "all", "1");
-	if (labels != NULL && labels->n > 0) {
-		filters = engine_filter("label", labels);
-		target_query_json(&target, "filters", filters);
-	}
+	engine_list_target(&target, engine, labels);
 	return engine_call(engine, "GET", &target, NULL, ret, err);
 }
 
@@ -42,7 +49,7 @@ int engine_container_inspect(struct engine *engine, const char *id, json_t **ret
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	container_target(&target, engine, id, "/json");
+	engine_container_target(&target, engine, id, "/json");
 	return engine_call(engine, "GET", &target, NULL, ret, err);
 }
 
@@ -69,7 +76,7 @@ int engine_container_start(struct engine *engine, const char *id, struct error *
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	container_target(&target, engine, id, "/start");
+	engine_container_target(&target, engine, id, "/start");
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
 }
 
@@ -84,7 +91,7 @@ int engine_container_stop(struct engine *engine, const char *id, int grace_s, st
 	if (grace_s < 0)
 		grace_s = 0;
 	snprintf(seconds, sizeof(seconds), "%d", grace_s);
-	container_target(&target, engine, id, "/stop");
+	engine_container_target(&target, engine, id, "/stop");
 	target_query(&target, "t", seconds);
 	request.deadline_ms = clock_now_ms() + (int64_t)grace_s * 1000 + HTTP_TOTAL_MS;
 	rc = engine_perform(engine, &target, &request, &response, err);
@@ -97,7 +104,7 @@ int engine_container_rename(
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	container_target(&target, engine, id, "/rename");
+	engine_container_target(&target, engine, id, "/rename");
 	target_query(&target, "name", name);
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
 }
@@ -145,7 +152,7 @@ int engine_container_restart_policy(
 	body = json_pack("{sO}", "RestartPolicy", wanted);
 	if (body == NULL)
 		return error_memory(err);
-	container_target(&target, engine, id, "/update");
+	engine_container_target(&target, engine, id, "/update");
 	if (engine_call(engine, "POST", &target, body, NULL, err) < 0 && !engine->is_podman)
 		return -1;
 	return engine->is_podman ? check_policy(engine, id, json_str(wanted, "Name", ""), err) : 0;
@@ -155,7 +162,7 @@ int engine_container_remove(struct engine *engine, const char *id, bool force, s
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	container_target(&target, engine, id, "");
+	engine_container_target(&target, engine, id, "");
 	target_query(&target, "force", force ? "1" : "0");
 	return engine_call(engine, "DELETE", &target, NULL, NULL, err);
 }
@@ -179,7 +186,7 @@ static int fetch_logs(
 
 	if (tail >= 0)
 		snprintf(lines, sizeof(lines), "%d", tail);
-	container_target(&target, engine, id, "/logs");
+	engine_container_target(&target, engine, id, "/logs");
 	target_query(&target, "stdout", "1");
 	target_query(&target, "stderr", "1");
 	target_query(&target, "tail", lines);
@@ -210,7 +217,7 @@ int engine_container_logs(
 static void archive_target(
     struct target *target, const struct engine *engine, const char *id, const char *path)
 {
-	container_target(target, engine, id, "/archive");
+	engine_container_target(target, engine, id, "/archive");
 	target_query(target, "path", path);
 }
 

@@ -19,17 +19,24 @@ int engine_image_inspect(struct engine *engine, const char *name, json_t **ret, 
 	return engine_call(engine, "GET", &target, NULL, ret, err);
 }
 
+void engine_images_target(
+    struct target *target, const struct engine *engine, const char *reference_glob)
+{
+	CLEANUP_JSON json_t *filters = NULL;
+
+	target_init(target, engine, "/images/json");
+	if (reference_glob != NULL) {
+		filters = json_pack("{s[s]}", "reference", reference_glob);
+		target_query_json(target, "filters", filters);
+	}
+}
+
 int engine_image_list(
     struct engine *engine, const char *reference_glob, json_t **ret, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	CLEANUP_JSON json_t *filters = NULL;
 
-	target_init(&target, engine, "/images/json");
-	if (reference_glob != NULL) {
-		filters = json_pack("{s[s]}", "reference", reference_glob);
-		target_query_json(&target, "filters", filters);
-	}
+	engine_images_target(&target, engine, reference_glob);
 	return engine_call(engine, "GET", &target, NULL, ret, err);
 }
 

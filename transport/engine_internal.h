@@ -4,9 +4,12 @@
 
 #include "transport/engine.h"
 #include "transport/http.h"
+#include "transport/http_batch.h"
 
 struct engine {
 	struct http *http;
+	struct http_batch *batch; /* of what is only asked */
+	char *address;
 	char *describe;
 	json_t *version;
 	char prefix[24]; /* "/v1.41"; empty until negotiated */
@@ -37,9 +40,22 @@ void target_path(struct target *target, const char *path);
 void target_name(struct target *target, const char *what, const char *name);
 void target_query(struct target *target, const char *key, const char *value);
 void target_query_json(struct target *target, const char *key, const json_t *value);
+/* Is it whole? Else the error. */
+int target_check(const struct target *target, struct error *err);
 void target_release(struct target *target);
 #define CLEANUP_TARGET __attribute__((cleanup(target_release)))
 
+/* GET /containers/json, /containers/ID + `rest`, /images/json. NULL: all. */
+void engine_list_target(
+    struct target *target, const struct engine *engine, const struct strv *labels);
+void engine_container_target(
+    struct target *target, const struct engine *engine, const char *id, const char *rest);
+void engine_images_target(
+    struct target *target, const struct engine *engine, const char *reference_glob);
+
+/* GET all of them in one round trip; responses are released by the caller in any case. */
+int engine_get_all(struct engine *engine, struct target *targets, size_t n,
+    struct http_response *responses, struct error *err);
 /* Send `request` (its target is `target`) and take the answer. An answer other than 2xx or 304 is
  * the error that http_status_error() makes of it. `ret` is released by the caller in any case. */
 int engine_perform(struct engine *engine, const struct target *target, struct http_request *request,

@@ -39,7 +39,8 @@ static void talk(struct keeper *keeper)
 		free(path);
 	}
 	keeper_lock(keeper, "shop.prod", "ann@laptop", "2026-11-22T17:54:32Z", &err);
-	if (keeper_facts(keeper, "/", &facts, &err) == 0 && keeper_facts_listens(&facts, 80))
+	if (keeper_facts_ask(keeper, "/", &err) == 0 && keeper_facts(keeper, &facts, &err) == 0 &&
+	    keeper_facts_listens(&facts, 80))
 		seen++;
 	keeper_path(keeper, "/dev/x", &err);
 	end = keeper_swap(keeper, &swap, on_progress, &seen, &err);
@@ -59,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct keeper *keeper = NULL;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (keeper_start(&session, NULL, -1, &keeper, NULL) == 0)
+	if (keeper_start(&session, NULL, -1, NULL, &keeper, NULL) == 0)
 		talk(keeper);
 	keeper_end(keeper);
 	session_hang_up(&session);

@@ -164,7 +164,7 @@ static void no_news_is_ready_still(void **state UNUSED)
 	struct keeper *keeper = NULL;
 	int64_t start_ms = clock_now_ms();
 
-	assert_int_equal(keeper_start(&session, NULL, -1, &keeper, NULL), 0);
+	assert_int_equal(keeper_start(&session, NULL, -1, NULL, &keeper, NULL), 0);
 	assert_int_equal(keeper_swap(keeper, &swap, NULL, NULL, NULL), SWAP_READY);
 	assert_int_equal(keeper_watch(keeper, 60, NULL), SWAP_READY);
 	assert_in_range(clock_now_ms() - start_ms, 50, 5000);
@@ -184,7 +184,7 @@ static void stop_asks_for_a_revert_once(void **state UNUSED)
 	assert_int_equal(cancel_init(&stop, NULL), 0);
 	cancel_fire(&stop);
 	stoppable.stop_fd = stop.fd;
-	assert_int_equal(keeper_start(&session, NULL, -1, &keeper, NULL), 0);
+	assert_int_equal(keeper_start(&session, NULL, -1, NULL, &keeper, NULL), 0);
 	/* The host says nothing more, and ends. */
 	shutdown(session.out, SHUT_WR);
 	assert_int_equal(keeper_swap(keeper, &stoppable, NULL, NULL, NULL), SWAP_LOST);
@@ -205,7 +205,7 @@ static void cancel_ends_every_wait(void **state UNUSED)
 	struct error err = {0};
 
 	assert_int_equal(cancel_init(&cancel, NULL), 0);
-	assert_int_equal(keeper_start(&session, NULL, cancel.fd, &keeper, NULL), 0);
+	assert_int_equal(keeper_start(&session, NULL, cancel.fd, NULL, &keeper, NULL), 0);
 	cancel_fire(&cancel);
 	assert_int_equal(keeper_lock(keeper, "shop.prod", "me", "now", &err), -1);
 	assert_error(&err, ERROR_CANCELLED, "interrupted");

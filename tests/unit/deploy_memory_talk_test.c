@@ -98,7 +98,7 @@ static int talk(void *context UNUSED, struct error *err)
 	struct session session = {.says = says, .len = sizeof(says) - 1, .hangs_up = true};
 	struct keeper *keeper = NULL;
 	char *socket = NULL, *path = NULL;
-	int rc = keeper_start(&session, NULL, -1, &keeper, err);
+	int rc = keeper_start(&session, NULL, -1, NULL, &keeper, err);
 
 	if (rc == 0)
 		rc = keeper_engine(keeper, "docker", false, &socket, &path, err);

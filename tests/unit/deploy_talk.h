@@ -21,7 +21,7 @@ static inline void start(struct talk *talk, const char *says)
 	CLEANUP_FREE char *all = string_printf("%s%s", HELLO, says);
 
 	*talk = (struct talk){.session = {.says = all, .len = strlen(all), .hangs_up = true}};
-	if (keeper_start(&talk->session, NULL, -1, &talk->keeper, &talk->err) < 0)
+	if (keeper_start(&talk->session, NULL, -1, NULL, &talk->keeper, &talk->err) < 0)
 		fail_msg("%s", error_text(&talk->err));
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "tests/unit/engine_fake.h"
 #include "transport/engine.h"
 #include "transport/engine_internal.h"
@@ -399,10 +400,46 @@ static void events_end_when_the_caller_has_seen_enough(void **state UNUSED)
 	strv_release(&filters);
 }
 
+/* Asked together, each has an end of its own; a second client asks nothing for itself. */
+static void questions_leave_together(void **state UNUSED)
+{
+	static const struct fake_reply replies[] = {
+	    {FAKE_JSON("200 OK", 13, "{\"ID\":\"here\"}"), FAKE_KEEP},
+	    {FAKE_JSON("404 Not Found", 23, "{\"message\":\"no such c\"}"), FAKE_KEEP},
+	    {FAKE_JSON("200 OK", 3, "tar"), FAKE_KEEP},
+	    {FAKE_JSON("200 OK", 4, "oops"), FAKE_KEEP},
+	};
+	struct engine_question questions[] = {{.what = ENGINE_ASK_INFO},
+	    {.what = ENGINE_ASK_CONTAINER, .name = "/c"},
+	    {.what = ENGINE_ASK_ARCHIVE, .name = "d", .path = "/x y"},
+	    {.what = ENGINE_ASK_IMAGES, .name = "a/*"}};
+	struct engine_question nameless = {.what = ENGINE_ASK_CONTAINER, .name = ""};
+	struct engine *again = NULL;
+	struct script script;
+
+	start(&script, DOCKER_20, replies, 4);
+	assert_int_equal(engine_again(script.engine, -1, &again, &script.err), 0);
+	assert_int_equal(engine_ask(again, &nameless, 1, &script.err), -1);
+	assert_int_equal(script.err.kind, ERROR_NOT_FOUND);
+	error_release(&script.err);
+	assert_int_equal(engine_ask(again, questions, 4, &script.err), 0);
+	assert_string_equal(json_str(questions[0].json, "ID", ""), "here");
+	assert_int_equal(questions[1].err.kind, ERROR_NOT_FOUND);
+	assert_string_equal(error_text(&questions[1].err), "the engine on h1: no such c");
+	assert_int_equal(questions[2].tar.len, 3);
+	assert_memory_equal(questions[2].tar.data, "tar", 3);
+	assert_int_equal(questions[3].err.kind, ERROR_PROTOCOL);
+	engine_questions_release(questions, 4);
+	engine_close(again);
+	end(&script);
+	assert_int_equal(questions[0].err.kind, ERROR_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_version_is_negotiated),
+	    cmocka_unit_test(questions_leave_together),
 	    cmocka_unit_test(a_pull_without_a_last_word_is_checked),
 	    cmocka_unit_test(podman_is_told_that_loopback_is_plain),
 	    cmocka_unit_test(a_push_that_says_nothing_did_not_work),

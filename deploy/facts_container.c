@@ -1,0 +1,128 @@
+#include "deploy/facts_container.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "deploy/names.h"
+#include "deploy/options.h"
+
+void container_release(struct container *container)
+{
+	char *const all[] = {container->id, container->name, container->service, container->release,
+	    container->rollout, container->image, container->config, container->restart,
+	    container->policy, container->by, container->at, container->source, container->status,
+	    container->health};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		free(all[i]);
+}
+
+/* A copy of a member; NULL where it is missing and `otherwise` is NULL. */
+static int copy(const json_t *json, const char *path, const char *otherwise, char **ret)
+{
+	const char *text = json_str(json, path, otherwise);
+
+	*ret = text != NULL ? strdup(text) : NULL;
+	return text != NULL && *ret == NULL ? -1 : 0;
+}
+
+static const char *label(const json_t *inspect, const char *name)
+{
+	return json_string_value(json_object_get(json_at(inspect, "Config.Labels"), name));
+}
+
+static int copy_label(const json_t *inspect, const char *name, const char *otherwise, char **ret)
+{
+	const char *value = label(inspect, name);
+
+	if (value == NULL)
+		value = otherwise;
+	*ret = value != NULL ? strdup(value) : NULL;
+	return value != NULL && *ret == NULL ? -1 : 0;
+}
+
+/* "on-failure" with its count, as `docker update` takes it. */
+static char *policy_of(const json_t *inspect)
+{
+	const char *name = json_str(inspect, "HostConfig.RestartPolicy.Name", "no");
+	int64_t most = json_int(inspect, "HostConfig.RestartPolicy.MaximumRetryCount", 0);
+
+	if (strcmp(name, "on-failure") == 0 && most > 0)
+		return string_printf("%s:%d", name, (int)most);
+	return strdup(*name != '\0' ? name : "no");
+}
+
+/* "+01:00" in seconds: podman tells its host's time. */
+static int64_t zone_of(const char *text)
+{
+	char *end;
+	long hours, minutes;
+
+	if (*text != '+' && *text != '-')
+		return 0;
+	hours = strtol(text + 1, &end, 10);
+	minutes = *end == ':' ? strtol(end + 1, NULL, 10) : 0;
+	if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59)
+		return 0;
+	return (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+}
+
+static int64_t started_at(const json_t *inspect)
+{
+	const char *text = json_str(inspect, "State.StartedAt", "");
+	char whole[CLOCK_UTC_SIZE];
+	time_t when = 0;
+
+	/* "2026-11-22T17:54:32.123456789Z": the fraction does not matter. */
+	if (strlen(text) < 20 || strncmp(text, "0001", 4) == 0)
+		return 0;
+	memcpy(whole, text, 19);
+	memcpy(whole + 19, "Z", 2);
+	if (clock_parse_utc(whole, &when) < 0)
+		return 0;
+	return (int64_t)when - zone_of(text + 19 + strspn(text + 19, ".0123456789"));
+}
+
+int container_parse(const json_t *inspect, struct container *ret)
+{
+	const char *name = json_str(inspect, "Name", "");
+	struct container c = {
+	    .running = json_flag(inspect, "State.Running", false),
+	    .exit_code = (int)json_int(inspect, "State.ExitCode", 0),
+	    .started_at = started_at(inspect),
+	    .stop_grace_s = (int)json_int(inspect, "Config.StopTimeout", 10),
+	    .policy = policy_of(inspect),
+	    .name = strdup(*name == '/' ? name + 1 : name),
+	};
+
+	if (c.policy == NULL || c.name == NULL || copy(inspect, "Id", "", &c.id) < 0 ||
+	    copy(inspect, "State.Status", "unknown", &c.status) < 0 ||
+	    copy(inspect, "State.Health.Status", NULL, &c.health) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "service", "", &c.service) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "release", "", &c.release) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "rollout", "", &c.rollout) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "image", "", &c.image) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "config", "", &c.config) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "restart", c.policy, &c.restart) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "by", "", &c.by) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "at", "", &c.at) < 0 ||
+	    copy_label(inspect, LABEL_PREFIX "source", NULL, &c.source) < 0) {
+		container_release(&c);
+		return -1;
+	}
+	/* A label that somebody altered: what it has is what it wants. */
+	if (!options_is_restart(c.restart)) {
+		free(c.restart);
+		c.restart = strdup(c.policy);
+		if (c.restart == NULL) {
+			container_release(&c);
+			return -1;
+		}
+	}
+	*ret = c;
+	return 0;
+}
