@@ -42,6 +42,9 @@ SOURCES   := $(filter-out cmd/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY    = $(BUILD)/libshipit.a
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+# Those in which a second thread runs: the others tell ThreadSanitizer nothing.
+THREADED   = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -lE \
+	'pthread_create|(engine_fake|registry_server|deploy_keeper|deploy_talk)\.h|server_start|limiter' $(wildcard tests/unit/*_test.c)))
 E2E_BINS  := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 FUZZERS   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
@@ -89,6 +92,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/replay.c $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LINK_SAN) -MF $@.d -o $@ $< tests/fuzz/replay.c $(LIBRARY) $(LDFLAGS) $(ALL_LIBS)
 
 unit-tests: $(UNIT) $(FUZZERS:%=$(BUILD)/fuzz/%)
+threaded-tests: $(THREADED)
 fuzz-tests: $(FUZZERS:%=$(BUILD)/fuzz/%)
 e2e-tests: $(E2E_BINS)
 
@@ -133,7 +137,7 @@ uninstall:
 clean:
 	rm -rf .build shipit
 
-.PHONY: all unit-tests fuzz-tests e2e-tests check soak lint bench asan tsan demo demo-down deps install \
+.PHONY: all unit-tests threaded-tests fuzz-tests e2e-tests check soak lint bench asan tsan demo demo-down deps install \
 	uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -69,7 +69,7 @@ by_both() {
 	arrive "$@" openssh
 }
 
-large=1200 many=400 rekey=200 thin=32 thinner=16 far_size=32 farther=16
+large=1200 many=40 rekey=200 thin=32 thinner=16 far_size=32 farther=16
 [ "$mode" != soak ] || large=2000 many=2000 rekey=2000 thin=2000 thinner=2000 far_size=2000 farther=2000
 
 lab_up 2

@@ -29,7 +29,7 @@ write_inventory() { # IMAGE [SSH_CONFIG]
 	mkdir -p "${inventory%/*}"
 	cat >"$inventory" <<-END
 	project: shop
-	ssh: {config: ${2:-$LAB_SSH_CONFIG}}
+	ssh: {config: ${2:-$LAB_SSH_CONFIG}${ssh_more-}}
 	services: {web: {image: "$1", ports: ["8080:80"], ready: {running: 1s}, stop_grace_period: 1s}}
 	hosts: {h1: {}}
 	environments: {prod: {hosts: [h1]}}

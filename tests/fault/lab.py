@@ -192,7 +192,7 @@ class Host:
 
 INVENTORY = """
 project: fault-%(host)s
-ssh: {config: "${LAB_SSH_CONFIG}"}
+ssh: {config: "${LAB_SSH_CONFIG}", transport: "${FAULT_TRANSPORT:-auto}"}
 services:
   web:
     image: fault-app:${VERSION}
