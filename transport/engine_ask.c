@@ -46,8 +46,10 @@ int engine_get_all(struct engine *engine, struct target *targets, size_t n,
     struct http_response *responses, struct error *err)
 {
 	const char **texts = calloc(n + 1, sizeof(*texts));
-	int rc = texts != NULL ? 0 : error_memory(err);
+	int rc = 0;
 
+	if (texts == NULL)
+		return error_memory(err);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		rc = target_check(&targets[i], err);
 		texts[i] = targets[i].text.data;

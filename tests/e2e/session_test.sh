@@ -35,7 +35,8 @@ for folder; do
 	export SESSION_MB
 	run "$folder/tests/e2e/session_test"
 	# Packets are dropped there: in a network of its own.
-	run env OWN_NETWORK=1 unshare --net sh -c 'ip link set lo up && exec "$0"' \
+	# shellcheck disable=SC2016 # for the inner shell
+	[ "${folder%tsan}" != "$folder" ] || run env OWN_NETWORK=1 unshare --net sh -c 'ip link set lo up && exec "$0"' \
 	    "$folder/tests/e2e/session_fault_test"
 	[ $TRANSPORT = libssh2 ] || run "$folder/tests/e2e/session_auto_test"
 done
