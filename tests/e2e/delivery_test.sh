@@ -2,11 +2,15 @@
 # Images that are large, in many layers, or go over a bad link arrive whole: what the container reads is
 # compared with what was built.
 #
-#   delivery_test.sh [check|soak]     soak: 2 GB over each kind of link, by each transport
+#   delivery_test.sh [check|soak [PART...]]     soak: 2 GB over each kind of link, by each transport
+#
+# The parts: large many rekey thin thinner far farther.
 # shellcheck source-path=SCRIPTDIR disable=SC2154
 . "$(dirname "$0")/lib.sh"
 
 mode=${1:-check}
+[ $# -lt 1 ] || shift
+parts=${*:-large many rekey thin thinner far farther}
 limit=3000
 
 # make_load TAG FILES MEGABYTES: an image load:TAG with FILES layers of random bytes, MEGABYTES in all.
@@ -69,51 +73,70 @@ by_both() {
 	arrive "$@" openssh
 }
 
+end_delay() {
+	kill "$proxy"
+	wait "$proxy" 2>/dev/null
+}
+
 large=1200 many=40 rekey=200 thin=32 thinner=16 far_size=32 farther=16
 [ "$mode" != soak ] || large=2000 many=2000 rekey=2000 thin=2000 thinner=2000 far_size=2000 farther=2000
 
 lab_up 2
 
-begin "an image with one layer of $large MB"
-make_load large 1 $large
-arrive large h1 "$LAB_SSH_CONFIG"
+part_large() {
+	begin "an image with one layer of $large MB"
+	make_load large 1 $large
+	arrive large h1 "$LAB_SSH_CONFIG"
+}
 
-begin "an image of 20 layers, $many MB, with RekeyLimit 1M on the server"
-"$LAB" sshd h2 'RekeyLimit 1M' >/dev/null
-make_load many 20 $many
-by_both many h2 "$LAB_SSH_CONFIG"
-"$LAB" sshd h2 >/dev/null
+part_many() {
+	begin "an image of 20 layers, $many MB, with RekeyLimit 1M on the server"
+	"$LAB" sshd h2 'RekeyLimit 1M' >/dev/null
+	make_load many 20 $many
+	by_both many h2 "$LAB_SSH_CONFIG"
+	"$LAB" sshd h2 >/dev/null
+}
 
-begin "$rekey MB with RekeyLimit 1M on the server"
-"$LAB" sshd h1 'RekeyLimit 1M' >/dev/null
-make_load rekey 4 $rekey
-by_both rekey h1 "$LAB_SSH_CONFIG"
-"$LAB" sshd h1 >/dev/null
+part_rekey() {
+	begin "$rekey MB with RekeyLimit 1M on the server"
+	"$LAB" sshd h1 'RekeyLimit 1M' >/dev/null
+	make_load rekey 4 $rekey
+	by_both rekey h1 "$LAB_SSH_CONFIG"
+	"$LAB" sshd h1 >/dev/null
+}
 
-begin "$thin MB through a link of 20 Mbit/s"
-"$LAB" limit h2 20mbit
-make_load thin 3 $thin
-arrive thin h2 "$LAB_SSH_CONFIG"
-"$LAB" unlimit h2
+part_thin() {
+	begin "$thin MB through a link of 20 Mbit/s"
+	"$LAB" limit h2 20mbit
+	make_load thin 3 $thin
+	arrive thin h2 "$LAB_SSH_CONFIG"
+	"$LAB" unlimit h2
+}
 
-begin "$thinner MB through a link of 10 Mbit/s"
-"$LAB" limit h2 10mbit
-make_load thinner 3 $thinner
-by_both thinner h2 "$LAB_SSH_CONFIG"
-"$LAB" unlimit h2
+part_thinner() {
+	begin "$thinner MB through a link of 10 Mbit/s"
+	"$LAB" limit h2 10mbit
+	make_load thinner 3 $thinner
+	by_both thinner h2 "$LAB_SSH_CONFIG"
+	"$LAB" unlimit h2
+}
 
-begin "$far_size MB through a link of 100 ms round trip"
-make_load far 3 $far_size
-behind_delay h1 50
-arrive far h1 "$far"
-kill "$proxy"
-wait "$proxy" 2>/dev/null
+part_far() {
+	begin "$far_size MB through a link of 100 ms round trip"
+	make_load far 3 $far_size
+	behind_delay h1 50
+	arrive far h1 "$far"
+	end_delay
+}
 
-begin "$farther MB through a link of 200 ms round trip"
-make_load farther 3 $farther
-behind_delay h1 100
-by_both farther h1 "$far"
-kill "$proxy"
-wait "$proxy" 2>/dev/null
+part_farther() {
+	begin "$farther MB through a link of 200 ms round trip"
+	make_load farther 3 $farther
+	behind_delay h1 100
+	by_both farther h1 "$far"
+	end_delay
+}
+
+for part in $parts; do "part_$part"; done
 
 totals

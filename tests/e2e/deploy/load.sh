@@ -92,6 +92,50 @@ test_load() {
 	want_said 'by load: 3 of 3 layers are there'
 }
 
+# begin_load PROJECT TAG: over a slow link; comes back in the middle of the archive.
+begin_load() {
+	local link
+	link=$(ip -o route get "$(address h1)" | grep -o 'lab-[0-9-]*')
+	project=$1 hosts=h1 ready='running: 1s' write_inventory "$tmp/$1/shipit.yml" "layered:$2"
+	echo 'delivery: load' >>"$tmp/$1/shipit.yml"
+	"$LAB" limit h1 8mbit
+	entered=$(cat "/sys/class/net/$link/statistics/tx_bytes")
+	timeout --foreground -k 10 200 "$SHIPIT" -f "$tmp/$1/shipit.yml" deploy prod >"$tmp/out" 2>&1 </dev/null &
+	loading=$!
+	until_true 60 eval "[ \$((\$(cat /sys/class/net/$link/statistics/tx_bytes) - entered)) -gt 1000000 ]" ||
+	    wrong 'the load does not begin'
+}
+
+end_load() {
+	wait $loading
+	code=$?
+	out=$(cat "$tmp/out")
+	"$LAB" unlimit h1
+}
+
+test_broken_load() {
+	make_layered one
+	on h1 sh -c 'docker ps -aq | xargs -r docker rm -f; docker image prune -af' >/dev/null 2>&1
+
+	begin 'Ctrl-C in the middle of a load'
+	begin_load loadx one
+	kill -INT $loading
+	end_load
+	want_code 130
+	want_same 'containers' '' "$(on h1 docker ps -aq)"
+	want_same 'images' '' "$(on h1 docker image ls -q)"
+
+	begin 'the link dies in the middle of a load'
+	begin_load loadx one
+	"$LAB" kill h1 sshd
+	"$LAB" start h1 sshd >/dev/null
+	"$LAB" unlimit h1
+	end_load
+	want_code 0
+	want_out reconnecting
+	want_same 'what runs' one "$(on h1 docker exec loadx.prod.web /busybox cat /word)"
+}
+
 # The three of them together, through one uplink.
 test_max_rate() {
 	begin '--max-rate holds for all hosts together'
