@@ -1110,6 +1110,59 @@ static void test_lost(void **state)
 	server_stop(&server);
 }
 
+static bool closes(int port)
+{
+	for (int i = 0; i < 1000; i++) {
+		int fd = connect_port(port);
+
+		if (fd < 0)
+			return true;
+		close(fd);
+		poll(NULL, 0, 10);
+	}
+	return false;
+}
+
+/* A program that is killed leaves nobody: neither here nor on the host. */
+static void test_killed(void **state)
+{
+	struct server server;
+	pid_t pid, left[64];
+	char driver[PATH_MAX], port[16] = "", dir[256];
+	const char *argv[] = {driver, "127.0.0.1", "forward", "/nowhere", NULL};
+	struct proc_options options = {.argv = argv, .own_group = 1, .fds = {-1, -1, -1}};
+	struct error err = {0};
+	ssize_t len = readlink("/proc/self/exe", driver, sizeof(driver) - 1);
+	int in[2], out[2];
+
+	(void)state;
+	assert_true(len > 0);
+	driver[len] = '\0';
+	snprintf(strrchr(driver, '/') + 1, 32, "session_driver");
+	server_start(&server, "");
+	runf("cd %s && printf 'Port %d\n' >> ssh_config", server.dir, server.port);
+	snprintf(dir, sizeof(dir), "%s/ssh_config", server.dir);
+	setenv("SSH_CONFIG", dir, 1);
+	assert_int_equal(fd_pipe(in), 0);
+	assert_int_equal(fd_pipe(out), 0);
+	options.fds[0] = in[0];
+	options.fds[1] = out[1];
+	assert_int_equal(proc_spawn(&options, &pid, &err), 0);
+	close(in[0]);
+	close(out[1]);
+	assert_true(read(out[0], port, sizeof(port) - 1) > 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(closes(atoi(port)));
+	for (int i = 0; i < 1000 && server_children(server.pid, left, 64) > 0; i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(server_children(server.pid, left, 64), 0);
+	close(in[1]);
+	close(out[0]);
+	unsetenv("SSH_CONFIG");
+	server_stop(&server);
+}
+
 /* A frozen sshd: its kernel still answers. With an open channel and without, idle and in the middle
  * of a transfer. At the same time the sessions with a live one must not be given up, although
  * nothing but questions goes over them, from both sides. */
@@ -1333,6 +1386,7 @@ int main(int argc, char **argv)
 	    TEST(test_stop_opening),
 	    TEST(test_stop_running),
 	    TEST(test_lost),
+	    TEST(test_killed),
 	    TEST(test_frozen),
 	    TEST(test_stalled),
 	    TEST(test_reader_stalls),

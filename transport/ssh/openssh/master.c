@@ -140,7 +140,7 @@ static int prepare(struct master *master, const struct session_target *target, s
 {
 	said_init(&master->said);
 	buf_init(&master->line, LINE_MAX_BYTES);
-	master->errors = -1;
+	master->errors = master->life = -1;
 	master->control = socket_name(target->run_dir, err);
 	if (master->control == NULL)
 		return -1;
@@ -152,31 +152,63 @@ static int prepare(struct master *master, const struct session_target *target, s
 	return master->known != NULL ? write_pinned(master, target->host_key, err) : -1;
 }
 
-static int spawn(
-    struct master *master, const struct ask *ask, const struct strv *argv, struct error *err)
+/* However this process ends: a master without it would hold its connection, and the listeners on
+ * the host, for ever. The guard reads from a pipe that nobody writes to, and at its end ends ssh.
+ */
+static const char guard[] = "\"$@\" </dev/null & exec 2>/dev/null; read -r x; kill $!";
+
+static int guard_argv(struct strv *argv, const struct strv *ssh)
 {
-	CLEANUP_STRV struct strv env = {0};
-	struct proc_options options = {
-	    .argv = (const char *const *)argv->v, .own_group = 1, .fds = {-1, -1, -1}};
-	int said[2];
+	if (strv_add(argv, "/bin/sh") < 0 || strv_add(argv, "-c") < 0 ||
+	    strv_add(argv, guard) < 0 || strv_add(argv, "sh") < 0)
+		return -1;
+	for (size_t i = 0; i < ssh->n; i++)
+		if (strv_add(argv, ssh->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int spawn_guarded(struct master *master, struct proc_options *options, struct error *err)
+{
+	int life[2], said[2];
 	int rc;
 
+	if (fd_pipe(life) < 0)
+		return error_errno(err, errno, "a pipe for ssh");
+	if (fd_pipe(said) < 0) {
+		rc = error_errno(err, errno, "a pipe for ssh");
+		close(life[0]);
+		close(life[1]);
+		return rc;
+	}
+	options->fds[0] = life[0];
+	options->fds[2] = said[1];
+	rc = proc_spawn(options, &master->pid, err);
+	close(life[0]);
+	close(said[1]);
+	master->life = life[1];
+	master->errors = said[0];
+	fd_nonblock(said[0]);
+	if (rc == 0)
+		return 0;
+	master->pid = 0;
+	master_kill(master, 0);
+	return error_wrap(err, "starting ssh");
+}
+
+static int spawn(
+    struct master *master, const struct ask *ask, const struct strv *ssh, struct error *err)
+{
+	CLEANUP_STRV struct strv env = {0}, argv = {0};
+	struct proc_options options = {.own_group = 1, .fds = {-1, -1, -1}};
+
+	if (guard_argv(&argv, ssh) < 0)
+		return error_memory(err);
 	if (ask_environment(ask, &env, err) < 0)
 		return -1;
+	options.argv = (const char *const *)argv.v;
 	options.env = (const char *const *)env.v;
-	if (fd_pipe(said) < 0)
-		return error_errno(err, errno, "a pipe for ssh");
-	options.fds[2] = said[1];
-	rc = proc_spawn(&options, &master->pid, err);
-	close(said[1]);
-	if (rc < 0) {
-		master->pid = 0;
-		close(said[0]);
-		return error_wrap(err, "starting ssh");
-	}
-	fd_nonblock(said[0]);
-	master->errors = said[0];
-	return 0;
+	return spawn_guarded(master, &options, err);
 }
 
 static void hear(struct master *master, const struct trace *trace, const char *data, size_t len)
@@ -256,8 +288,16 @@ static int attempt(
 	return wait_ready(master, ask, opening, err);
 }
 
+void master_let_go(struct master *master)
+{
+	if (master->life >= 0)
+		close(master->life);
+	master->life = -1;
+}
+
 void master_kill(struct master *master, int grace_ms)
 {
+	master_let_go(master);
 	if (master->pid > 0)
 		child_stop(master->pid, grace_ms);
 	if (master->errors >= 0)
@@ -314,5 +354,5 @@ void master_stop(struct master *master, int grace_ms)
 	remove_file(master->known);
 	said_release(&master->said);
 	buf_release(&master->line);
-	*master = (struct master){.errors = -1};
+	*master = (struct master){.errors = -1, .life = -1};
 }

@@ -10,7 +10,8 @@
 #include "transport/ssh/openssh/said.h"
 
 struct master {
-	pid_t pid;     /* leads a group of its own; 0: none */
+	pid_t pid;     /* of its guard, which leads a group of its own; 0: none */
+	int life;      /* while this end of a pipe is open, the guard lets it live */
 	int errors;    /* its standard error, non-blocking */
 	char *control; /* the path of its socket */
 	bool accept_new;
@@ -31,6 +32,8 @@ int master_start(struct master *master, const struct opening *opening, struct er
 /* Take what it has said, to the log too. False: it will say no more. */
 bool master_listen(struct master *master, const struct session_target *target);
 
+/* From now on it ends by itself. */
+void master_let_go(struct master *master);
 /* End the child; its files and words stay. */
 void master_kill(struct master *master, int grace_ms);
 /* End it, given `grace_ms` to do so by itself; remove its files. */

@@ -218,8 +218,10 @@ static void *run(void *context)
 		;
 	free(watch);
 	/* Lost or cancelled: what the master still holds is of no use any more. */
-	if (why.kind != ERROR_NONE)
+	if (why.kind != ERROR_NONE) {
+		master_let_go(&session->master);
 		child_stop(session->master.pid, why.kind == ERROR_CANCELLED ? 0 : DEATH_MS);
+	}
 	pthread_mutex_lock(&session->lock);
 	if (why.kind != ERROR_NONE)
 		master_kill(&session->master, 0);
@@ -320,7 +322,7 @@ static struct openssh_session *session_new(const struct session_target *target)
 		return NULL;
 	session->base.backend = &backend;
 	session->watch = session->wake[0] = session->wake[1] = -1;
-	session->master.errors = -1;
+	session->master.errors = session->master.life = -1;
 	session->lost = session->stop = none;
 	atomic_init(&session->cancel_fd, target->cancel_fd);
 	pthread_mutex_init(&session->lock, NULL);
