@@ -45,7 +45,7 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/un
 # Those in which a second thread runs: the others tell ThreadSanitizer nothing.
 THREADED   = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -lE \
 	'pthread_create|(engine_fake|registry_server|deploy_keeper|deploy_talk)\.h|server_start|limiter' $(wildcard tests/unit/*_test.c)))
-E2E_BINS  := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+E2E_BINS  := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c tests/e2e/session/*.c))
 FUZZERS   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
 ifeq ($(V),)

@@ -85,8 +85,12 @@ class Tunnel:
         raise Failed("ssh -R did not work")
 
     def stop(self):
+        """CPU seconds."""
+        with open("/proc/%d/stat" % self.process.pid, encoding="ascii") as stat:
+            ticks = stat.read().rsplit(")", 1)[1].split()[11:13]
         self.process.kill()
         self.process.wait()
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def group_serve(stage, figures):

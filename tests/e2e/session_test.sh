@@ -26,19 +26,20 @@ run() { # PROGRAM...
 }
 
 for folder; do
-	[ -x "$folder/tests/e2e/session_test" ] || continue
+	programs=$folder/tests/e2e/session
+	[ -x "$programs/program_test" ] || continue
 	echo "== $folder"
 	case $folder in
 	*san) SESSION_MB=20 ;;
 	*) SESSION_MB=400 ;;
 	esac
 	export SESSION_MB
-	run "$folder/tests/e2e/session_test"
+	for test in program forward hostkey login end; do run "$programs/${test}_test"; done
 	# Packets are dropped there: in a network of its own.
 	# shellcheck disable=SC2016 # for the inner shell
-	[ "${folder%tsan}" != "$folder" ] || run env OWN_NETWORK=1 unshare --net sh -c 'ip link set lo up && exec "$0"' \
-	    "$folder/tests/e2e/session_fault_test"
-	[ $TRANSPORT = libssh2 ] || run "$folder/tests/e2e/session_auto_test"
+	[ "${folder%tsan}" != "$folder" ] ||
+	    run env OWN_NETWORK=1 unshare --net sh -c 'ip link set lo up && exec "$0"' "$programs/fault_test"
+	[ $TRANSPORT = libssh2 ] || run "$programs/auto_test"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

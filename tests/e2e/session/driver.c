@@ -1,10 +1,10 @@
 /* A session as a program, to be measured beside `ssh`:
  *
- *	session_driver HOST run COMMAND		its exit status
- *	session_driver HOST forward TARGET	prints the port there; until its standard input
+ *	driver HOST run COMMAND		its exit status
+ *	driver HOST forward TARGET	prints the port there; until its standard input
  *						ends, then prints the CPU seconds of this process
  *						and its children
- *	session_driver HOST many N		N sessions at once, in each `true`; when all are
+ *	driver HOST many N		N sessions at once, in each `true`; when all are
  *						there, prints the seconds and the most resident
  *						memory of this process in MB
  *
@@ -26,9 +26,9 @@ enum { FAILED = 125 };
 
 static int complain(const struct error *err)
 {
-	fprintf(stderr, "session_driver: %s\n", error_text(err));
+	fprintf(stderr, "driver: %s\n", error_text(err));
 	if (err->hint != NULL)
-		fprintf(stderr, "session_driver: %s\n", err->hint);
+		fprintf(stderr, "driver: %s\n", err->hint);
 	return FAILED;
 }
 
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	if (askpass_wanted())
 		return askpass_run(argc, argv);
 	if (argc != 4 || mkdtemp(run_dir) == NULL) {
-		fprintf(stderr, "usage: session_driver HOST run|forward|many WHAT\n");
+		fprintf(stderr, "usage: driver HOST run|forward|many WHAT\n");
 		return FAILED;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -7,14 +7,8 @@
  * Between us and sshd stands a relay that harms the connection after so many bytes of the server.
  *To be run in a network namespace of its own (session_test.sh): packets are dropped by a firewall.
  */
-#include "session_help.h"
-
-/* libssh2 1.10 forgets what a key exchange had when it breaks off. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libssh2.so\n";
-}
+#include "tests/e2e/session/peers.h"
+#include "tests/e2e/session/suite.h"
 
 enum {
 	OPEN_MS = 5000,
@@ -38,6 +32,7 @@ struct relay {
 
 static void drop_packets(int port)
 {
+	assert_non_null(getenv("OWN_NETWORK")); /* whose firewall would it be? */
 	runf("iptables -w -I INPUT -p tcp --dport %d -j DROP && "
 	     "iptables -w -I INPUT -p tcp --sport %d -j DROP",
 	    port, port);
@@ -399,48 +394,5 @@ static void open_ones(void **state UNUSED)
 	server_stop(&server);
 }
 
-/* ---- what is left: no descriptor, no thread, no child ---- */
-
-static struct {
-	int fds, threads;
-} before;
-
-static int count_before(void **state UNUSED)
-{
-	before.fds = count_fds();
-	before.threads = count_entries("/proc/self/task");
-	return 0;
-}
-
-static int count_after(void **state UNUSED)
-{
-	pid_t children[64];
-	int n = server_children(getpid(), children, 64);
-
-	if (threads_become(before.threads) && count_fds() == before.fds && n == 0)
-		return 0;
-	fprintf(stderr, "left: threads %d -> %d, descriptors %d -> %d, children %d\n",
-	    before.threads, count_entries("/proc/self/task"), before.fds, count_fds(), n);
-	return -1;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, count_before, count_after)
-
-int main(int argc, char **argv)
-{
-	const struct CMUnitTest tests[] = {TEST(nobody_is_there), TEST(opening_freezes),
-	    TEST(opening_is_dropped), TEST(opening_is_reset), TEST(open_ones)};
-	char pattern[128];
-
-	if (askpass_wanted())
-		return askpass_run(argc, argv);
-	if (getenv("OWN_NETWORK") == NULL) {
-		fprintf(stderr, "in a network namespace of its own only: by session_test.sh\n");
-		return 1;
-	}
-	snprintf(pattern, sizeof(pattern), "*%s*", argc > 1 ? argv[1] : "");
-	cmocka_set_test_filter(pattern);
-	verbose = getenv("VERBOSE") != NULL;
-	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, make_keys, remove_all);
-}
+SUITE(TEST(nobody_is_there), TEST(opening_freezes), TEST(opening_is_dropped),
+    TEST(opening_is_reset), TEST(open_ones))

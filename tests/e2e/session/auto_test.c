@@ -1,10 +1,10 @@
 /* `transport: auto` against servers, keys and ways that matter: wherever `ssh` gets in, we do, and
  * by the transport that is expected. Each cell is a line of the table below.
  *
- *   session_auto_test [PART-OF-A-NAME] */
+ *   auto_test [PART-OF-A-NAME] */
 #include <libssh2.h>
 
-#include "session_help.h"
+#include "tests/e2e/session/server.h"
 
 enum way { DIRECT, JUMP, TWO_JUMPS, COMMAND };
 enum by { LIBSSH2, OPENSSH };

@@ -2,8 +2,8 @@
  * and with ssh's own choice. Source and sink are processes of their own, so the CPU time is the
  * client's.
  *
- *   session_bench [MEGABYTES [STREAMS]]      default 1000, 1; at most 64 */
-#include "session_help.h"
+ *   bench [MEGABYTES [STREAMS]]      default 1000, 1; at most 64 */
+#include "tests/e2e/session/peers.h"
 
 struct result {
 	double seconds, cpu;
