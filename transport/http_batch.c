@@ -12,7 +12,7 @@
 #include "transport/http_internal.h"
 
 enum {
-	PIECE = 64 * 1024,
+	PIECE = 32 * 1024,
 	REQUESTS_MAX = 4 * 1024 * 1024, /* bytes of all requests */
 	DEAD_MAX = 2,			/* connections in a row without an answer */
 };
@@ -21,7 +21,6 @@ struct http_batch {
 	struct http_address address;
 	int cancel_fd;
 	int fd; /* the connection; -1: none yet, or none any more */
-	char piece[PIECE];
 };
 
 /* One http_batch_get() under way. */
@@ -39,6 +38,7 @@ struct call {
 	bool ended;	 /* nothing more will come over this connection */
 	bool one_by_one; /* a connection was lost without an answer: the server may not pipeline */
 	int errnum;	 /* what ended it; 0: its end */
+	char piece[PIECE]; /* may hold secrets */
 };
 
 int http_batch_open(const char *address, int cancel_fd, struct http_batch **ret, struct error *err)
@@ -151,7 +151,7 @@ static int take_answers(struct call *call, size_t len, struct error *err)
 	size_t at = 0;
 
 	while (at < len && !call->ended && call->answered < call->asked) {
-		ssize_t n = http_answer_feed(&call->answer, call->batch->piece + at, len - at, err);
+		ssize_t n = http_answer_feed(&call->answer, call->piece + at, len - at, err);
 
 		if (n < 0)
 			return -1;
@@ -170,7 +170,7 @@ static int take_answers(struct call *call, size_t len, struct error *err)
 
 static int receive_more(struct call *call, struct error *err)
 {
-	ssize_t n = recv(call->batch->fd, call->batch->piece, PIECE, 0);
+	ssize_t n = recv(call->batch->fd, call->piece, PIECE, 0);
 
 	if (n > 0)
 		return take_answers(call, (size_t)n, err);
@@ -286,6 +286,6 @@ int http_batch_get(struct http_batch *batch, const char *const *targets, size_t 
 		hang_up(batch);
 	http_answer_release(&call.answer);
 	buf_release(&call.out);
-	explicit_bzero(batch->piece, sizeof(batch->piece));
+	explicit_bzero(call.piece, sizeof(call.piece));
 	return rc;
 }
