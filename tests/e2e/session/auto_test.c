@@ -21,6 +21,7 @@ static const struct cell {
 	const char *client; /* lines of ssh_config for the host */
 	const char *log;    /* what sshd must have said */
 	enum way way;
+	const char *jump_key; /* NULL: one without a passphrase */
 	enum by by;
 } cells[] = {
     {.name = "ed25519", .key = "id_ed25519"},
@@ -62,6 +63,11 @@ static const struct cell {
 	.key = "id_ed25519",
 	.server = HARDENED,
 	.way = JUMP,
+	.by = OPENSSH},
+    {.name = "jump that asks",
+	.key = "id_ed25519",
+	.way = JUMP,
+	.jump_key = "id_locked",
 	.by = OPENSSH},
     {.name = "two jumps", .key = "id_ed25519", .way = TWO_JUMPS},
     {.name = "two jumps, certificate", .key = "id_signed", .way = TWO_JUMPS, .by = OPENSSH},
@@ -162,13 +168,13 @@ static void write_config(const struct cell *cell, const struct server *server)
 	    signed_host ? "ca.pub"
 	    : rsa_host	? "host_rsa.pub"
 			: "host_ed25519.pub");
-	runf("cd %s && printf 'Host jump1 jump2\\nIdentityFile %s/id_ed25519\\n"
+	runf("cd %s && printf 'Host jump1 jump2\\nIdentityFile %s/%s\\n"
 	     "Host inner\\n%s\\nIdentityFile %s/%s%s\\nIdentityAgent %s\\n%s\\n"
 	     "Host *\\nHostName 127.0.0.1\\nPort %d\\nUserKnownHostsFile %s/known_hosts\\n"
 	     "GlobalKnownHostsFile none\\nIdentitiesOnly yes\\nIdentityAgent none\\n"
 	     "StrictHostKeyChecking yes\\n' > ssh_config",
-	    server->dir, top, client, top, folder, cell->key, cell->agent ? agent : "none", way,
-	    server->port, server->dir);
+	    server->dir, top, cell->jump_key != NULL ? cell->jump_key : "id_ed25519", client, top,
+	    folder, cell->key, cell->agent ? agent : "none", way, server->port, server->dir);
 }
 
 static char *say_passphrase(
