@@ -124,6 +124,8 @@ test_broken_load() {
 	want_code 130
 	want_same 'containers' '' "$(on h1 docker ps -aq)"
 	want_same 'images' '' "$(on h1 docker image ls -q)"
+	# What was on its way is still before the goodbye, on such a link.
+	until_true 30 on h1 flock -n /run/lock/shipit.loadx.prod true || wrong 'the lock is not freed'
 
 	begin 'the link dies in the middle of a load'
 	begin_load loadx one
