@@ -329,6 +329,7 @@ int main(int argc, char **argv)
 
 	if (askpass_wanted())
 		return askpass_run(argc, argv);
+	any_exchange = true;
 	only = argc > 1 ? argv[1] : "";
 	verbose = getenv("VERBOSE") != NULL;
 	signal(SIGPIPE, SIG_IGN);

@@ -30,6 +30,13 @@ static UNUSED int count_fds(void)
 	return count_entries("/proc/self/fd");
 }
 
+static UNUSED int count_children(void)
+{
+	pid_t children[256];
+
+	return server_children(getpid(), children, 256);
+}
+
 /* Detached threads need a moment to be gone. */
 static UNUSED bool threads_become(int n)
 {
@@ -42,7 +49,7 @@ static UNUSED bool threads_become(int n)
 }
 
 struct held {
-	int fds, threads;
+	int fds, threads, children;
 };
 static struct held before;
 
@@ -51,19 +58,19 @@ static int count_before(void **state)
 	(void)state;
 	before.fds = count_fds();
 	before.threads = count_entries("/proc/self/task");
+	before.children = count_children();
 	return 0;
 }
 
 static int count_after(void **state)
 {
-	pid_t children[64];
-	int n = server_children(getpid(), children, 64);
-
 	(void)state;
-	if (threads_become(before.threads) && count_fds() == before.fds && n == 0)
+	if (threads_become(before.threads) && count_fds() == before.fds &&
+	    count_children() == before.children)
 		return 0;
-	print_error("left: threads %d -> %d, descriptors %d -> %d, children %d\n", before.threads,
-	    count_entries("/proc/self/task"), before.fds, count_fds(), n);
+	print_error("left: threads %d -> %d, descriptors %d -> %d, children %d -> %d\n",
+	    before.threads, count_entries("/proc/self/task"), before.fds, count_fds(),
+	    before.children, count_children());
 	return -1;
 }
 
