@@ -9,10 +9,13 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "transport/dial.h"
 #include "transport/resolve.h"
 #include "transport/socket.h"
 
-enum { HTTP_PORT = 80, QUEUE_MS = 10 };
+#define HTTP_PORT ":80"
+
+enum { QUEUE_MS = 10 };
 
 static int odd(const char *text, struct error *err)
 {
@@ -51,37 +54,22 @@ const char *http_address_host(const struct http_address *address)
 	return address->base + strlen("http://");
 }
 
-/* After the host: nothing, or ":PORT". 0: neither. */
-static int port_of(const char *rest)
-{
-	char *end = NULL;
-	long port;
-
-	if (rest[0] == '\0')
-		return HTTP_PORT;
-	if (rest[0] != ':' || rest[1] < '0' || rest[1] > '9')
-		return 0;
-	port = strtol(rest + 1, &end, 10);
-	return *end == '\0' && port >= 1 && port <= 65535 ? (int)port : 0;
-}
-
 int http_address_split(
     const struct http_address *address, char **ret_host, int *ret_port, struct error *err)
 {
 	const char *host = http_address_host(address);
-	bool bracket = host[0] == '[';
-	size_t len = strcspn(host += bracket, bracket ? "]" : ":");
-	int port;
+	const char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
+	bool has_port = colon != NULL && (bracket == NULL || colon > bracket);
+	CLEANUP_FREE char *whole = string_printf("%s%s", host, has_port ? "" : HTTP_PORT);
+	CLEANUP_ERROR struct error why = {0};
 
-	if (len == 0 || strcspn(host, "/?#@ \t\r\n") < strlen(host) ||
-	    (bracket && host[len] != ']'))
+	if (whole == NULL)
+		return error_memory(err);
+	if (strcspn(host, "/?#@ \t\r\n") < strlen(host))
 		return odd(address->text, err);
-	port = port_of(host + len + bracket);
-	if (port == 0)
-		return odd(address->text, err);
-	*ret_host = strndup(host, len);
-	*ret_port = port;
-	return *ret_host != NULL ? 0 : error_memory(err);
+	if (socket_split(whole, ret_host, ret_port, &why) == 0)
+		return 0;
+	return why.kind == ERROR_MEMORY ? error_memory(err) : odd(address->text, err);
 }
 
 static int refused(const struct http_address *address, int errnum, struct error *err)
@@ -93,87 +81,22 @@ static int refused(const struct http_address *address, int errnum, struct error 
 	return -1;
 }
 
-/* Wait for `events` (`fd` -1: for the time alone). 1: they are there, 0: time is over, -1:
- * cancelled. */
-static int wait_for(int fd, short events, int64_t deadline_ms, int cancel_fd, struct error *err)
-{
-	for (;;) {
-		struct pollfd slots[2] = {
-		    {.fd = fd, .events = events},
-		    {.fd = cancel_fd, .events = POLLIN},
-		};
-		int n = poll(slots, 2, clock_left_ms(deadline_ms));
-
-		if (n > 0 && slots[1].revents != 0)
-			return error_set(err, ERROR_CANCELLED, "cancelled");
-		if (n > 0)
-			return 1;
-		if (n == 0 || errno != EINTR)
-			return 0;
-	}
-}
-
+/* A Unix socket whose queue is full says EAGAIN, and poll cannot wait for it to have room. */
 static int connect_local(
     const struct http_address *address, int64_t deadline_ms, int cancel_fd, struct error *err)
 {
+	struct pollfd slot = {.fd = cancel_fd, .events = POLLIN};
 	int fd;
 
 	while ((fd = socket_connect_unix(address->socket)) < 0) {
-		bool full = errno == EAGAIN; /* its queue */
-
-		if (!full && errno != EINTR)
+		if (errno != EAGAIN && errno != EINTR)
 			return refused(address, errno, err);
 		if (clock_left_ms(deadline_ms) == 0)
 			return refused(address, ETIMEDOUT, err);
-		if (wait_for(-1, 0, clock_now_ms() + QUEUE_MS, cancel_fd, err) < 0)
-			return -1;
+		if (poll(&slot, 1, QUEUE_MS) > 0)
+			return error_set(err, ERROR_CANCELLED, "cancelled");
 	}
 	return fd;
-}
-
-/* Returns the descriptor; -1: cancelled; -2: this address does not do, errno says why. */
-static int connect_one(
-    const struct addrinfo *to, int64_t deadline_ms, int cancel_fd, struct error *err)
-{
-	CLEANUP_CLOSE int fd = socket_open(to->ai_family, to->ai_protocol);
-	int why = 0, on = 1, ready;
-	socklen_t len = sizeof(why);
-
-	if (fd < 0)
-		return -2;
-	if (connect(fd, to->ai_addr, to->ai_addrlen) < 0) {
-		if (errno != EINPROGRESS)
-			return -2;
-		ready = wait_for(fd, POLLOUT, deadline_ms, cancel_fd, err);
-		if (ready < 0)
-			return -1;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
-			why = errno;
-		if (ready == 0)
-			why = ETIMEDOUT;
-	}
-	errno = why;
-	if (why != 0)
-		return -2;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return steal_fd(&fd);
-}
-
-/* One address after the other; each has its share of the time that is left. */
-static int connect_any(const struct http_address *address, const struct addrinfo *found,
-    int64_t deadline_ms, int cancel_fd, struct error *err)
-{
-	int left = 0, fd = -2, why = 0;
-
-	for (const struct addrinfo *to = found; to != NULL; to = to->ai_next)
-		left++;
-	for (; found != NULL && fd == -2; found = found->ai_next, left--) {
-		int64_t share = clock_left_ms(deadline_ms) / left;
-
-		fd = connect_one(found, clock_now_ms() + share, cancel_fd, err);
-		why = errno;
-	}
-	return fd == -2 ? refused(address, why, err) : fd;
 }
 
 static int resolve(const struct http_address *address, int64_t deadline_ms, int cancel_fd,
@@ -195,17 +118,29 @@ static int resolve(const struct http_address *address, int64_t deadline_ms, int 
 	return -1;
 }
 
+static int connect_far(
+    const struct http_address *address, int64_t deadline_ms, int cancel_fd, struct error *err)
+{
+	CLEANUP_ERROR struct error why = {0};
+	struct addrinfo *found = NULL;
+	int fd, on = 1;
+
+	if (resolve(address, deadline_ms, cancel_fd, &found, err) < 0)
+		return -1;
+	fd = dial(found, NULL, deadline_ms, cancel_fd, &why);
+	freeaddrinfo(found);
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	else if (why.kind == ERROR_UNREACHABLE || why.kind == ERROR_TIMEOUT)
+		refused(address, why.kind == ERROR_TIMEOUT ? ETIMEDOUT : why.code, err);
+	else
+		error_move(err, &why);
+	return fd;
+}
+
 int http_address_connect(
     const struct http_address *address, int64_t deadline_ms, int cancel_fd, struct error *err)
 {
-	struct addrinfo *found = NULL;
-	int fd;
-
-	if (address->socket != NULL)
-		return connect_local(address, deadline_ms, cancel_fd, err);
-	if (resolve(address, deadline_ms, cancel_fd, &found, err) < 0)
-		return -1;
-	fd = connect_any(address, found, deadline_ms, cancel_fd, err);
-	freeaddrinfo(found);
-	return fd;
+	return address->socket != NULL ? connect_local(address, deadline_ms, cancel_fd, err)
+				       : connect_far(address, deadline_ms, cancel_fd, err);
 }

@@ -121,16 +121,26 @@ int socket_listen(const char *run_dir, char **ret_path, struct error *err)
 	return steal_fd(&fd);
 }
 
+static int port_of(const char *text)
+{
+	char *end = NULL;
+	long port = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : 0;
+
+	return port >= 1 && port <= 65535 && *end == '\0' ? (int)port : 0;
+}
+
 int socket_split(const char *target, char **ret_host, int *ret_port, struct error *err)
 {
 	const char *colon = strrchr(target, ':');
-	bool bracket = target[0] == '[' && colon != NULL && colon[-1] == ']';
-	int port = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
+	bool bracket = target[0] == '[';
+	size_t len = colon != NULL ? (size_t)(colon - target) : 0;
+	int port = colon != NULL ? port_of(colon + 1) : 0;
 
-	if (port < 1 || port > 65535)
-		return error_set(err, ERROR_USAGE,
-		    "a forward leads to a socket's path or to HOST:PORT, not to \"%s\"", target);
-	*ret_host = strndup(target + bracket, (size_t)(colon - target) - 2 * bracket);
+	/* A bare IPv6 address has no port: its last part only looks like one. */
+	if (port == 0 || len <= 2U * bracket || (bracket && colon[-1] != ']') ||
+	    (!bracket && memchr(target, ':', len) != NULL))
+		return error_set(err, ERROR_USAGE, "\"%s\" is not HOST:PORT", target);
+	*ret_host = strndup(target + bracket, len - 2U * bracket);
 	*ret_port = port;
 	return *ret_host != NULL ? 0 : error_memory(err);
 }

@@ -10,9 +10,8 @@
 #include "transport/ssh/config.h"
 #include "transport/ssh/trace.h"
 
-/* Connect to the first address that answers; the next one is tried when one fails or 300 ms have
- * passed, so a dead IPv6 route costs no more than that. The socket is non-blocking, without Nagle,
- * and gives up (ETIMEDOUT) when the peer's kernel is silent for 15 s, idle or not. */
+/* The socket is non-blocking, without Nagle, and gives up (ETIMEDOUT) when the peer's kernel is
+ * silent for 15 s, idle or not. */
 int connect_tcp(const struct ssh_config *config, int64_t deadline_ms, int cancel_fd,
     const struct trace *trace, int *ret_fd, struct error *err);
 
