@@ -1,6 +1,7 @@
 #include "transport/ssh/config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -46,16 +47,6 @@ static bool is_yes(const char *value)
 	return strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0;
 }
 
-static int set_host_name(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->host_name, value);
-}
-
-static int set_user(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->user, value);
-}
-
 static int set_port(struct ssh_config *config, const char *value)
 {
 	long port = strtol(value, NULL, 10);
@@ -79,12 +70,6 @@ static int set_family(struct ssh_config *config, const char *value)
 static int add_identity_file(struct ssh_config *config, const char *value)
 {
 	return strcasecmp(value, "none") == 0 ? 0 : strv_add(&config->identity_files, value);
-}
-
-static int set_identities_only(struct ssh_config *config, const char *value)
-{
-	config->identities_only = is_yes(value);
-	return 0;
 }
 
 /* ssh_config(5): a socket, "none", SSH_AUTH_SOCK, or the name of a variable after a '$'. */
@@ -112,22 +97,11 @@ static int set_global_known_hosts(struct ssh_config *config, const char *value)
 	return set_list(&config->global_known_hosts, value);
 }
 
-static int set_host_key_alias(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->host_key_alias, value);
-}
-
 /* "no" would also let a changed key pass in OpenSSH; here it never does. */
 static int set_strict(struct ssh_config *config, const char *value)
 {
 	config->accept_new = strcasecmp(value, "accept-new") == 0 || strcasecmp(value, "no") == 0 ||
 			     strcasecmp(value, "off") == 0 || strcasecmp(value, "false") == 0;
-	return 0;
-}
-
-static int set_hash(struct ssh_config *config, const char *value)
-{
-	config->hash_known_hosts = is_yes(value);
 	return 0;
 }
 
@@ -140,71 +114,9 @@ static int set_connect_timeout(struct ssh_config *config, const char *value)
 	return 0;
 }
 
-static int set_proxy_command(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->proxy_command, value);
-}
-
-static int set_proxy_jump(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->proxy_jump, value);
-}
-
 static int add_certificate_file(struct ssh_config *config, const char *value)
 {
 	return strcasecmp(value, "none") == 0 ? 0 : strv_add(&config->certificate_files, value);
-}
-
-static int set_ciphers(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->ciphers, value);
-}
-
-static int set_macs(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->macs, value);
-}
-
-static int set_key_exchanges(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->key_exchanges, value);
-}
-
-static int set_host_key_types(struct ssh_config *config, const char *value)
-{
-	return set_string(&config->host_key_types, value);
-}
-
-static int set_bind_address(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->bind_address, value);
-}
-
-static int set_gssapi(struct ssh_config *config, const char *value)
-{
-	config->gssapi = is_yes(value);
-	return 0;
-}
-
-static int set_hostbased(struct ssh_config *config, const char *value)
-{
-	config->hostbased = is_yes(value);
-	return 0;
-}
-
-static int set_pkcs11(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->pkcs11, value);
-}
-
-static int set_known_hosts_command(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->known_hosts_command, value);
-}
-
-static int set_revoked_host_keys(struct ssh_config *config, const char *value)
-{
-	return set_or_none(&config->revoked_host_keys, value);
 }
 
 static int note_fork(struct ssh_config *config, const char *value UNUSED)
@@ -222,45 +134,69 @@ static int set_alive_interval(struct ssh_config *config, const char *value)
 	return 0;
 }
 
+#define OWN(function)	.set = function
+#define STRING(member)	.kind = OPTION_STRING, .at = offsetof(struct ssh_config, member)
+#define OR_NONE(member) .kind = OPTION_OR_NONE, .at = offsetof(struct ssh_config, member)
+#define FLAG(member)	.kind = OPTION_FLAG, .at = offsetof(struct ssh_config, member)
+
 static const struct option {
 	const char *name;
-	int (*set)(struct ssh_config *config, const char *value);
+	int (*set)(struct ssh_config *config, const char *value); /* NULL: by its kind */
+	enum { OPTION_OWN, OPTION_STRING, OPTION_OR_NONE, OPTION_FLAG } kind;
+	size_t at; /* of the member */
 } options[] = {
-    {"hostname", set_host_name},
-    {"user", set_user},
-    {"port", set_port},
-    {"addressfamily", set_family},
-    {"identityfile", add_identity_file},
-    {"identitiesonly", set_identities_only},
-    {"identityagent", set_agent},
-    {"userknownhostsfile", set_user_known_hosts},
-    {"globalknownhostsfile", set_global_known_hosts},
-    {"hostkeyalias", set_host_key_alias},
-    {"stricthostkeychecking", set_strict},
-    {"hashknownhosts", set_hash},
-    {"connecttimeout", set_connect_timeout},
-    {"proxycommand", set_proxy_command},
-    {"proxyjump", set_proxy_jump},
-    {"certificatefile", add_certificate_file},
-    {"ciphers", set_ciphers},
-    {"macs", set_macs},
-    {"kexalgorithms", set_key_exchanges},
-    {"hostkeyalgorithms", set_host_key_types},
-    {"bindaddress", set_bind_address},
-    {"gssapiauthentication", set_gssapi},
-    {"hostbasedauthentication", set_hostbased},
-    {"pkcs11provider", set_pkcs11},
-    {"knownhostscommand", set_known_hosts_command},
-    {"revokedhostkeys", set_revoked_host_keys},
-    {"serveraliveinterval", set_alive_interval},
-    {"forkafterauthentication", note_fork},
+    {"hostname", STRING(host_name)},
+    {"user", STRING(user)},
+    {"port", OWN(set_port)},
+    {"addressfamily", OWN(set_family)},
+    {"identityfile", OWN(add_identity_file)},
+    {"identitiesonly", FLAG(identities_only)},
+    {"identityagent", OWN(set_agent)},
+    {"userknownhostsfile", OWN(set_user_known_hosts)},
+    {"globalknownhostsfile", OWN(set_global_known_hosts)},
+    {"hostkeyalias", STRING(host_key_alias)},
+    {"stricthostkeychecking", OWN(set_strict)},
+    {"hashknownhosts", FLAG(hash_known_hosts)},
+    {"connecttimeout", OWN(set_connect_timeout)},
+    {"proxycommand", OR_NONE(proxy_command)},
+    {"proxyjump", OR_NONE(proxy_jump)},
+    {"certificatefile", OWN(add_certificate_file)},
+    {"ciphers", STRING(ciphers)},
+    {"macs", STRING(macs)},
+    {"kexalgorithms", STRING(key_exchanges)},
+    {"hostkeyalgorithms", STRING(host_key_types)},
+    {"bindaddress", OR_NONE(bind_address)},
+    {"gssapiauthentication", FLAG(gssapi)},
+    {"hostbasedauthentication", FLAG(hostbased)},
+    {"pkcs11provider", OR_NONE(pkcs11)},
+    {"knownhostscommand", OR_NONE(known_hosts_command)},
+    {"revokedhostkeys", OR_NONE(revoked_host_keys)},
+    {"serveraliveinterval", OWN(set_alive_interval)},
+    {"forkafterauthentication", OWN(note_fork)},
 };
+
+static int apply(const struct option *option, struct ssh_config *config, const char *value)
+{
+	void *member = (char *)config + option->at;
+
+	switch (option->kind) {
+	case OPTION_STRING:
+		return set_string(member, value);
+	case OPTION_OR_NONE:
+		return set_or_none(member, value);
+	case OPTION_FLAG:
+		*(bool *)member = is_yes(value);
+		return 0;
+	default:
+		return option->set(config, value);
+	}
+}
 
 static int set_option(struct ssh_config *config, const char *name, const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		if (strcasecmp(options[i].name, name) == 0)
-			return options[i].set(config, value);
+			return apply(&options[i], config, value);
 	return 0;
 }
 
