@@ -159,6 +159,7 @@ static int take_answers(struct call *call, size_t len, struct error *err)
 		if (!http_answer_is_whole(&call->answer))
 			continue;
 		call->ended = call->answer.closes;
+		call->deadline_ms = clock_now_ms() + HTTP_TOTAL_MS;
 		if (++call->answered < call->asked && !call->ended)
 			begin_answer(call);
 	}

@@ -23,7 +23,7 @@ void http_batch_set_cancel(struct http_batch *batch, int cancel_fd);
 
 /* `targets`: n of them, escaped already ("/v1.41/info"). `ret`: n responses, each released by the
  * caller, also after a failure; their status may be anything. At most `max_body` bytes for each (0:
- * HTTP_BODY_MAX); HTTP_TOTAL_MS for all. Errors as http_perform's. */
+ * HTTP_BODY_MAX); HTTP_TOTAL_MS for each. Errors as http_perform's. */
 int http_batch_get(struct http_batch *batch, const char *const *targets, size_t n, size_t max_body,
     struct http_response *ret, struct error *err);
 
