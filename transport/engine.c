@@ -139,19 +139,6 @@ int engine_call(struct engine *engine, const char *method, const struct target *
 	return rc;
 }
 
-json_t *engine_filter(const char *key, const struct strv *values)
-{
-	json_t *filter = json_object(), *list = json_array();
-	int rc = json_object_set_new(filter, key, list);
-
-	for (size_t i = 0; rc == 0 && i < values->n; i++)
-		rc = json_array_append_new(list, json_string(values->v[i]));
-	if (rc == 0)
-		return filter;
-	json_decref(filter);
-	return NULL;
-}
-
 static int compare(struct api a, struct api b)
 {
 	return a.major != b.major ? a.major - b.major : a.minor - b.minor;

@@ -49,7 +49,7 @@ int engine_info(struct engine *engine, json_t **ret, struct error *err);
 /* Several questions in one round trip: what looking at a host over a long link is made of. */
 enum engine_ask {
 	ENGINE_ASK_INFO,
-	ENGINE_ASK_CONTAINERS, /* all of them, as engine_container_list */
+	ENGINE_ASK_CONTAINERS, /* GET /containers/json: all, in whatever state */
 	ENGINE_ASK_CONTAINER,  /* one, as engine_container_inspect */
 	ENGINE_ASK_IMAGES,     /* as engine_image_list */
 	ENGINE_ASK_ARCHIVE,    /* as engine_archive_get */
@@ -69,8 +69,6 @@ int engine_ask(
 void engine_questions_release(struct engine_question *questions, size_t n);
 
 /* Containers. `id` is an id or a name. */
-int engine_container_list(struct engine *engine, const struct strv *labels, json_t **ret,
-    struct error *err); /* all states; `labels`: "key=value" or "key", all must match */
 int engine_container_inspect(
     struct engine *engine, const char *id, json_t **ret, struct error *err);
 int engine_container_create(

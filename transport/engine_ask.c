@@ -14,7 +14,8 @@ static void question_target(
 		target_init(target, engine, "/info");
 		return;
 	case ENGINE_ASK_CONTAINERS:
-		engine_list_target(target, engine, NULL);
+		target_init(target, engine, "/containers/json");
+		target_query(target, "all", "1");
 		return;
 	case ENGINE_ASK_CONTAINER:
 		engine_container_target(target, engine, question->name, "/json");

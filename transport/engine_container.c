@@ -23,28 +23,6 @@ void engine_container_target(
 	target_path(target, rest);
 }
 
-void engine_list_target(
-    struct target *target, const struct engine *engine, const struct strv *labels)
-{
-	CLEANUP_JSON json_t *filters = NULL;
-
-	target_init(target, engine, "/containers/json");
-	target_query(target, "all", "1");
-	if (labels != NULL && labels->n > 0) {
-		filters = engine_filter("label", labels);
-		target_query_json(target, "filters", filters);
-	}
-}
-
-int engine_container_list(
-    struct engine *engine, const struct strv *labels, json_t **ret, struct error *err)
-{
-	CLEANUP_TARGET struct target target = TARGET_INIT;
-
-	engine_list_target(&target, engine, labels);
-	return engine_call(engine, "GET", &target, NULL, ret, err);
-}
-
 int engine_container_inspect(struct engine *engine, const char *id, json_t **ret, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;

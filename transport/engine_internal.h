@@ -45,9 +45,7 @@ int target_check(const struct target *target, struct error *err);
 void target_release(struct target *target);
 #define CLEANUP_TARGET __attribute__((cleanup(target_release)))
 
-/* GET /containers/json, /containers/ID + `rest`, /images/json. NULL: all. */
-void engine_list_target(
-    struct target *target, const struct engine *engine, const struct strv *labels);
+/* /containers/ID + `rest`, and /images/json (`reference_glob` NULL: all). */
 void engine_container_target(
     struct target *target, const struct engine *engine, const char *id, const char *rest);
 void engine_images_target(
@@ -63,9 +61,6 @@ int engine_perform(struct engine *engine, const struct target *target, struct ht
 /* One call with a JSON body (NULL: none), the answer dropped, or parsed where `ret` is given. */
 int engine_call(struct engine *engine, const char *method, const struct target *target,
     const json_t *body, json_t **ret, struct error *err);
-
-/* A filter as list calls take it: {"KEY": ["VALUE", ...]}; NULL when out of memory. */
-json_t *engine_filter(const char *key, const struct strv *values);
 
 /* The header "X-Registry-Auth: ..." (base64url of JSON); without credentials that of "{}", which a
  * push needs all the same. */

@@ -192,28 +192,38 @@ static void restart_policies_are_set(void **state UNUSED)
 	free(id);
 }
 
-static void labels_find_containers(void **state UNUSED)
+/* The entry of the list with this id; NULL: there is none. */
+static const json_t *listed(const struct engine_question *answer, const char *id)
 {
-	char *id = make("engine.labels", "true",
-	    json_pack("{s:{s:s,s:s}}", "Labels", "engine.l", "a=b ,\"\n\xc3\xa4", "engine.m", ""));
-	struct strv labels = {0};
-	json_t *list = NULL;
+	const json_t *container;
+	size_t i;
 
-	strv_add(&labels, "engine.l=a=b ,\"\n\xc3\xa4");
-	strv_add(&labels, "engine.m");
-	works(engine_container_list(engine, &labels, &list, err));
-	assert_int_equal(json_array_size(list), 1);
-	assert_string_equal(json_str(json_array_get(list, 0), "Id", ""), id);
-	json_decref(list);
-	strv_add(&labels, "engine.l=other");
-	works(engine_container_list(engine, &labels, &list, err));
-	assert_int_equal(json_array_size(list), 0);
-	json_decref(list);
-	works(engine_container_list(engine, NULL, &list, err));
-	assert_true(json_array_size(list) > 0);
-	json_decref(list);
+	json_array_foreach(answer->json, i, container)
+	{
+		if (strcmp(json_str(container, "Id", ""), id) == 0)
+			return container;
+	}
+	return NULL;
+}
+
+static void containers_are_listed_with_their_labels(void **state UNUSED)
+{
+	static const char odd[] = "a=b ,\"\n\xc3\xa4";
+	char *id = make("engine.labels", "true",
+	    json_pack("{s:{s:s,s:s}}", "Labels", "engine.l", odd, "engine.m", ""));
+	struct engine_question list = {.what = ENGINE_ASK_CONTAINERS};
+	const json_t *labels;
+
+	works(engine_ask(engine, &list, 1, err));
+	assert_non_null(listed(&list, id));
+	labels = json_object_get(listed(&list, id), "Labels");
+	assert_string_equal(json_string_value(json_object_get(labels, "engine.l")), odd);
+	assert_string_equal(json_string_value(json_object_get(labels, "engine.m")), "");
+	engine_questions_release(&list, 1);
 	works(engine_container_remove(engine, id, true, err));
-	strv_release(&labels);
+	works(engine_ask(engine, &list, 1, err));
+	assert_null(listed(&list, id));
+	engine_questions_release(&list, 1);
 	free(id);
 }
 
@@ -478,7 +488,7 @@ int main(void)
 	    cmocka_unit_test(what_is_taken_is_said),
 	    cmocka_unit_test(a_failed_start_gives_the_engines_words),
 	    cmocka_unit_test(restart_policies_are_set),
-	    cmocka_unit_test(labels_find_containers),
+	    cmocka_unit_test(containers_are_listed_with_their_labels),
 	    cmocka_unit_test(environments_survive_byte_for_byte),
 	    cmocka_unit_test(a_large_value_survives_and_is_seen_inside),
 	    cmocka_unit_test(logs_are_read_in_both_forms),

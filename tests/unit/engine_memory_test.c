@@ -319,12 +319,14 @@ static int push(struct error *err)
 
 static int call_list(struct engine *engine, struct error *err)
 {
-	char *labels[] = {(char *)(uintptr_t) "a=b"};
-	const struct strv filter = {labels, 1};
-	json_t *list = NULL;
-	int rc = engine_container_list(engine, &filter, &list, err);
+	struct engine_question question = {.what = ENGINE_ASK_CONTAINERS};
+	int rc = engine_ask(engine, &question, 1, err);
 
-	json_decref(list);
+	if (rc == 0 && question.err.kind != ERROR_NONE) {
+		error_move(err, &question.err);
+		rc = -1;
+	}
+	engine_questions_release(&question, 1);
 	return rc;
 }
 
