@@ -73,11 +73,6 @@ by_both() {
 	arrive "$@" openssh
 }
 
-end_delay() {
-	kill "$proxy"
-	wait "$proxy" 2>/dev/null
-}
-
 large=1200 many=40 rekey=200 thin=32 thinner=16 far_size=32 farther=16
 [ "$mode" != soak ] || large=2000 many=2000 rekey=2000 thin=2000 thinner=2000 far_size=2000 farther=2000
 
@@ -105,37 +100,29 @@ part_rekey() {
 	"$LAB" sshd h1 >/dev/null
 }
 
-part_thin() {
-	begin "$thin MB through a link of 20 Mbit/s"
-	"$LAB" limit h2 20mbit
-	make_load thin 3 $thin
-	arrive thin h2 "$LAB_SSH_CONFIG"
+# over_thin TAG MEGABYTES RATE WHO
+over_thin() {
+	begin "$2 MB through a link of $3"
+	"$LAB" limit h2 "$3"
+	make_load "$1" 3 "$2"
+	"$4" "$1" h2 "$LAB_SSH_CONFIG"
 	"$LAB" unlimit h2
 }
 
-part_thinner() {
-	begin "$thinner MB through a link of 10 Mbit/s"
-	"$LAB" limit h2 10mbit
-	make_load thinner 3 $thinner
-	by_both thinner h2 "$LAB_SSH_CONFIG"
-	"$LAB" unlimit h2
+# over_far TAG MEGABYTES MS WHO: so many milliseconds each way
+over_far() {
+	begin "$2 MB through a link of $((2 * $3)) ms round trip"
+	make_load "$1" 3 "$2"
+	behind_delay h1 "$3"
+	"$4" "$1" h1 "$far"
+	kill "$proxy"
+	wait "$proxy" 2>/dev/null
 }
 
-part_far() {
-	begin "$far_size MB through a link of 100 ms round trip"
-	make_load far 3 $far_size
-	behind_delay h1 50
-	arrive far h1 "$far"
-	end_delay
-}
-
-part_farther() {
-	begin "$farther MB through a link of 200 ms round trip"
-	make_load farther 3 $farther
-	behind_delay h1 100
-	by_both farther h1 "$far"
-	end_delay
-}
+part_thin() { over_thin thin $thin 20mbit arrive; }
+part_thinner() { over_thin thinner $thinner 10mbit by_both; }
+part_far() { over_far far $far_size 50 arrive; }
+part_farther() { over_far farther $farther 100 by_both; }
 
 for part in $parts; do "part_$part"; done
 

@@ -383,19 +383,16 @@ static void test_reader_stalls(void **state)
 	struct server server;
 	struct session *session;
 	struct listener listener;
-	struct flow in = {.bytes = BYTES, .seed = 1};
 	double cpu;
-	int slices = 0;
+	int fd, slices;
 
 	(void)state;
 	server_start(&server, "RekeyLimit 1M");
 	listener_start(&listener, "stall", serve_both);
 	session = open_session(&server);
-	both_bytes = BYTES;
-	atomic_store(&wrong_bytes, 0);
-	atomic_store(&served, 0);
-	in.fd = connect_port(forward(session, listener.path));
-	assert_true(in.fd >= 0);
+	begin_both(BYTES);
+	fd = connect_port(forward(session, listener.path));
+	assert_true(fd >= 0);
 	poll(NULL, 0, 1000); /* until all that can be full is */
 	cpu = session_cpu_seconds();
 	poll(NULL, 0, STALL_MS);
@@ -405,18 +402,8 @@ static void test_reader_stalls(void **state)
 		fprintf(stderr, "  %.2f CPU s in %d ms\n", cpu, STALL_MS);
 	assert_in_range(slices, 0, SANITIZED ? 20 : 4); /* hundredths: less than 5 % */
 	assert_int_equal(exec_status(session, "true", (char[SMALL]){0}), 0);
-	{
-		struct flow out = {.fd = in.fd, .bytes = BYTES, .seed = 2};
-		pthread_t thread;
-
-		pthread_create(&thread, NULL, send_flow, &out);
-		receive_flow(&in);
-		pthread_join(thread, NULL);
-		assert_int_equal(in.wrong + out.wrong, 0);
-	}
-	assert_true(become(&served, 1));
-	assert_int_equal(atomic_load(&wrong_bytes), 0);
-	close(in.fd);
+	run_both(fd, 2, 1);
+	expect_both(1);
 	session_close(session);
 	listener_stop(&listener);
 	server_stop(&server);

@@ -4,17 +4,7 @@
 
 static void *use_both(void *argument)
 {
-	int fd = connect_port((int)(intptr_t)argument);
-	struct flow out = {.fd = fd, .bytes = both_bytes, .seed = 2};
-	struct flow in = {.fd = fd, .bytes = both_bytes, .seed = 1};
-	pthread_t thread;
-
-	pthread_create(&thread, NULL, send_flow, &out);
-	receive_flow(&in);
-	pthread_join(thread, NULL);
-	atomic_fetch_add(&wrong_bytes, out.wrong + in.wrong);
-	if (fd >= 0)
-		close(fd);
+	run_both(connect_port((int)(intptr_t)argument), 2, 1);
 	return NULL;
 }
 
@@ -30,15 +20,12 @@ static void through_forward(const char *config, int streams, uint64_t bytes)
 	listener_start(&listener, "both", serve_both);
 	session = open_session(&server);
 	port = forward(session, listener.path);
-	both_bytes = bytes;
-	atomic_store(&wrong_bytes, 0);
-	atomic_store(&served, 0);
+	begin_both(bytes);
 	for (int i = 0; i < streams; i++)
 		pthread_create(&threads[i], NULL, use_both, (void *)(intptr_t)port);
 	for (int i = 0; i < streams; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(become(&served, streams));
-	assert_int_equal(atomic_load(&wrong_bytes), 0);
+	expect_both(streams);
 	assert_int_equal(atomic_load(&listener.accepted), streams);
 	session_close(session);
 	listener_stop(&listener);

@@ -166,6 +166,8 @@ static void test_proxy(void **state)
 	server_stop(&server);
 }
 
+enum { MOST = 200 };
+
 static void *open_thread(void *argument)
 {
 	struct session_target *target = argument;
@@ -190,33 +192,45 @@ static void *open_thread(void *argument)
 	return status == 0 && strcmp(text, "me\n") == 0 ? session : NULL;
 }
 
+/* All at the same time; each must get in. */
+static void open_all(struct session_target *target, struct session **sessions, int n)
+{
+	pthread_t threads[MOST];
+
+	for (int i = 0; i < n; i++)
+		pthread_create(&threads[i], NULL, open_thread, target);
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], (void **)&sessions[i]);
+}
+
+static void close_all(struct session **sessions, int n)
+{
+	for (int i = 0; i < n; i++) {
+		assert_non_null(sessions[i]);
+		session_close(sessions[i]);
+	}
+}
+
 /* As many as a rollout may have, to one machine with sshd's own limit: each gets in within the
  * usual time after its turn has come, and all together take little memory. */
 static void test_many(void **state)
 {
-	enum { MOST = 200, MEMORY_KB = 60000 };
+	enum { MEMORY_KB = 60000 };
 	/* `tests/run bench many` has as many masters, too. */
 	int many = SANITIZED || by_openssh() ? 50 : MOST;
 	struct rusage usage;
 	struct server server;
 	struct session_target target;
-	pthread_t threads[MOST];
 	struct session *sessions[MOST];
 
 	(void)state;
 	server_start(&server, "MaxStartups 10:30:100");
 	target = target_of(&server);
-	for (int i = 0; i < many; i++)
-		pthread_create(&threads[i], NULL, open_thread, &target);
-	for (int i = 0; i < many; i++)
-		pthread_join(threads[i], (void **)&sessions[i]);
+	open_all(&target, sessions, many);
 	getrusage(RUSAGE_SELF, &usage);
 	if (!SANITIZED)
 		assert_in_range(usage.ru_maxrss, 1, MEMORY_KB);
-	for (int i = 0; i < many; i++) {
-		assert_non_null(sessions[i]);
-		session_close(sessions[i]);
-	}
+	close_all(sessions, many);
 	server_stop(&server);
 }
 
@@ -226,20 +240,14 @@ static void test_throttled(void **state)
 	enum { MANY = 8 };
 	struct server server;
 	struct session_target target;
-	pthread_t threads[MANY];
-	struct session *session;
+	struct session *sessions[MANY];
 
 	(void)state;
 	server_start(&server, "MaxStartups 3:100:3");
 	target = target_of(&server);
 	target.connect_timeout_ms = 120000;
-	for (int i = 0; i < MANY; i++)
-		pthread_create(&threads[i], NULL, open_thread, &target);
-	for (int i = 0; i < MANY; i++) {
-		pthread_join(threads[i], (void **)&session);
-		assert_non_null(session);
-		session_close(session);
-	}
+	open_all(&target, sessions, MANY);
+	close_all(sessions, MANY);
 	server_stop(&server);
 }
 

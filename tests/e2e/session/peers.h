@@ -179,20 +179,41 @@ static UNUSED bool become(atomic_int *value, int wanted)
 	return false;
 }
 
-static UNUSED void *serve_both(void *argument)
+/* This end of it: what goes out has one seed, what comes in the other. */
+static UNUSED void run_both(int fd, unsigned out_seed, unsigned in_seed)
 {
-	int fd = (int)(intptr_t)argument;
-	struct flow out = {.fd = fd, .bytes = both_bytes, .seed = 1};
-	struct flow in = {.fd = fd, .bytes = both_bytes, .seed = 2};
+	struct flow out = {.fd = fd, .bytes = both_bytes, .seed = out_seed};
+	struct flow in = {.fd = fd, .bytes = both_bytes, .seed = in_seed};
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, send_flow, &out);
 	receive_flow(&in);
 	pthread_join(thread, NULL);
 	atomic_fetch_add(&wrong_bytes, out.wrong + in.wrong);
-	close(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static UNUSED void *serve_both(void *argument)
+{
+	run_both((int)(intptr_t)argument, 1, 2);
 	atomic_fetch_add(&served, 1);
 	return NULL;
+}
+
+/* Before any of them. */
+static UNUSED void begin_both(uint64_t bytes)
+{
+	both_bytes = bytes;
+	atomic_store(&wrong_bytes, 0);
+	atomic_store(&served, 0);
+}
+
+/* After all of them. */
+static UNUSED void expect_both(int streams)
+{
+	assert_true(become(&served, streams));
+	assert_int_equal(atomic_load(&wrong_bytes), 0);
 }
 
 static UNUSED atomic_int floods;
