@@ -66,16 +66,6 @@ make_box() { # TAG [FOLDER]
 	rm -rf "$dir"
 }
 
-# hello:TAG - the example: it ends at once when it is told to.
-make_hello() { # TAG...
-	"$root/examples/hello/build.sh" || return 1
-	local tag
-	for tag; do
-		docker build -q -t "hello:$tag" -f "$root/examples/hello/run.docker" --build-arg "REV=$tag" \
-		    "$root/examples/hello" >"$tmp/build.log" 2>&1 || { cat "$tmp/build.log"; return 1; }
-	done
-}
-
 # --- running shipit
 
 # shipit ARG...: its output in $out, its exit code in $code.

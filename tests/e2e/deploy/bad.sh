@@ -1,6 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034,SC2016
-# Releases that are bad, in every way that the inventory or the host can make them so; and how long
-# nobody answers in an upgrade.
+# Releases that are bad, in every way that the inventory or the host can make them so.
 
 # A bad release: exit 1, the old one serves, nothing is left of the new one. What facts can know is found
 # before the old one is stopped: its start time stays.
@@ -64,79 +63,4 @@ test_bad_releases() {
 	want_code 1
 	want_out 'box:nothere'
 	want_body h1 v1 8082
-}
-
-# --- the gap: asked every 20 ms on the host itself, beside stop and start by hand of the same container
-
-gap_of() { # FILE: the longest time without an answer, in ms
-	awk '{ if ($2 == "ok") { if (last && $1 - last > longest) longest = $1 - last; last = $1 } }
-	     END { printf "%d\n", longest }' "$1"
-}
-
-probe() { # FILE: until the file FILE.stop is there
-	nsenter -t "$(cut -d ' ' -f 1 "$SHIPIT_LAB/h1/pid")" -n python3 "$here/probe.py" 8086 "$1"
-}
-
-answered_after() { # FILE LINE
-	tail -n "+$(($2 + 1))" "$1" | grep -q ok
-}
-
-measure() { # FILE COMMAND...
-	local file=$1
-	shift
-	rm -f "$file" "$file.stop"
-	probe "$file" &
-	local pid=$!
-	until_true 10 test -s "$file" || return 1
-	"$@"
-	until_true 20 answered_after "$file" "$(wc -l <"$file")" || return 1 # so that the last gap has an end
-	touch "$file.stop"
-	wait $pid
-	gap_of "$file"
-}
-
-by_hand() {
-	on h1 sh -c 'docker stop gap.prod.web >/dev/null && docker start gap.prod.web >/dev/null'
-}
-
-upgrade() { # IMAGE
-	hosts=h1 project=gap write_inventory "$tmp/gap/shipit.yml" "$1" 'ports: ["8086:80"]'
-	[ -z "${ssh_far-}" ] || sed -i "s|$LAB_SSH_CONFIG|$ssh_far|" "$tmp/gap/shipit.yml"
-	shipit -f "$tmp/gap/shipit.yml" deploy prod
-	[ "$code" = 0 ] || { tail -n 5 "$tmp/out" >&2; return 1; }
-}
-
-median() {
-	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
-measure_gap() { # TEXT PAIRS
-	local images=(v2 v1 v3 v2 v1) i hand=() ours=() h o
-	for ((i = 0; i < $2; i++)); do
-		hand+=("$(measure "$tmp/probe" by_hand)")
-		ours+=("$(measure "$tmp/probe" upgrade "hello:${images[i]}")")
-	done
-	h=$(printf '%s\n' "${hand[@]}" | median)
-	o=$(printf '%s\n' "${ours[@]}" | median)
-	echo "gap $1: upgrade ${ours[*]} ms (median $o), docker stop + start ${hand[*]} ms (median $h)"
-	case $h$o in '' | *[!0-9]*) wrong 'no gap could be measured' && return ;; esac
-	[ $((o * 10)) -le $((h * 13)) ] || wrong "the gap is $o ms, by hand it is $h ms"
-}
-
-test_gap() {
-	begin 'the gap of an upgrade is at most 1.3 of docker stop + docker start'
-	make_hello v1 v2 v3 || wrong 'no image'
-	upgrade hello:v1 || wrong 'the first deploy failed'
-	measure_gap 'beside the host' 5
-	begin 'the same at 200 ms round trip to the laptop'
-	"$root/tests/lab/delay" 127.0.0.1:0 "$(address h1):22" 100 >"$tmp/delay.out" 2>&1 &
-	local proxy=$! port ssh_far
-	until_true 10 grep -q '[0-9]' "$tmp/delay.out" || wrong 'no proxy'
-	port=$(grep -oE '[0-9]+$' "$tmp/delay.out" | head -n 1)
-	ssh_far=$tmp/ssh_far
-	sed -e "s/^\([[:space:]]*HostName\) .*/\1 127.0.0.1/I; s/^\([[:space:]]*Port\) .*/\1 $port/I" "$LAB_SSH_CONFIG" >"$ssh_far"
-	grep -qi hostkeyalias "$ssh_far" || sed -i "s/^\([[:space:]]*\)HostName .*/&\n\1HostKeyAlias $(address h1)/I" "$ssh_far"
-	measure_gap 'at 200 ms' 3
-	kill $proxy
-	wait $proxy 2>/dev/null
 }
