@@ -29,6 +29,8 @@ struct backend {
 	int (*forward_local)(struct session *session, const char *to, bool is_command,
 	    char **ret_path, struct error *err);
 	int (*forward_error)(struct session *session, const char *path, struct error *err);
+	int (*connect)(
+	    struct session *session, const char *to, int64_t deadline_ms, struct error *err);
 	int (*lost)(struct session *session, struct error *err);
 	int (*lost_fd)(const struct session *session);
 	void (*set_cancel)(struct session *session, int cancel_fd);

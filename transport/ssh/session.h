@@ -123,6 +123,12 @@ int session_forward_local(
  * Then -1 and `err`; 0 when none was. */
 int session_forward_error(struct session *session, const char *path, struct error *err);
 
+/* A connection to "HOST:PORT" there, once the host has made it; until `deadline_ms`, or for 60 s
+ * (-1). The descriptor, close-on-exec and blocking, or -1: ERROR_FAILED (the host refused),
+ * ERROR_TIMEOUT. */
+int session_connect(
+    struct session *session, const char *to, int64_t deadline_ms, struct error *err);
+
 /* Has the link died? Then -1 and `err` says when and why. Never blocks. */
 int session_lost(struct session *session, struct error *err);
 /* Readable once the session has ended, for poll. */

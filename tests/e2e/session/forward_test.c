@@ -299,6 +299,87 @@ static void test_local_refused(void **state)
 	server_stop(&server);
 }
 
+/* One after another: nothing is kept of those that have ended. */
+static void test_connect(void **state)
+{
+	struct server server;
+	struct session *session;
+	struct listener listener;
+	struct error err = {0};
+	char to[64], text[SMALL];
+	int fds;
+
+	(void)state;
+	server_start(&server, "");
+	listener_start(&listener, NULL, serve_echo);
+	session = open_session(&server);
+	snprintf(to, sizeof(to), "127.0.0.1:%d", listener.port);
+	for (int i = 0; i < 20; i++) {
+		int fd = session_connect(session, to, -1, &err);
+
+		if (fd < 0)
+			fail_msg("%s", error_text(&err));
+		assert_int_equal(write(fd, "through", 7), 7);
+		shutdown(fd, SHUT_WR);
+		read_all(fd, text);
+		assert_string_equal(text, "through");
+		close(fd);
+		if (i == 0)
+			fds = count_fds();
+	}
+	for (int i = 0; i < 200 && count_fds() > fds; i++)
+		poll(NULL, 0, 10);
+	assert_true(count_fds() <= fds);
+	listener_stop(&listener);
+	for (int i = 0; i < 2; i++) { /* and the session lives on */
+		assert_int_equal(session_connect(session, to, -1, &err), -1);
+		assert_int_equal(err.kind, ERROR_FAILED);
+		assert_non_null(strstr(err.message, to));
+		if (by_openssh())
+			assert_non_null(strstr(err.message, "Connection refused"));
+	}
+	assert_int_equal(session_connect(session, "nonsense", -1, &err), -1);
+	assert_int_equal(exec_status(session, "true", (char[SMALL]){0}), 0);
+	error_release(&err);
+	session_close(session);
+	server_stop(&server);
+}
+
+/* A listener whose queue is full: the kernel drops what comes. */
+static void test_connect_in_time(void **state)
+{
+	struct server server;
+	struct session *session;
+	struct error err = {0};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(address);
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), filler[4];
+	int64_t begun;
+	char to[64];
+
+	(void)state;
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(listening, 0), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+	for (int i = 0; i < 4; i++) {
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(filler[i], (struct sockaddr *)&address, len);
+	}
+	server_start(&server, "");
+	session = open_session(&server);
+	snprintf(to, sizeof(to), "127.0.0.1:%d", ntohs(address.sin_port));
+	begun = clock_now_ms();
+	assert_int_equal(session_connect(session, to, begun + 1000, &err), -1);
+	assert_int_equal(err.kind, ERROR_TIMEOUT);
+	assert_in_range(clock_now_ms() - begun, 900, 10000);
+	for (int i = 0; i < 4; i++)
+		close(filler[i]);
+	close(listening);
+	error_release(&err);
+	session_close(session);
+	server_stop(&server);
+}
+
 /* Whoever closes the local socket lets go of what runs there. */
 static void test_local_closed(void **state)
 {
@@ -327,4 +408,5 @@ static void test_local_closed(void **state)
 SUITE(TEST(test_remote_twenty), TEST(test_remote_rekey), TEST(test_remote_rekey_many),
     TEST(test_remote_tcp), TEST(test_remote_crowd), TEST(test_remote_cancel),
     TEST(test_remote_refused), TEST(test_remote_reader_gone), TEST(test_local),
-    TEST(test_local_refused), TEST(test_local_closed))
+    TEST(test_local_refused), TEST(test_local_closed), TEST(test_connect),
+    TEST(test_connect_in_time))

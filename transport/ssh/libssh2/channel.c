@@ -9,7 +9,7 @@ enum { MESSAGE_MAX = 4096, STATUS_STOPPED = 128 + SIGHUP, STARVED_MS = 50 };
 
 static const char *const state_names[] = {
     "connecting", "queued", "opening", "starting", "open", "closing", "gone"};
-static const char *const kind_names[] = {"exec", "remote forward", "local forward", "ping"};
+static const char *const kind_names[] = {"exec", "remote forward", "local forward", "connection", "ping"};
 
 void channel_set_state(struct channel *channel, enum channel_state state)
 {
@@ -89,9 +89,11 @@ static struct channel *find_exec(struct ssh2_session *session, uint64_t id)
 	return NULL;
 }
 
-void channel_start_exec(struct ssh2_session *session, struct request *request)
+void channel_start(struct ssh2_session *session, struct request *request)
 {
-	struct channel *channel = channel_new(session, CHANNEL_EXEC, CHANNEL_QUEUED);
+	bool is_exec = request->kind == REQUEST_EXEC;
+	struct channel *channel =
+	    channel_new(session, is_exec ? CHANNEL_EXEC : CHANNEL_CONNECTION, CHANNEL_QUEUED);
 	CLEANUP_ERROR struct error err = {0};
 
 	if (channel == NULL) {
@@ -104,7 +106,9 @@ void channel_start_exec(struct ssh2_session *session, struct request *request)
 		return;
 	}
 	channel->exec_id = request->exec_id;
-	if (channel_open_to(channel, request->command, true) < 0) {
+	if (request->deadline_ms > 0 && request->deadline_ms < channel->deadline_ms)
+		channel->deadline_ms = request->deadline_ms;
+	if (channel_open_to(channel, request->to, is_exec) < 0) {
 		error_memory(&err);
 		request_answer(session, request, -1, &err);
 		channel_set_state(channel, CHANNEL_GONE);
@@ -156,19 +160,20 @@ static void fail(struct channel *channel, struct error *why)
 static void explain_refusal(const struct channel *channel, struct error *why)
 {
 	const char *text = link_last_error(&channel->session->link);
+	const char *to = channel->local != NULL	    ? channel->local->to
+			 : channel->request != NULL ? channel->request->to
+						    : "";
 
 	if (strcmp(channel->type, "session") == 0) {
 		error_set(why, ERROR_FAILED, "the host opens no session channel: %s", text);
 		error_hint(why, "look at MaxSessions in the host's sshd_config");
 	} else if (strcmp(channel->type, "direct-tcpip") == 0) {
-		error_set(why, ERROR_FAILED, "the host does not connect to %s: %s",
-		    channel->local->to, text);
+		error_set(why, ERROR_FAILED, "the host does not connect to %s: %s", to, text);
 		error_hint(why, "does something listen there? also look at AllowTcpForwarding, "
 				"PermitOpen and DisableForwarding in the host's sshd_config, and "
 				"at the options in authorized_keys");
 	} else {
-		error_set(why, ERROR_FAILED, "the host does not connect to %s: %s",
-		    channel->local->to, text);
+		error_set(why, ERROR_FAILED, "the host does not connect to %s: %s", to, text);
 		error_hint(why, "is the socket there, and may this user open it? also look at "
 				"AllowStreamLocalForwarding and DisableForwarding in the host's "
 				"sshd_config");

@@ -42,7 +42,8 @@ enum request_kind {
 	REQUEST_EXEC_STOP,
 	REQUEST_LISTEN,	 /* remote forward */
 	REQUEST_CANCEL,	 /* of a remote forward */
-	REQUEST_CONNECT, /* local forward */
+	REQUEST_FORWARD, /* local forward */
+	REQUEST_CONNECT,
 };
 
 /* Lives on the stack of the thread that waits for `done`. The I/O thread answers each one, at the
@@ -50,12 +51,13 @@ enum request_kind {
 struct request {
 	struct request *next;
 	enum request_kind kind;
-	const char *command;
+	const char *to;	       /* of REQUEST_EXEC: the command; of REQUEST_CONNECT: "HOST:PORT" */
 	uint64_t exec_id;      /* of REQUEST_EXEC and REQUEST_EXEC_STOP */
-	int fds[3];	       /* of REQUEST_EXEC: the session's ends, taken over at the answer 0 */
+	int64_t deadline_ms;   /* of REQUEST_CONNECT */
+	int fds[3];	       /* of both: the session's ends, taken over at the answer 0 */
 	int port;	       /* of REQUEST_LISTEN (answer) and REQUEST_CANCEL */
 	struct remote *remote; /* of REQUEST_LISTEN, and */
-	struct local *local;   /* of REQUEST_CONNECT: the session's once it is taken, then NULL */
+	struct local *local;   /* of REQUEST_FORWARD: the session's once it is taken, then NULL */
 	bool done;
 	int result;
 	struct error err;
@@ -81,7 +83,7 @@ enum channel_state {
 	CHANNEL_GONE,
 };
 
-enum channel_kind { CHANNEL_EXEC, CHANNEL_REMOTE, CHANNEL_LOCAL, CHANNEL_PING };
+enum channel_kind { CHANNEL_EXEC, CHANNEL_REMOTE, CHANNEL_LOCAL, CHANNEL_CONNECTION, CHANNEL_PING };
 
 /* A socket of ours; poll tells, EAGAIN untells. */
 struct port {
@@ -204,6 +206,7 @@ int ssh2_forward_cancel(struct session *base, int port, struct error *err);
 int ssh2_forward_local(
     struct session *base, const char *to, bool is_command, char **ret_path, struct error *err);
 int ssh2_forward_error(struct session *base, const char *path, struct error *err);
+int ssh2_connect(struct session *base, const char *to, int64_t deadline_ms, struct error *err);
 
 /* ---- request.c ---- */
 
@@ -230,7 +233,7 @@ struct channel *channel_new(
     struct ssh2_session *session, enum channel_kind kind, enum channel_state state);
 void channel_set_state(struct channel *channel, enum channel_state state);
 /* Take what exec, connect ask for. */
-void channel_start_exec(struct ssh2_session *session, struct request *request);
+void channel_start(struct ssh2_session *session, struct request *request);
 void channel_stop_exec(struct ssh2_session *session, struct request *request);
 int channel_open_to(struct channel *channel, const char *to, bool is_command);
 /* Everything that can be done for it now; true when anything happened. */

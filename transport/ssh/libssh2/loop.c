@@ -143,7 +143,8 @@ static bool take_requests(struct ssh2_session *session)
 		any = true;
 		switch (request->kind) {
 		case REQUEST_EXEC:
-			channel_start_exec(session, request);
+		case REQUEST_CONNECT:
+			channel_start(session, request);
 			break;
 		case REQUEST_EXEC_STOP:
 			channel_stop_exec(session, request);
@@ -154,7 +155,7 @@ static bool take_requests(struct ssh2_session *session)
 		case REQUEST_CANCEL:
 			remote_cancel(session, request);
 			break;
-		case REQUEST_CONNECT:
+		case REQUEST_FORWARD:
 			local_start(session, request);
 			break;
 		}

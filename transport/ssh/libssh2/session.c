@@ -163,6 +163,7 @@ static const struct backend backend = {
     .forward_cancel = ssh2_forward_cancel,
     .forward_local = ssh2_forward_local,
     .forward_error = ssh2_forward_error,
+    .connect = ssh2_connect,
     .lost = ssh2_lost,
     .lost_fd = ssh2_lost_fd,
     .set_cancel = ssh2_set_cancel,

@@ -48,7 +48,7 @@ int ssh2_exec(
 {
 	struct ssh2_session *session = ssh2_of(base);
 	int pairs[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-	struct request request = {.kind = REQUEST_EXEC, .command = command};
+	struct request request = {.kind = REQUEST_EXEC, .to = command};
 
 	for (int i = 0; i < 3; i++)
 		if (fd_socketpair(pairs[i]) < 0) {

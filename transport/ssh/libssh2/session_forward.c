@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/proc.h"
 #include "transport/resolve.h"
 #include "transport/ssh/libssh2/internal.h"
 #include "transport/socket.h"
@@ -79,7 +80,7 @@ int ssh2_forward_local(
     struct session *base, const char *to, bool is_command, char **ret_path, struct error *err)
 {
 	struct ssh2_session *session = ssh2_of(base);
-	struct request request = {.kind = REQUEST_CONNECT};
+	struct request request = {.kind = REQUEST_FORWARD};
 	char *path;
 	int rc;
 
@@ -93,6 +94,22 @@ int ssh2_forward_local(
 		*ret_path = steal_ptr(path);
 	free(path);
 	return rc;
+}
+
+int ssh2_connect(struct session *base, const char *to, int64_t deadline_ms, struct error *err)
+{
+	struct request request = {.kind = REQUEST_CONNECT, .to = to, .deadline_ms = deadline_ms};
+	int pair[2];
+
+	if (fd_socketpair(pair) < 0)
+		return error_errno(err, errno, "descriptors for a connection");
+	request.fds[0] = request.fds[1] = pair[1];
+	request.fds[2] = -1;
+	if (request_run(ssh2_of(base), &request, err) == 0)
+		return pair[0];
+	close(pair[0]);
+	close(pair[1]);
+	return -1;
 }
 
 int ssh2_forward_error(struct session *base, const char *path, struct error *err)

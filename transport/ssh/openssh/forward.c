@@ -238,6 +238,83 @@ int openssh_forward_error(struct session *base, const char *path, struct error *
 	return rc;
 }
 
+/* --- connections whose ends the master has */
+
+static int keep_bridge(struct openssh_session *session, int *mux, struct error *err)
+{
+	struct bridge *bridge = calloc(1, sizeof(*bridge));
+
+	if (bridge == NULL)
+		return error_memory(err);
+	bridge->mux = steal_fd(mux);
+	pthread_mutex_lock(&session->lock);
+	bridge->next = session->bridges;
+	session->bridges = bridge;
+	session->n_bridges++;
+	pthread_mutex_unlock(&session->lock);
+	return 0;
+}
+
+/* ssh says in the answer only that it was refused, and why in its log. */
+static int explain_refused(struct openssh_session *session, const char *to, struct error *err)
+{
+	const struct said *said = &session->master.said;
+
+	pthread_mutex_lock(&session->lock);
+	openssh_listen(session);
+	error_set(err, ERROR_FAILED, "the host does not connect to %s: %s", to,
+	    said->refused != NULL && strcmp(said->refused_to, to) == 0 ? said->refused
+								       : "refused");
+	pthread_mutex_unlock(&session->lock);
+	return -1;
+}
+
+static bool has_room(struct openssh_session *session)
+{
+	bool room;
+
+	pthread_mutex_lock(&session->lock);
+	room = session->n_bridges < BRIDGES_MAX;
+	pthread_mutex_unlock(&session->lock);
+	return room;
+}
+
+int openssh_stream(struct session *base, const char *to, int64_t deadline_ms, struct error *err)
+{
+	struct openssh_session *session = openssh_of(base);
+	struct mux_wait wait = openssh_patience(session);
+	CLEANUP_ERROR struct error why = {0};
+	CLEANUP_FREE char *host = NULL;
+	CLEANUP_CLOSE int near = -1, far = -1, mux = -1;
+	int port, pair[2];
+
+	if (!has_room(session))
+		return error_set(err, ERROR_FAILED, "too many connections in this session");
+	if (socket_split(to, &host, &port, err) < 0)
+		return -1;
+	if (fd_socketpair(pair) < 0)
+		return error_errno(err, errno, "descriptors for a connection");
+	near = pair[0];
+	far = pair[1];
+	if (deadline_ms > 0 && deadline_ms < wait.deadline_ms)
+		wait.deadline_ms = deadline_ms;
+	mux = openssh_connect(session, &wait, err);
+	if (mux < 0)
+		return -1;
+	if (mux_stream(mux, host, port, far, &wait, &why) < 0) {
+		if (why.kind == ERROR_FAILED)
+			return explain_refused(session, to, err);
+		openssh_failed(session, &why);
+		if (err != NULL)
+			error_move(err, &why);
+		return -1;
+	}
+	if (keep_bridge(session, &mux, err) < 0)
+		return -1;
+	openssh_wake(session);
+	return steal_fd(&near);
+}
+
 /* --- to a program; in the thread that watches the master, so not for long */
 
 static int bridge_start(
@@ -248,21 +325,13 @@ static int bridge_start(
 	CLEANUP_CLOSE int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	CLEANUP_CLOSE int mux = mux_connect(session->master.control, &wait, err);
 	const int fds[3] = {fd, fd, nothing};
-	struct bridge *bridge;
 	uint32_t number;
 
 	if (mux < 0 || nothing < 0)
 		return mux < 0 ? -1 : error_errno(err, errno, "/dev/null");
 	if (mux_session(mux, command, fds, &number, &wait, err) < 0)
 		return error_wrap(err, "the host refuses to run a program");
-	bridge = calloc(1, sizeof(*bridge));
-	if (bridge == NULL)
-		return error_memory(err);
-	bridge->mux = steal_fd(&mux);
-	bridge->next = session->bridges;
-	session->bridges = bridge;
-	session->n_bridges++;
-	return 0;
+	return keep_bridge(session, &mux, err);
 }
 
 void openssh_accept(struct openssh_session *session, struct local *local)

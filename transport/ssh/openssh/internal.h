@@ -39,8 +39,8 @@ struct local {
 	struct error refused; /* why the last one failed, of a program */
 };
 
-/* A connection to a program's stdio. The master has the descriptors; this end is kept so that the
- * program ends with the session, and to see that it has ended. */
+/* A connection to a program's stdio or to an address. The master has the descriptors; this end is
+ * kept so that it ends with the session, and to see that it has ended. */
 struct bridge {
 	struct bridge *next;
 	int mux;
@@ -65,7 +65,7 @@ struct openssh_session {
 	struct exec *execs;
 	struct remote *remotes;
 	struct local *locals;
-	struct bridge *bridges; /* the thread's own */
+	struct bridge *bridges;
 	size_t n_bridges;
 };
 
@@ -101,6 +101,7 @@ int openssh_forward_cancel(struct session *base, int port, struct error *err);
 int openssh_forward_local(
     struct session *base, const char *to, bool is_command, char **ret_path, struct error *err);
 int openssh_forward_error(struct session *base, const char *path, struct error *err);
+int openssh_stream(struct session *base, const char *to, int64_t deadline_ms, struct error *err);
 /* The thread: somebody has connected to a forward that leads to a program. */
 void openssh_accept(struct openssh_session *session, struct local *local);
 void openssh_drop_forwards(struct openssh_session *session);

@@ -19,6 +19,7 @@ enum { VERSION = 4, PACKET_MAX = 256 * 1024, REQUEST = 1, GONE = 0 };
 #define C_TERMINATE	    0x10000005U
 #define C_OPEN_FWD	    0x10000006U
 #define C_CLOSE_FWD	    0x10000007U
+#define C_NEW_STDIO_FWD	    0x10000008U
 #define S_OK		    0x80000001U
 #define S_PERMISSION_DENIED 0x80000002U
 #define S_FAILURE	    0x80000003U
@@ -322,6 +323,23 @@ int mux_forward_cancel(
 	if (ask_forward(mux, C_CLOSE_FWD, forward, &answer, wait, err) < 0)
 		return -1;
 	return answer.type == S_OK ? 0 : unexpected(&answer, err);
+}
+
+int mux_stream(
+    int mux, const char *host, int port, int fd, const struct mux_wait *wait, struct error *err)
+{
+	CLEANUP_ANSWER struct answer answer = {0};
+	CLEANUP_BUF struct buf body = BUF_INIT(PACKET_MAX - 16);
+	int rc = 0;
+
+	if (wire_add_u32(&body, C_NEW_STDIO_FWD) < 0 || wire_add_u32(&body, REQUEST) < 0 ||
+	    wire_add_string(&body, "", 0) < 0 || wire_add_string(&body, host, strlen(host)) < 0 ||
+	    wire_add_u32(&body, (uint32_t)port) < 0)
+		rc = -1;
+	if (send_packet(mux, &body, rc, wait, err) < 0 || send_fd(mux, fd, wait, err) < 0 ||
+	    send_fd(mux, fd, wait, err) < 0 || receive_answer(mux, &answer, wait, err) < 0)
+		return -1;
+	return answer.type == S_SESSION_OPENED ? 0 : unexpected(&answer, err);
 }
 
 int mux_terminate(int mux, const struct mux_wait *wait, struct error *err)

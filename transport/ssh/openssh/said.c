@@ -94,6 +94,20 @@ static void note_wanted(struct said *said, const char *line)
 		    (int)(end - to), to, port);
 }
 
+/* "channel_connect_stdio_fwd: 127.0.0.1:80", with a space instead of the colon before 8.5 */
+static void note_stream(struct said *said, const char *line)
+{
+	const char *to = strchr(line, ' '), *colon = strrchr(line, ':');
+
+	if (!starts(line, "channel_connect_stdio_fwd") || to == NULL || colon <= to)
+		return;
+	free(said->wanted);
+	to++;
+	said->wanted = memchr(to, ':', (size_t)(colon - to)) != NULL
+			   ? string_printf("[%.*s]%s", (int)(colon - to), to, colon)
+			   : strdup(to);
+}
+
 /* 3, of "channel 3: WORDS..."; -1: it is no such line. */
 static long channel_of(const char *line, const char *words)
 {
@@ -107,13 +121,15 @@ static long channel_of(const char *line, const char *words)
 	return end != line + sizeof(mark) - 1 && starts(end, words) ? number : -1;
 }
 
-/* "channel 3: new direct-streamlocal@openssh.com [...]" follows it. */
+/* "channel 3: new direct-streamlocal@openssh.com [...]" or "channel 3: new stdio-forward [...]"
+ * follows it. */
 static void note_channel(struct said *said, const char *line)
 {
 	unsigned slot = said->n_channels % SAID_CHANNELS;
 	long number = channel_of(line, ": new ");
 
-	if (said->wanted == NULL || strstr(line, "direct-") == NULL || number < 0)
+	if (said->wanted == NULL || number < 0 ||
+	    (strstr(line, "direct-") == NULL && strstr(line, "stdio-forward") == NULL))
 		return;
 	free(said->channels[slot].to);
 	said->channels[slot].number = number;
@@ -172,6 +188,7 @@ void said_line(struct said *said, const char *line)
 		note_host_key(said, copy + sizeof(debug) - 1);
 		note_tried(said, copy + sizeof(debug) - 1);
 		note_wanted(said, copy + sizeof(debug) - 1);
+		note_stream(said, copy + sizeof(debug) - 1);
 		note_channel(said, copy + sizeof(debug) - 1);
 	} else if (!note_refused(said, copy) && !starts(copy, "OpenSSH_") &&
 		   !starts(copy, "Authenticated to ") &&

@@ -102,9 +102,10 @@ static void watch_all(struct openssh_session *session, struct watch *watch)
 		watch->locals[watch->n_locals++] = local;
 		watch->slots[watch->n++] = (struct pollfd){.fd = local->fd, .events = POLLIN};
 	}
-	pthread_mutex_unlock(&session->lock);
-	for (const struct bridge *bridge = session->bridges; bridge != NULL; bridge = bridge->next)
+	for (const struct bridge *bridge = session->bridges; bridge != NULL && watch->n < ARRAY_SIZE(watch->slots);
+	     bridge = bridge->next)
 		watch->slots[watch->n++] = (struct pollfd){.fd = bridge->mux, .events = POLLIN};
+	pthread_mutex_unlock(&session->lock);
 }
 
 /* What the master says of a bridge is only that it has ended. */
@@ -112,6 +113,7 @@ static void sweep_bridges(struct openssh_session *session)
 {
 	struct bridge **at = &session->bridges;
 
+	pthread_mutex_lock(&session->lock);
 	while (*at != NULL) {
 		struct bridge *bridge = *at;
 		char bytes[64];
@@ -126,6 +128,7 @@ static void sweep_bridges(struct openssh_session *session)
 		free(bridge);
 		session->n_bridges--;
 	}
+	pthread_mutex_unlock(&session->lock);
 }
 
 static void swallow_wakes(const struct openssh_session *session)
@@ -307,6 +310,7 @@ static const struct backend backend = {
     .forward_cancel = openssh_forward_cancel,
     .forward_local = openssh_forward_local,
     .forward_error = openssh_forward_error,
+    .connect = openssh_stream,
     .lost = lost,
     .lost_fd = lost_fd,
     .set_cancel = set_cancel,
