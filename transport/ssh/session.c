@@ -203,8 +203,7 @@ int session_forward_error(struct session *session, const char *path, struct erro
 	return session->backend->forward_error(session, path, err);
 }
 
-int session_connect(
-    struct session *session, const char *to, int64_t deadline_ms, struct error *err)
+int session_connect(struct session *session, const char *to, int64_t deadline_ms, struct error *err)
 {
 	return session->backend->connect(session, to, deadline_ms, err);
 }

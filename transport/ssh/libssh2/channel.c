@@ -9,7 +9,8 @@ enum { MESSAGE_MAX = 4096, STATUS_STOPPED = 128 + SIGHUP, STARVED_MS = 50 };
 
 static const char *const state_names[] = {
     "connecting", "queued", "opening", "starting", "open", "closing", "gone"};
-static const char *const kind_names[] = {"exec", "remote forward", "local forward", "connection", "ping"};
+static const char *const kind_names[] = {
+    "exec", "remote forward", "local forward", "connection", "ping"};
 
 void channel_set_state(struct channel *channel, enum channel_state state)
 {

@@ -263,8 +263,7 @@ static int explain_refused(struct openssh_session *session, const char *to, stru
 	pthread_mutex_lock(&session->lock);
 	openssh_listen(session);
 	error_set(err, ERROR_FAILED, "the host does not connect to %s: %s", to,
-	    said->refused != NULL && strcmp(said->refused_to, to) == 0 ? said->refused
-								       : "refused");
+	    said->refused != NULL && strcmp(said->refused_to, to) == 0 ? said->refused : "refused");
 	pthread_mutex_unlock(&session->lock);
 	return -1;
 }

@@ -48,11 +48,11 @@ int mux_forward(int mux, const struct mux_forward *forward, int *ret_port,
 int mux_forward_cancel(
     int mux, const struct mux_forward *forward, const struct mux_wait *wait, struct error *err);
 
-/* A connection to host and port there. The master gets a duplicate of `fd`, for both directions, which
- * stays the caller's. Closing `mux` closes the connection; the master closes it when that has ended.
- * ERROR_FAILED: the host refused. */
-int mux_stream(int mux, const char *host, int port, int fd, const struct mux_wait *wait,
-    struct error *err);
+/* A connection to host and port there. The master gets a duplicate of `fd`, for both directions,
+ * which stays the caller's. Closing `mux` closes the connection; the master closes it when that has
+ * ended. ERROR_FAILED: the host refused. */
+int mux_stream(
+    int mux, const char *host, int port, int fd, const struct mux_wait *wait, struct error *err);
 
 /* The master is to end. */
 int mux_terminate(int mux, const struct mux_wait *wait, struct error *err);

@@ -102,8 +102,8 @@ static void watch_all(struct openssh_session *session, struct watch *watch)
 		watch->locals[watch->n_locals++] = local;
 		watch->slots[watch->n++] = (struct pollfd){.fd = local->fd, .events = POLLIN};
 	}
-	for (const struct bridge *bridge = session->bridges; bridge != NULL && watch->n < ARRAY_SIZE(watch->slots);
-	     bridge = bridge->next)
+	for (const struct bridge *bridge = session->bridges;
+	     bridge != NULL && watch->n < ARRAY_SIZE(watch->slots); bridge = bridge->next)
 		watch->slots[watch->n++] = (struct pollfd){.fd = bridge->mux, .events = POLLIN};
 	pthread_mutex_unlock(&session->lock);
 }
