@@ -87,6 +87,11 @@ int engine_container_remove(struct engine *engine, const char *id, bool force, s
  * understood. */
 int engine_container_logs(
     struct engine *engine, const char *id, int tail, struct buf *out, struct error *err);
+/* Run `argv` in a running container, to its end. `out`: what it says, on either stream, as far as
+ * it fits. At `deadline_ms` the wait ends with ERROR_TIMEOUT; the program goes on, no engine ends
+ * one. */
+int engine_container_exec(struct engine *engine, const char *id, const struct strv *argv,
+    int64_t deadline_ms, struct buf *out, int *ret_status, struct error *err);
 /* A tar of `path`, at most what `out` has room for; and a tar unpacked at `path`. Both work on
  * containers that were never started, in named volumes too. A folder "/ledger" comes with members
  * "ledger/NAME" from Docker, "/NAME" from podman: take the last part. */

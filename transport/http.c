@@ -27,6 +27,7 @@ struct http {
 	struct http_address address;
 	int cancel_fd;
 	int fd; /* the connection made last; curl's, borrowed */
+	bool tls;
 };
 
 /* One request under way. */
@@ -102,6 +103,11 @@ void http_set_cancel(struct http *http, int cancel_fd)
 	http->cancel_fd = cancel_fd;
 }
 
+void http_set_tls(struct http *http)
+{
+	http->tls = true;
+}
+
 static curl_socket_t on_open_socket(
     void *context, curlsocktype purpose UNUSED, struct curl_sockaddr *address)
 {
@@ -125,6 +131,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 	if (line[0] == '\r' || line[0] == '\n')
 		call->headed = true;
 	http_response_take_line(call->response, line, len);
+	if (call->request->head != NULL)
+		buf_add(call->request->head, line, len);
 	return len;
 }
 
@@ -254,7 +262,8 @@ static int set_options(struct call *call, struct error *err)
 	struct http *http = call->http;
 	CURL *easy = http->easy;
 	CURLcode rc = CURLE_OK;
-	CLEANUP_FREE char *url = string_printf("%s%s", http->address.base, call->request->target);
+	CLEANUP_FREE char *url = string_printf("%s%s%s", http->tls ? "https" : "http",
+	    http->address.base + strlen("http"), call->request->target);
 
 	if (url == NULL)
 		return error_memory(err);
@@ -275,6 +284,10 @@ static int set_options(struct call *call, struct error *err)
 	rc |= curl_easy_setopt(easy, CURLOPT_URL, url);
 	if (call->request->bulk)
 		rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BULK_PIECE);
+	if (http->tls) {
+		rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (http->address.socket != NULL)
 		rc |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->address.socket);
 	rc |= set_body(call);

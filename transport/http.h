@@ -24,6 +24,8 @@ int http_open(const char *address, int cancel_fd, struct http **ret, struct erro
 void http_close(struct http *http);
 int http_cancel_fd(const struct http *http); /* -1: none */
 void http_set_cancel(struct http *http, int cancel_fd);
+/* From now on with TLS, and without asking whose certificate it is. */
+void http_set_tls(struct http *http);
 /* Of the line "NAME: VALUE" of a head, when it has this name: the value, cut at `size`. */
 void http_take_header(const char *line, size_t len, const char *name, char *out, size_t size);
 
@@ -59,6 +61,7 @@ struct http_request {
 	size_t max_body;    /* 0: HTTP_BODY_MAX; what a sink takes is not counted */
 	http_sink_fn *sink; /* NULL: the body is collected */
 	bool bulk;	    /* the sink takes a lot: give it larger pieces */
+	struct buf *head;   /* the answer's header lines are added, as many as fit; NULL */
 	void *context;
 };
 
