@@ -7,12 +7,30 @@
 
 #include "base/buf.h"
 
+/* Of the session's own thread, too, so it lives as long as the session. */
+struct host_voice {
+	session_prompt_fn *prompt;
+	void *prompt_context;
+	struct event_source source;
+};
+
 static char *ask(void *context, const char *host, const char *text, bool echo)
 {
-	const struct host_link_options *options = context;
+	const struct host_voice *voice = context;
 
-	return options->prompt != NULL ? options->prompt(options->prompt_context, host, text, echo)
-				       : NULL;
+	return voice->prompt != NULL ? voice->prompt(voice->prompt_context, host, text, echo)
+				     : NULL;
+}
+
+static void tell(void *context, int level, const char *text)
+{
+	const struct host_voice *voice = context;
+	size_t len = strlen(voice->source.host);
+
+	/* Events name the host themselves. */
+	if (strncmp(text, voice->source.host, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+		text += len + 2;
+	emit_log(&voice->source, level, text);
 }
 
 static int open_session(
@@ -37,7 +55,8 @@ static int open_session(
 	    .run_dir = options->run_dir,
 	    .cancel_fd = options->kill_fd,
 	    .prompt = ask,
-	    .context = (void *)(uintptr_t)options,
+	    .log = options->events != NULL ? tell : NULL,
+	    .context = link->voice,
 	};
 
 	if (mkdir(options->run_dir, 0700) < 0 && errno != EEXIST)
@@ -80,15 +99,21 @@ static int open_engine(
 int host_link_open(
     const struct host_link_options *options, struct host_link *ret, struct error *err)
 {
-	const struct engine_settings *settings = &options->host->engine;
+	const struct host *host = options->host;
+	const struct engine_settings *settings = &host->engine;
 	CLEANUP_FREE char *question = keeper_engine_question(settings->command, settings->sudo);
 	struct host_link link = {0};
 
 	if (question == NULL)
 		return error_memory(err);
-	if (open_session(options, &link, err) < 0)
-		return -1;
-	if (keeper_start(
+	link.voice = malloc(sizeof(*link.voice));
+	if (link.voice == NULL)
+		return error_memory(err);
+	*link.voice = (struct host_voice){.prompt = options->prompt,
+	    .prompt_context = options->prompt_context,
+	    .source = {.events = options->events, .host = host->name}};
+	if (open_session(options, &link, err) < 0 ||
+	    keeper_start(
 		link.session, options->heart, options->kill_fd, question, &link.keeper, err) < 0 ||
 	    open_engine(options, &link, err) < 0) {
 		host_link_close(&link);
@@ -107,6 +132,7 @@ void host_link_close(struct host_link *link)
 	free(link->engine_path);
 	free(link->api);
 	free(link->describe);
+	free(link->voice);
 	*link = (struct host_link){0};
 }
 

@@ -16,11 +16,12 @@
 struct host_link {
 	struct session *session;
 	struct keeper *keeper;
-	struct engine *engine; /* calls end when the rollout is asked to stop */
-	struct engine *care;   /* calls that clean up and go on until it lets go */
-	char *engine_path;     /* of the command on the host */
-	char *api;	       /* the local socket that leads to the engine's API */
-	char *describe;	       /* "the engine on web1" */
+	struct engine *engine;	  /* calls end when the rollout is asked to stop */
+	struct engine *care;	  /* calls that clean up and go on until it lets go */
+	char *engine_path;	  /* of the command on the host */
+	char *api;		  /* the local socket that leads to the engine's API */
+	char *describe;		  /* "the engine on web1" */
+	struct host_voice *voice; /* who is asked, and who hears what the session tells */
 };
 
 struct host_link_options {
@@ -32,7 +33,7 @@ struct host_link_options {
 	int kill_fd; /* for everything else */
 	session_prompt_fn *prompt;
 	void *prompt_context;
-	struct events *events; /* for -v */
+	struct events *events; /* for -v and -vv; NULL: nobody listens */
 };
 
 /* On failure everything is closed again. ERROR_UNREACHABLE, _HOST_KEY, _AUTH, _TIMEOUT when there
