@@ -103,6 +103,41 @@ static json_t *build_value(const struct build *build)
 	return value;
 }
 
+static json_t *words_value(const struct strv *words)
+{
+	json_t *value = json_array();
+
+	for (size_t i = 0; i < words->n; i++)
+		json_array_append_new(value, json_string(words->v[i]));
+	return value;
+}
+
+static json_t *probe_value(const struct probe *probe)
+{
+	static const char *const names[] = {"http", "tcp", "exec"};
+	json_t *value = json_object(), *headers;
+
+	if (probe->kind == PROBE_EXEC)
+		json_object_set_new(value, names[probe->kind], words_value(&probe->command));
+	else
+		json_put(value, names[probe->kind],
+		    probe->kind == PROBE_TCP ? probe->text + strlen("tcp ") : probe->text);
+	if (probe->kind == PROBE_HTTP)
+		json_object_set_new(
+		    value, "status", json_pack("[ii]", probe->status[0], probe->status[1]));
+	if (probe->headers.n > 0) {
+		headers = json_object();
+		for (size_t i = 0; i < probe->headers.n; i++)
+			json_put(headers, probe->headers.v[i].key, probe->headers.v[i].value);
+		json_object_set_new(value, "headers", headers);
+	}
+	json_put(value, "body", probe->body);
+	json_put_int(value, "timeout_ms", probe->timeout_ms);
+	json_put_int(value, "interval_ms", probe->interval_ms);
+	json_put_int(value, "successes", probe->successes);
+	return value;
+}
+
 static json_t *ready_value(const struct ready *ready)
 {
 	json_t *value = json_object();
@@ -113,6 +148,13 @@ static json_t *ready_value(const struct ready *ready)
 	if (ready->healthy_set)
 		json_object_set_new(value, "healthy", json_boolean(ready->healthy));
 	json_put_int(value, "timeout_ms", ready->timeout_ms);
+	if (ready->n_probes > 0) {
+		json_t *probes = json_array();
+
+		for (size_t i = 0; i < ready->n_probes; i++)
+			json_array_append_new(probes, probe_value(&ready->probes[i]));
+		json_object_set_new(value, "asks", probes);
+	}
 	return value;
 }
 
@@ -162,6 +204,8 @@ static int add_service(json_t *services, const struct inventory *inv, const stru
 	if (add_options(value, inv, env, service, hosts, n, err) < 0)
 		return -1;
 	json_object_set_new(value, "ready", ready_value(&service->ready));
+	if (service->order == ORDER_START_FIRST)
+		json_put(value, "order", "start-first");
 	json_put_int(value, "retain", service->retain);
 	json_object_set(services, service->name, value);
 	return 0;

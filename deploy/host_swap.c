@@ -26,7 +26,7 @@ static void on_swap(void *context, const char *state)
 		step_end(run, STEP_SWAP, service, 0, NULL);
 		step_begin(run, STEP_READY, service);
 		run->swapping_step = STEP_READY;
-	} else if (strcmp(state, "ready") != 0) {
+	} else {
 		emit_progress(&source, run->swapping_step, 0, 0, state);
 	}
 }
@@ -46,6 +46,7 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 	CLEANUP_FREE char *old_name =
 	    old != NULL ? name_retained(prefix, service, old->release) : NULL;
 	int grace_s = seconds(options_stop_grace_ms(planned->options));
+	enum swap_end end;
 	struct keeper_swap swap = {
 	    .name = name,
 	    .new_id = work->new_id,
@@ -54,6 +55,7 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 	    .running_s = seconds(ready->running_ms),
 	    .timeout_s = seconds(ready->timeout_ms),
 	    .healthy = work->healthy,
+	    .overlap = planned->overlap,
 	    .stop_fd = run->rollout->stop.fd,
 	};
 
@@ -68,7 +70,8 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 		swap.old_runs = old->running;
 	}
 	swap.grace_s = old != NULL && old->stop_grace_s > grace_s ? old->stop_grace_s : grace_s;
-	return keeper_swap(run->link.keeper, &swap, on_swap, run, err);
+	end = keeper_swap(run->link.keeper, &swap, on_swap, run, err);
+	return end == SWAP_STARTED ? host_await_ready(run, work, on_swap, err) : end;
 }
 
 /* The last lines of a container that did not make it, for the error. */
@@ -124,7 +127,7 @@ static bool wait_for_others(struct host_run *run, struct work *work, size_t gate
 
 	gates_vote(gates, gate, true);
 	while (!gates_wait(gates, gate, WATCH_MS, &go)) {
-		work->end = keeper_watch(run->link.keeper, 0, err);
+		work->end = keeper_watch(run->link.keeper, 0, NULL, NULL, err);
 		if (work->end != SWAP_READY) {
 			gates_refuse(gates);
 			return false;
@@ -202,6 +205,7 @@ static enum swap_end undo_swap(struct host_run *run, struct work *work, struct e
 	    .policy = old->restart,
 	    .grace_s = seconds(options_stop_grace_ms(planned->options)),
 	    .running_s = 1,
+	    .overlap = planned->overlap,
 	    .timeout_s = seconds(planned->service->ready.timeout_ms),
 	    .stop_fd = -1,
 	};
@@ -212,6 +216,8 @@ static enum swap_end undo_swap(struct host_run *run, struct work *work, struct e
 		return SWAP_LOST;
 	}
 	end = keeper_swap(run->link.keeper, &swap, NULL, NULL, err);
+	if (end == SWAP_STARTED)
+		end = keeper_await_ready(run->link.keeper, NULL, NULL, err);
 	return end == SWAP_READY ? keeper_commit(run->link.keeper, err) : end;
 }
 

@@ -52,11 +52,13 @@ struct keeper_swap {
 	const char *new_id, *new_name, *policy;
 	int grace_s, running_s, timeout_s;
 	bool healthy;
-	int stop_fd; /* readable while it is not ready yet: take it back; -1: none */
+	bool overlap; /* the old one runs until the commit */
+	int stop_fd;  /* readable while it is not ready yet: take it back; -1: none */
 };
 
 enum swap_end {
-	SWAP_READY, /* it waits for keeper_commit or keeper_revert */
+	SWAP_STARTED, /* the new one runs; not ready yet */
+	SWAP_READY,   /* it waits for keeper_commit or keeper_revert */
 	SWAP_COMMITTED,
 	SWAP_REVERTED, /* the old one serves again */
 	SWAP_DOWN,     /* it could not be brought back */
@@ -66,14 +68,19 @@ enum swap_end {
 /* Called for "stopping", "starting", "started", "waiting running starting", "ready". */
 typedef void keeper_progress_fn(void *context, const char *state);
 
-/* Begin a swap and wait until it is ready or over. SWAP_REVERTED, SWAP_DOWN and SWAP_LOST come with
- * `err` saying why. */
+/* Begin a swap and wait until the new one runs or it is over. SWAP_REVERTED, SWAP_DOWN and
+ * SWAP_LOST come with `err` saying why. */
 enum swap_end keeper_swap(struct keeper *keeper, const struct keeper_swap *swap,
     keeper_progress_fn *progress, void *context, struct error *err);
+/* Of one that runs: wait until it is ready or over. */
+enum swap_end keeper_await_ready(
+    struct keeper *keeper, keeper_progress_fn *progress, void *context, struct error *err);
 enum swap_end keeper_commit(struct keeper *keeper, struct error *err);
 enum swap_end keeper_revert(struct keeper *keeper, struct error *err);
-/* While a swap is ready and waits, has it failed meanwhile? Waits at most `wait_ms` for news. */
-enum swap_end keeper_watch(struct keeper *keeper, int wait_ms, struct error *err);
+/* Where it stands now, after at most `wait_ms` of waiting for news: a swap that is ready and waits
+ * may have failed meanwhile. */
+enum swap_end keeper_watch(struct keeper *keeper, int wait_ms, keeper_progress_fn *progress,
+    void *context, struct error *err);
 
 /* Orderly end (which frees the lock), waited for at most 5 s; takes NULL. */
 void keeper_end(struct keeper *keeper);

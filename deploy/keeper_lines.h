@@ -19,7 +19,9 @@ struct keeper {
 	struct buf text;   /* lines for people that belong to the next answer */
 	struct buf noise;  /* what came before the hello, and stderr: to explain a failed start */
 	int64_t swap_deadline_ms;
-	bool ahead; /* the first question is on its way already */
+	int grace_s;
+	enum swap_end swap_at; /* SWAP_STARTED or SWAP_READY: of the swap that waits */
+	bool ahead;	       /* the first question is on its way already */
 };
 
 /* The session's reason for its end, or what the keeper said last. Returns -1. */

@@ -47,7 +47,11 @@ static bool swap_answer(struct keeper *keeper, const struct strv *answer,
 		*ret = SWAP_COMMITTED;
 	else if (keeper_word_is(answer, 1, "ready"))
 		*ret = SWAP_READY;
-	else {
+	else if (keeper_word_is(answer, 1, "started")) {
+		*ret = SWAP_STARTED;
+		if (progress != NULL)
+			progress(context, "started");
+	} else {
 		CLEANUP_FREE char *state =
 		    string_printf("%s%s%s%s%s", answer->n > 1 ? answer->v[1] : "",
 			answer->n > 2 ? " " : "", answer->n > 2 ? answer->v[2] : "",
@@ -62,31 +66,45 @@ static bool swap_answer(struct keeper *keeper, const struct strv *answer,
 	return true;
 }
 
-/* Answers until the swap ends in some way, or `ready` when that is waited for. */
-static enum swap_end swap_wait(struct keeper *keeper, int64_t deadline_ms, bool until_ready,
-    keeper_progress_fn *progress, void *context, struct error *err)
+/* Of what comes until `deadline_ms`: the swap's end, or that it stands at `until` or beyond. Not
+ * `patient`: as it stands after the first news, or without any. */
+static enum swap_end swap_wait(struct keeper *keeper, int64_t deadline_ms, enum swap_end until,
+    bool patient, keeper_progress_fn *progress, void *context, struct error *err)
 {
 	CLEANUP_STRV struct strv answer = {0};
 	CLEANUP_ERROR struct error why = {0};
 
 	for (;;) {
 		enum swap_end end = SWAP_LOST;
-		int rc = keeper_next(keeper, deadline_ms, &answer, err);
+		/* A failure that was told is followed by what became of it. */
+		bool failing = why.kind != ERROR_NONE;
+		int rc = keeper_next(keeper,
+		    failing && !patient ? clock_now_ms() + SWAP_EXTRA_MS : deadline_ms, &answer,
+		    err);
 
-		if (rc < 0)
-			return SWAP_LOST;
-		if (rc == 0) {
+		if (rc == 0 && !patient && !failing)
+			return keeper->swap_at;
+		if (rc == 0)
 			error_set(err, ERROR_TIMEOUT, "the keeper on the host does not answer");
+		if (rc <= 0 && failing)
+			error_wrap(err, "%s", error_text(&why));
+		if (rc <= 0)
 			return SWAP_LOST;
-		}
 		if (keeper_word_is(&answer, 0, "error")) {
 			/* Refused before anything was begun. */
 			keeper_error(keeper, &answer, err);
 			return SWAP_REVERTED;
 		}
-		if (keeper_word_is(&answer, 0, "swap") &&
-		    swap_answer(keeper, &answer, progress, context, &why, &end, err) &&
-		    (end != SWAP_READY || until_ready))
+		if (!keeper_word_is(&answer, 0, "swap") ||
+		    !swap_answer(keeper, &answer, progress, context, &why, &end, err)) {
+			if (!patient && why.kind == ERROR_NONE)
+				return keeper->swap_at;
+			continue;
+		}
+		if (end > SWAP_READY)
+			return end;
+		keeper->swap_at = end;
+		if (end >= until)
 			return end;
 	}
 }
@@ -119,63 +137,69 @@ static int await_begun(struct keeper *keeper, int64_t deadline_ms, struct error 
 enum swap_end keeper_swap(struct keeper *keeper, const struct keeper_swap *swap,
     keeper_progress_fn *progress, void *context, struct error *err)
 {
-	CLEANUP_FREE char *line = string_printf("swap %s %s %s %s %d %s %s %s %d %d %d %d\n",
+	CLEANUP_FREE char *line = string_printf("swap %s %s %s %s %d %s %s %s %d %d %d %d %d\n",
 	    swap->name, swap->old_id != NULL ? swap->old_id : "-",
 	    swap->old_id != NULL ? swap->old_name : "-",
 	    swap->old_id != NULL ? swap->old_policy : "-", swap->old_runs ? 1 : 0, swap->new_id,
 	    swap->new_name, swap->policy, swap->grace_s, swap->running_s, swap->healthy ? 1 : 0,
-	    swap->timeout_s);
+	    swap->timeout_s, swap->overlap ? 1 : 0);
 	enum swap_end end;
 	int rc;
 
 	keeper->swap_deadline_ms =
 	    clock_now_ms() + ((int64_t)swap->grace_s + swap->timeout_s) * 1000 + SWAP_EXTRA_MS;
+	keeper->grace_s = swap->grace_s;
 	if (keeper_send(keeper, line, err) < 0)
 		return SWAP_LOST;
 	rc = await_begun(keeper, clock_now_ms() + BEGUN_MS, err);
 	if (rc <= 0)
 		return rc < 0 ? SWAP_LOST : SWAP_REVERTED;
 	keeper->stop_fd = swap->stop_fd;
-	end = swap_wait(keeper, keeper->swap_deadline_ms, true, progress, context, err);
+	end =
+	    swap_wait(keeper, keeper->swap_deadline_ms, SWAP_STARTED, true, progress, context, err);
+	if (end != SWAP_STARTED)
+		keeper->stop_fd = -1;
+	return end;
+}
+
+enum swap_end keeper_await_ready(
+    struct keeper *keeper, keeper_progress_fn *progress, void *context, struct error *err)
+{
+	enum swap_end end =
+	    swap_wait(keeper, keeper->swap_deadline_ms, SWAP_READY, true, progress, context, err);
+
 	keeper->stop_fd = -1;
 	return end;
+}
+
+static enum swap_end until_end(struct keeper *keeper, int64_t deadline_ms, struct error *err)
+{
+	keeper->stop_fd = -1;
+	return swap_wait(keeper, deadline_ms, SWAP_COMMITTED, true, NULL, NULL, err);
 }
 
 enum swap_end keeper_commit(struct keeper *keeper, struct error *err)
 {
 	if (keeper_send(keeper, "commit\n", err) < 0)
 		return SWAP_LOST;
-	return swap_wait(keeper, clock_now_ms() + SWAP_EXTRA_MS, false, NULL, NULL, err);
+	return until_end(
+	    keeper, clock_now_ms() + (int64_t)keeper->grace_s * 1000 + SWAP_EXTRA_MS, err);
 }
 
 enum swap_end keeper_revert(struct keeper *keeper, struct error *err)
 {
 	if (keeper_send(keeper, "revert\n", err) < 0)
 		return SWAP_LOST;
-	return swap_wait(keeper, keeper->swap_deadline_ms + SWAP_EXTRA_MS, false, NULL, NULL, err);
+	return until_end(keeper, keeper->swap_deadline_ms + SWAP_EXTRA_MS, err);
 }
 
-enum swap_end keeper_watch(struct keeper *keeper, int wait_ms, struct error *err)
+enum swap_end keeper_watch(struct keeper *keeper, int wait_ms, keeper_progress_fn *progress,
+    void *context, struct error *err)
 {
-	CLEANUP_STRV struct strv answer = {0};
-	CLEANUP_ERROR struct error why = {0};
-	int64_t deadline_ms = clock_now_ms() + wait_ms;
-	enum swap_end end = SWAP_READY;
-	int rc = keeper_next(keeper, deadline_ms, &answer, err);
+	enum swap_end end =
+	    swap_wait(keeper, clock_now_ms() + wait_ms, SWAP_READY, false, progress, context, err);
 
-	if (rc < 0)
-		return SWAP_LOST;
-	if (rc == 0 || !keeper_word_is(&answer, 0, "swap"))
-		return SWAP_READY;
-	if (swap_answer(keeper, &answer, NULL, NULL, &why, &end, err))
-		return end;
-	if (why.kind == ERROR_NONE)
-		return SWAP_READY;
-	/* It failed while it waited: the revert is on its way. */
-	end = swap_wait(keeper, clock_now_ms() + SWAP_EXTRA_MS, false, NULL, NULL, err);
-	if (end == SWAP_REVERTED)
-		error_move(err, &why);
-	else if (end != SWAP_COMMITTED)
-		error_wrap(err, "%s", error_text(&why));
+	if (end != SWAP_STARTED)
+		keeper->stop_fd = -1;
 	return end;
 }

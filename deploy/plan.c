@@ -42,6 +42,13 @@ bool plan_changes(const struct plan *plan)
 	return false;
 }
 
+/* A release from before `order` was written may publish ports. */
+static bool can_overlap(const struct service *service, const json_t *options)
+{
+	return service->order == ORDER_START_FIRST &&
+	       json_array_size(json_object_get(options, "ports")) == 0;
+}
+
 /* --- deploy */
 
 static bool is_running_so(const struct container *current, const char *image, const char *config)
@@ -95,6 +102,7 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 		return set_text(&planned->why, "unchanged") < 0 ? error_memory(err) : 0;
 	}
 	planned->action = PLAN_CREATE;
+	planned->overlap = can_overlap(service, planned->options);
 	return 0;
 }
 
@@ -221,6 +229,7 @@ static int return_to(
 		return gone(input, service, release, err);
 	if (take_options(entry, planned, err) < 0)
 		return -1;
+	planned->overlap = can_overlap(planned->service, planned->options);
 	if (set_text(&planned->image, entry != NULL ? entry->image : planned->target->image) < 0 ||
 	    set_text(&planned->image_id, image_id) < 0)
 		return error_memory(err);

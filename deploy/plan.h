@@ -34,6 +34,7 @@ struct planned {
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
 	char config[CONFIG_HASH_SIZE];
 	json_t *options;
+	bool overlap; /* the old one is stopped once the new one is ready */
 	bool healthy; /* readiness waits for a healthcheck: the service's own */
 };
 

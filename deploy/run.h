@@ -155,6 +155,11 @@ void host_discard(struct host_run *run);
  * end; the link may be closed. */
 bool host_again(struct host_run *run, struct error *err);
 
+/* --- host_ready.c */
+/* Of a swap that runs: wait until it is ready or over, as keeper_await_ready. */
+enum swap_end host_await_ready(
+    struct host_run *run, struct work *work, keeper_progress_fn *progress, struct error *err);
+
 /* --- host_swap.c */
 /* Swap, wait for the others, commit; all services in their order. */
 int host_swap_all(struct host_run *run, struct error *err);

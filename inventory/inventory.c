@@ -36,6 +36,7 @@ void service_release(struct service *service)
 	strv_release(&service->entrypoint);
 	pairs_release(&service->labels);
 	strv_release(&service->healthcheck.test);
+	ready_release(&service->ready);
 	*service = (struct service){0};
 }
 

@@ -79,13 +79,38 @@ struct healthcheck {
 	int retries;					  /* 0: the engine's default */
 };
 
+enum probe_kind { PROBE_HTTP, PROBE_TCP, PROBE_EXEC };
+
+/* A question to a new container, asked again and again until it was answered well. */
+struct probe {
+	enum probe_kind kind;
+	char *text;    /* for people: "http://:8080/healthz" */
+	bool tls;      /* https; whose certificate it is, is not asked */
+	char *host;    /* http, tcp: as the host calls it; NULL: the container's own address, or the
+			  host's loopback when it publishes this port there */
+	int port;      /* http, tcp */
+	char *path;    /* http: "/healthz?full" */
+	int status[2]; /* http: from, to; default 200, 399 */
+	struct pairs headers; /* http: what the answer's must be */
+	char *body;	      /* http: a text that it must contain; NULL: any */
+	struct strv command;  /* exec: must end with 0 */
+	int64_t timeout_ms;   /* for one answer; default 5000 */
+	int64_t interval_ms;  /* from one question to the next; default 500 */
+	int successes;	      /* good answers in a row that are needed; default 2 */
+	struct position pos;
+};
+
 struct ready {
 	int64_t running_ms; /* must have stayed up so long; default 3000 */
 	bool healthy; /* wait for the healthcheck, also the image's own; default: when there is one
 		       */
-	bool healthy_set;   /* the file says `healthy` itself */
-	int64_t timeout_ms; /* for all of it; default 60000 */
+	bool healthy_set;     /* the file says `healthy` itself */
+	int64_t timeout_ms;   /* for all of it; default 60000 */
+	struct probe *probes; /* all of them have to be answered well */
+	size_t n_probes;
 };
+
+enum order { ORDER_STOP_FIRST, ORDER_START_FIRST };
 
 struct build {
 	bool set;
@@ -119,6 +144,7 @@ struct service {
 	struct healthcheck healthcheck;
 	int64_t stop_grace_ms; /* default 10000 */
 	struct ready ready;
+	enum order order;
 	int retain; /* releases kept, current one included; default 3, at least 1 */
 	struct position pos, image_pos;
 };

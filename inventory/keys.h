@@ -9,6 +9,7 @@ extern const struct key_table top_table, ssh_table, engine_table, resource_table
 extern const struct key_table host_table, environment_table, service_table, build_table;
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
 extern const struct key_table healthcheck_table, ready_table;
+extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
 
 read_fn read_engine;	    /* struct engine_settings */
 read_fn read_delivery;	    /* enum delivery */
@@ -60,6 +61,7 @@ int check_inventory(struct reader *r);
 
 void host_release(struct host *host);
 void service_release(struct service *service);
+void ready_release(struct ready *ready);
 void environment_release(struct environment *environment);
 
 #endif

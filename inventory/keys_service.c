@@ -8,7 +8,6 @@
 #include "inventory/keys.h"
 #include "inventory/paths.h"
 #include "inventory/problems.h"
-#include "inventory/words.h"
 
 /* A service while it is read. */
 struct service_draft {
@@ -23,6 +22,9 @@ static int read_image(struct reader *r, const struct node *value, void *field, c
 static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_restart(struct reader *r, const struct node *value, void *field, const void *arg);
 
+static const char *const order_names[] = {"stop-first", "start-first"};
+static const struct choices orders = {
+    "stop-first or start-first", order_names, ARRAY_SIZE(order_names)};
 static const struct range retain_range = {1, 1000};
 static const struct pairs_rule labels_rule = {"a label", false, "dev.shipit.", NULL};
 
@@ -48,9 +50,9 @@ static const struct key service_keys[] = {
     KEY("stop_grace_period", read_delay, AT(service.stop_grace_ms), "time between TERM and KILL"),
     KEY("hosts", read_host_patterns, AT(service.hosts), "where in an environment it runs"),
     KEY("ready", read_ready, AT(service.ready), "when a new container counts as working"),
+    KEY_ARG("order", read_choice, &orders, AT(service.order), "which is first: the old one's stop or the new one's start"),
     KEY_ARG("retain", read_count, &retain_range, AT(service.retain), "releases kept, with the current one"),
     LATER("before"),
-    LATER("order"),
     LATER("secrets"),
     LATER("annotations"),
     LATER("attach"),
@@ -191,43 +193,15 @@ static int read_image(
 
 /* ---- command, entrypoint ---- */
 
-static int split_text(struct reader *r, const struct node *value, struct strv *list)
-{
-	switch (words_split(value->text, list)) {
-	case WORDS_OK:
-		return 0;
-	case WORDS_NO_MEMORY:
-		return -1;
-	case WORDS_QUOTE:
-		return mistake(r, value, "a quote in the command is not closed");
-	case WORDS_BACKSLASH:
-		return mistake(r, value, "the command ends with a backslash");
-	case WORDS_OPERATOR:
-		break;
-	}
-	if (mistake(r, value, "no shell runs this command, so ; & | < > need quotes") < 0)
-		return -1;
-	return mistake_hint(r, "for a shell write [\"sh\", \"-c\", \"...\"]");
-}
-
-static int read_words(struct reader *r, const struct node *value, struct strv *list, bool *set)
-{
-	if (value->kind == NODE_NULL)
-		return 0;
-	*set = true;
-	if (value->kind == NODE_LIST)
-		return read_list(r, value, list, NULL);
-	if (value->kind != NODE_SCALAR || value->bad)
-		return mistake_kind(r, value, "a command, as a text or a list");
-	return split_text(r, value, list);
-}
-
 static int read_command(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
 	struct service *service = field;
 
-	return read_words(r, value, &service->command, &service->has_command);
+	if (value->kind == NODE_NULL)
+		return 0;
+	service->has_command = true;
+	return read_words(r, value, &service->command, NULL);
 }
 
 static int read_entrypoint(
@@ -235,7 +209,10 @@ static int read_entrypoint(
 {
 	struct service *service = field;
 
-	return read_words(r, value, &service->entrypoint, &service->has_entrypoint);
+	if (value->kind == NODE_NULL)
+		return 0;
+	service->has_entrypoint = true;
+	return read_words(r, value, &service->entrypoint, NULL);
 }
 
 /* ---- networks, restart ---- */
@@ -340,6 +317,18 @@ static int check_service(struct reader *r, const struct entry *entry, const stru
 	    problem_add(r->problems, &service->image_pos,
 		"an image in a file is not built here: a service has either it or `build`") < 0)
 		return -1;
+	if (service->order == ORDER_START_FIRST && service->n_ports > 0) {
+		const struct entry *order = node_find(node, "order");
+
+		if (mistake(r, order ? order->value : node,
+			"`start-first` cannot be had with published ports: the old and the new one "
+			"cannot both hold them") < 0 ||
+		    mistake_hint(r,
+			"put a proxy in front that finds it by the name \"%s\" on a network, or "
+			"take `order` away",
+			service->name) < 0)
+			return -1;
+	}
 	if (service->ready.healthy && service->healthcheck.disable) {
 		const struct entry *ready = node_find(node, "ready");
 

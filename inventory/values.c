@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "inventory/interpolate.h"
 #include "inventory/problems.h"
+#include "inventory/words.h"
 
 int set_string(char **field, const char *text)
 {
@@ -228,4 +229,32 @@ int read_pairs(struct reader *r, const struct node *value, void *field, const vo
 			return -1;
 	}
 	return 0;
+}
+
+static int split_text(struct reader *r, const struct node *value, struct strv *list)
+{
+	switch (words_split(value->text, list)) {
+	case WORDS_OK:
+		return 0;
+	case WORDS_NO_MEMORY:
+		return -1;
+	case WORDS_QUOTE:
+		return mistake(r, value, "a quote in the command is not closed");
+	case WORDS_BACKSLASH:
+		return mistake(r, value, "the command ends with a backslash");
+	case WORDS_OPERATOR:
+		break;
+	}
+	if (mistake(r, value, "no shell runs this command, so ; & | < > need quotes") < 0)
+		return -1;
+	return mistake_hint(r, "for a shell write [\"sh\", \"-c\", \"...\"]");
+}
+
+int read_words(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	if (value->kind == NODE_LIST)
+		return read_list(r, value, field, arg);
+	if (value->kind != NODE_SCALAR || value->bad)
+		return mistake_kind(r, value, "a command, as a text or a list");
+	return split_text(r, value, field);
 }

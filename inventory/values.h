@@ -13,6 +13,7 @@ read_fn read_delay;    /* the same, 0 allowed */
 read_fn read_count;    /* int; `arg`: const struct range * */
 read_fn read_choice;   /* unsigned (an enum); `arg`: const struct choices * */
 read_fn read_list;     /* struct strv: a list of texts, or one text */
+read_fn read_words;    /* struct strv: a command, as a list or one text (inventory/words.h) */
 read_fn read_pairs; /* struct pairs: a mapping or a list of KEY=VALUE; `arg`: struct pairs_rule */
 
 struct range {

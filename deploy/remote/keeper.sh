@@ -174,9 +174,9 @@ swap_job() {
 	trap 'ask=${ask:-revert}' USR2
 	prepare || fail prepare 'nothing was stopped'
 	! unwanted || was_reverted
-	if [ "$oldruns" = 1 ]; then
+	if [ "$oldruns$overlap" = 10 ]; then
 		say 'swap stopping'
-		try $((grace + 60)) stop -t "$grace" "$old" || fail stop 'the old one does not stop'
+		stop_old || fail stop 'the old one does not stop'
 		! unwanted || revert "$grace"
 	fi
 	say 'swap starting'
@@ -257,15 +257,17 @@ commit() {
 	[ "$old" = - ] || try 60 rename "$old" "$oldname" || return 1
 	try 60 rename "$new" "$name" || return 1
 	set_policy "$new" "$policy" || return 1
-	said=''
-	[ "$old" = - ] || [ "$oldpolicy" = - ] || set_policy "$old" no || :
+	left=''
+	[ "$old" = - ] || [ "$oldpolicy" = - ] || set_policy "$old" no || left=$said
+	[ "$oldruns$overlap" != 11 ] || stop_old || return 1
+	said=$left
 }
 
 undo_commit() { # as much of it as was done
 	[ "$policy" = - ] || set_policy "$new" no
 	try 60 rename "$new" "$newname"
 	[ "$old" = - ] || try 60 rename "$old" "$name"
-	prepare
+	[ "$oldruns" = 0 ] || [ "$oldpolicy" = - ] || set_policy "$old" always
 }
 
 fail() { # PHASE REASON
@@ -291,6 +293,10 @@ was_reverted() {
 
 stop_new() { # SECONDS
 	try $(($1 + 60)) stop -t "$1" "$new"
+}
+
+stop_old() {
+	try $((grace + 60)) stop -t "$grace" "$old"
 }
 
 start_old() {
@@ -335,14 +341,15 @@ rescue() {
 
 # --- the main process
 
-swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING HEALTHY TIMEOUT
+swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING HEALTHY TIMEOUT OVERLAP
 	for _ in 1 2 3 4; do # the one before has said how it ended, and may need a moment to be gone
 		[ -z "$job" ] || pause
 		watch_job
 	done
 	problem=''
 	[ -z "$job" ] || problem='The swap before this one has not ended.'
-	numbers "$5" "$9" "${10}" "${11}" "${12}" || problem="Not all of these are numbers: $5 $9 ${10} ${11} ${12}."
+	numbers "$5" "$9" "${10}" "${11}" "${12}" "${13}" ||
+		problem="Not all of these are numbers: $5 $9 ${10} ${11} ${12} ${13}."
 	[ -n "$engine" ] || problem='There is no engine yet.'
 	case $1 in "$prefix".?*) ;; *) problem="This keeper does not hold the lock of $1." ;; esac
 	if [ -n "$problem" ]; then
@@ -351,7 +358,7 @@ swap() { # NAME OLD OLDNAME OLDPOLICY OLDRUNS NEW NEWNAME POLICY GRACE RUNNING H
 	fi
 	name=$1 old=$2 oldname=$3 oldpolicy=$4 oldruns=$5 new=$6 newname=$7 policy=$8
 	shift 8
-	grace=$1 running=$2 healthy=$3 timeout=$4
+	grace=$1 running=$2 healthy=$3 timeout=$4 overlap=$5
 	[ "$old" != - ] || oldruns=0
 	health_format=-
 	[ "$healthy" = 0 ] || health_format='={{with .State.Health}}{{.Status}}{{end}}'
@@ -411,7 +418,7 @@ obey() { # COMMAND ARGUMENT...
 	engine:2) find_engine "$@" ;;
 	lock:3) lock "$@" ;;
 	facts:1) facts "$1" ;;
-	swap:12) swap "$@" ;;
+	swap:13) swap "$@" ;;
 	commit:0 | revert:0) decide "$command" ;;
 	end:0)
 		finish

@@ -28,6 +28,14 @@ static void note(void *context, const char *text)
 
 #define BEGUN "@shipit swap begun\n"
 
+static enum swap_end swap_until_ready(struct keeper *keeper, const struct keeper_swap *wanted,
+    keeper_progress_fn *progress, void *context, struct error *err)
+{
+	enum swap_end at = keeper_swap(keeper, wanted, progress, context, err);
+
+	return at == SWAP_STARTED ? keeper_await_ready(keeper, progress, context, err) : at;
+}
+
 static void swaps(void **state UNUSED)
 {
 	static const struct {
@@ -67,13 +75,13 @@ static void swaps(void **state UNUSED)
 
 		start(&talk, cases[i].says);
 		assert_int_equal(
-		    keeper_swap(talk.keeper, &swap, note, said, &talk.err), cases[i].want);
+		    swap_until_ready(talk.keeper, &swap, note, said, &talk.err), cases[i].want);
 		assert_string_equal(said, cases[i].progress);
 		assert_contains(error_text(&talk.err), cases[i].part);
 		end(&talk);
 		assert_string_equal(talk.asked,
 		    "swap shop.prod.web old shop.prod.web.a always 1 new shop.prod.web.b "
-		    "on-failure:3 10 3 1 60\nend\n");
+		    "on-failure:3 10 3 1 60 0\nend\n");
 	}
 }
 
@@ -84,13 +92,14 @@ static void a_first_swap_has_no_old_one(void **state UNUSED)
 
 	first.old_id = NULL;
 	first.old_runs = false;
+	first.overlap = true;
 	start(&talk, BEGUN "@shipit swap ready\n@shipit swap committed\n");
-	assert_int_equal(keeper_swap(talk.keeper, &first, NULL, NULL, NULL), SWAP_READY);
+	assert_int_equal(swap_until_ready(talk.keeper, &first, NULL, NULL, NULL), SWAP_READY);
 	assert_int_equal(keeper_commit(talk.keeper, NULL), SWAP_COMMITTED);
 	end(&talk);
 	assert_string_equal(talk.asked,
 	    "swap shop.prod.web - - - 0 new shop.prod.web.b on-failure:3 "
-	    "10 3 1 60\ncommit\nend\n");
+	    "10 3 1 60 1\ncommit\nend\n");
 }
 
 /* What the host says is so, whatever was asked for. */
@@ -114,7 +123,8 @@ static void verdicts(void **state UNUSED)
 		struct talk talk;
 
 		start(&talk, says);
-		assert_int_equal(keeper_swap(talk.keeper, &swap, NULL, NULL, NULL), SWAP_READY);
+		assert_int_equal(
+		    swap_until_ready(talk.keeper, &swap, NULL, NULL, NULL), SWAP_READY);
 		if (i % 2 == 0)
 			assert_int_equal(
 			    keeper_commit(talk.keeper, &talk.err), cases[i / 2].commit);
@@ -148,8 +158,39 @@ static void watching(void **state UNUSED)
 		struct talk talk;
 
 		start(&talk, says);
-		assert_int_equal(keeper_swap(talk.keeper, &swap, NULL, NULL, NULL), SWAP_READY);
-		assert_int_equal(keeper_watch(talk.keeper, 1000, &talk.err), cases[i].want);
+		assert_int_equal(
+		    swap_until_ready(talk.keeper, &swap, NULL, NULL, NULL), SWAP_READY);
+		assert_int_equal(
+		    keeper_watch(talk.keeper, 1000, NULL, NULL, &talk.err), cases[i].want);
+		assert_contains(error_text(&talk.err), cases[i].part);
+		end(&talk);
+	}
+}
+
+/* From `started` on, who asked may ask something else meanwhile. */
+static void watching_what_is_not_ready_yet(void **state UNUSED)
+{
+	static const struct {
+		const char *says;
+		enum swap_end want;
+		const char *part;
+	} cases[] = {
+	    {"@shipit swap ready\n", SWAP_READY, NULL},
+	    {"@shipit swap waiting running -\n@shipit swap ready\n", SWAP_STARTED, NULL},
+	    {"@shipit swap failed ready unhealthy\n@shipit swap reverted\n", SWAP_REVERTED,
+		"unhealthy"},
+	    {"@shipit swap failed ready unhealthy\n", SWAP_LOST, "unhealthy: "},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_FREE char *says =
+		    string_printf(BEGUN "@shipit swap started\n%s", cases[i].says);
+		struct talk talk;
+
+		start(&talk, says);
+		assert_int_equal(keeper_swap(talk.keeper, &swap, NULL, NULL, NULL), SWAP_STARTED);
+		assert_int_equal(
+		    keeper_watch(talk.keeper, 1000, NULL, NULL, &talk.err), cases[i].want);
 		assert_contains(error_text(&talk.err), cases[i].part);
 		end(&talk);
 	}
@@ -157,16 +198,20 @@ static void watching(void **state UNUSED)
 
 /* --- stopping */
 
-static void no_news_is_ready_still(void **state UNUSED)
+static void no_news_is_as_before(void **state UNUSED)
 {
-	static const char says[] = HELLO BEGUN "@shipit swap ready\n";
+	static const char says[] = HELLO BEGUN "@shipit swap started\n";
+	static const char ready[] = "@shipit swap ready\n";
 	struct session session = {.says = says, .len = sizeof(says) - 1};
 	struct keeper *keeper = NULL;
 	int64_t start_ms = clock_now_ms();
 
 	assert_int_equal(keeper_start(&session, NULL, -1, NULL, &keeper, NULL), 0);
-	assert_int_equal(keeper_swap(keeper, &swap, NULL, NULL, NULL), SWAP_READY);
-	assert_int_equal(keeper_watch(keeper, 60, NULL), SWAP_READY);
+	assert_int_equal(keeper_swap(keeper, &swap, NULL, NULL, NULL), SWAP_STARTED);
+	assert_int_equal(keeper_watch(keeper, 10, NULL, NULL, NULL), SWAP_STARTED);
+	assert_int_equal(write(session.out, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+	assert_int_equal(keeper_await_ready(keeper, NULL, NULL, NULL), SWAP_READY);
+	assert_int_equal(keeper_watch(keeper, 60, NULL, NULL, NULL), SWAP_READY);
 	assert_in_range(clock_now_ms() - start_ms, 50, 5000);
 	session_hang_up(&session);
 	keeper_end(keeper);
@@ -187,10 +232,10 @@ static void stop_asks_for_a_revert_once(void **state UNUSED)
 	assert_int_equal(keeper_start(&session, NULL, -1, NULL, &keeper, NULL), 0);
 	/* The host says nothing more, and ends. */
 	shutdown(session.out, SHUT_WR);
-	assert_int_equal(keeper_swap(keeper, &stoppable, NULL, NULL, NULL), SWAP_LOST);
+	assert_int_equal(swap_until_ready(keeper, &stoppable, NULL, NULL, NULL), SWAP_LOST);
 	assert_true(read(session.in, asked, sizeof(asked) - 1) > 0);
-	assert_contains(asked, "60\nrevert\n");
-	assert_null(strstr(strstr(asked, "60\nrevert\n") + 4, "revert\n"));
+	assert_contains(asked, "60 0\nrevert\n");
+	assert_null(strstr(strstr(asked, "60 0\nrevert\n") + 6, "revert\n"));
 	session_hang_up(&session);
 	keeper_end(keeper);
 	cancel_release(&stop);
@@ -209,7 +254,7 @@ static void cancel_ends_every_wait(void **state UNUSED)
 	cancel_fire(&cancel);
 	assert_int_equal(keeper_lock(keeper, "shop.prod", "me", "now", &err), -1);
 	assert_error(&err, ERROR_CANCELLED, "interrupted");
-	assert_int_equal(keeper_swap(keeper, &swap, NULL, NULL, &err), SWAP_LOST);
+	assert_int_equal(swap_until_ready(keeper, &swap, NULL, NULL, &err), SWAP_LOST);
 	assert_error(&err, ERROR_CANCELLED, NULL);
 	session_hang_up(&session);
 	keeper_end(keeper);
@@ -224,7 +269,8 @@ int main(void)
 	    cmocka_unit_test(a_first_swap_has_no_old_one),
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(watching),
-	    cmocka_unit_test(no_news_is_ready_still),
+	    cmocka_unit_test(watching_what_is_not_ready_yet),
+	    cmocka_unit_test(no_news_is_as_before),
 	    cmocka_unit_test(stop_asks_for_a_revert_once),
 	    cmocka_unit_test(cancel_ends_every_wait),
 	};

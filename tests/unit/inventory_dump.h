@@ -104,6 +104,26 @@ static inline void dump_mounts(struct buf *out, const struct service *s)
 		    s->volumes[i].read_only ? "ro" : "rw");
 }
 
+static inline void dump_ready(struct buf *out, const struct ready *ready)
+{
+	static const char *const kinds[] = {"http", "tcp", "exec"};
+
+	for (size_t i = 0; i < ready->n_probes; i++) {
+		const struct probe *p = &ready->probes[i];
+
+		buf_addf(out, "  ready %s ", kinds[p->kind]);
+		dump_text(out, p->text);
+		buf_addf(out,
+		    " tls %d host %s port %d path %s status %d-%d timeout %" PRId64
+		    " interval %" PRId64 " successes %d\n",
+		    p->tls, p->host ? p->host : "-", p->port, p->path ? p->path : "-", p->status[0],
+		    p->status[1], p->timeout_ms, p->interval_ms, p->successes);
+		dump_pairs(out, "    ", "header", &p->headers);
+		dump_field(out, "    ", "body", p->body);
+		dump_list(out, "    ", "command", &p->command);
+	}
+}
+
 static inline void dump_service(struct buf *out, const struct service *s)
 {
 	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
@@ -130,6 +150,9 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	    " healthy %d%s timeout %" PRId64 "\n",
 	    s->restart, s->stop_grace_ms, s->retain, s->ready.running_ms, s->ready.healthy,
 	    s->ready.healthy_set ? " (set)" : "", s->ready.timeout_ms);
+	dump_ready(out, &s->ready);
+	if (s->order == ORDER_START_FIRST)
+		buf_adds(out, "  order start-first\n");
 }
 
 static inline void dump_resources(

@@ -122,6 +122,67 @@ test_commit() {
 	took_over
 }
 
+test_overlap_commit() { # the old one runs until then
+	policy=unless-stopped overlap=1
+	make_old
+	make_new "$serve"
+	begin
+	local started
+	started=$(started_at "$old")
+	to_ready
+	is "$(state "$new")" '/t.e.web.r2 true no'
+	is "$(state "$old")" '/t.e.web true always'
+	tell commit
+	expect 'swap committed'
+	took_over
+	is "$(started_at "$old")" "$started"
+	finish
+	took_over
+}
+
+test_overlap_revert() { # for whatever reason: the old one is never stopped
+	overlap=1 oldpolicy=on-failure:3
+	make_old
+	begin
+	local started
+	started=$(started_at "$old")
+	for why in fails asked; do
+		if [ $why = fails ]; then
+			make_new 'exit 3'
+			swap
+			expect 'swap starting' 'swap started' 'swap failed ready exited 3' 'swap reverted'
+		else
+			make_new "$serve"
+			to_ready
+			tell revert
+			expect 'swap reverted'
+		fi
+		as_before
+		is "$(started_at "$old")" "$started"
+		$on docker rm -f "$new" >/dev/null
+	done
+	finish
+}
+
+test_overlap_killed_in_commit() { # the old one is being stopped, which takes a while
+	overlap=1 grace=3
+	script='trap "" TERM; while :; do sleep 1; done' make_old
+	make_new "$serve"
+	begin
+	to_ready
+	tell commit
+	await policy_is "$old" no
+	kill -KILL "$(swap_process)"
+	until [[ ${heard-} == 'swap reverted' ]]; do hear; done
+	as_before
+	finish
+	as_before
+}
+
+policy_is() { # ID POLICY
+	[ "$($on docker inspect -f '{{.HostConfig.RestartPolicy.Name}}' "$1")" = "$2" ]
+}
+
 test_one_swap_after_the_other() {
 	make_old
 	make_new "$serve"

@@ -9,7 +9,7 @@ declare -a to from pid session heart
 k=1
 
 defaults() { # of what a swap is told
-	old=- oldpolicy=always oldruns=0 policy=always grace=5 running=0 healthy=0 timeout=20
+	old=- oldpolicy=always oldruns=0 policy=always grace=5 running=0 healthy=0 timeout=20 overlap=0
 }
 
 open_keeper() { # COMMAND...: it gets the program's text on its standard input, then what `tell` says
@@ -172,7 +172,7 @@ make_new() { # SCRIPT [OPTION...]
 }
 
 swap_line() {
-	echo "swap t.e.web $old t.e.web.r1 $oldpolicy $oldruns $new t.e.web.r2 $policy $grace $running $healthy $timeout"
+	echo "swap t.e.web $old t.e.web.r1 $oldpolicy $oldruns $new t.e.web.r2 $policy $grace $running $healthy $timeout $overlap"
 }
 
 swap() {
@@ -187,7 +187,7 @@ begin() { # [VARIABLE=VALUE...]: a keeper that has an engine and the lock
 
 to_ready() {
 	swap
-	[ "$oldruns" = 0 ] || expect 'swap stopping'
+	[ "$oldruns$overlap" != 10 ] || expect 'swap stopping'
 	expect 'swap starting' 'swap started' 'swap ready'
 }
 
