@@ -75,7 +75,9 @@ int record_undone(struct host_run *run, const struct work *work, struct error *e
 	entry.seq = ledger_next_seq(ledger_of(run));
 	entry.kind = LEDGER_ROLLBACK;
 	entry.result = LEDGER_COMMITTED;
-	entry.previous = entry.release;
+	/* All is as it was: what a rollback takes back, and where it leads, too. */
+	entry.rollout = before->rollout;
+	entry.previous = before->previous;
 	entry.release = before->release;
 	entry.image = before->image;
 	entry.config = before->config;

@@ -282,5 +282,5 @@ int check_inventory(struct reader *r)
 	for (size_t i = 0; i < r->inv->n_services; i++)
 		if (add_resources_of(r->inv, &r->inv->services[i]) < 0)
 			return -1;
-	return 0;
+	return check_depends_on(r);
 }

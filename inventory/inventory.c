@@ -37,6 +37,9 @@ void service_release(struct service *service)
 	pairs_release(&service->labels);
 	strv_release(&service->healthcheck.test);
 	ready_release(&service->ready);
+	for (size_t i = 0; i < service->n_depends_on; i++)
+		free(service->depends_on[i].name);
+	free(service->depends_on);
 	*service = (struct service){0};
 }
 

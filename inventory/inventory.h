@@ -119,6 +119,12 @@ struct build {
 	struct pairs args; /* value NULL: the caller has no such variable, leave it out */
 };
 
+/* Another service that has to be ready first, where a host has both. */
+struct dependency {
+	char *name;
+	struct position pos;
+};
+
 struct service {
 	char *name;
 	/* NULL only with build: then PROJECT-SERVICE is what is built. An engine's image, or with
@@ -145,6 +151,8 @@ struct service {
 	int64_t stop_grace_ms; /* default 10000 */
 	struct ready ready;
 	enum order order;
+	struct dependency *depends_on;
+	size_t n_depends_on;
 	int retain; /* releases kept, current one included; default 3, at least 1 */
 	struct position pos, image_pos;
 };
@@ -193,7 +201,7 @@ struct inventory {
 	size_t n_hosts;
 	struct environment *environments;
 	size_t n_environments;
-	struct service *services;
+	struct service *services; /* each after those that it depends on, else as in the file */
 	size_t n_services;
 	struct resource *networks;
 	size_t n_networks;

@@ -10,6 +10,7 @@ extern const struct key_table host_table, environment_table, service_table, buil
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
 extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
+extern const struct key_table dependency_table;
 
 read_fn read_engine;	    /* struct engine_settings */
 read_fn read_delivery;	    /* enum delivery */
@@ -23,6 +24,7 @@ read_fn read_volumes;	    /* struct service */
 read_fn read_devices;	    /* struct strv */
 read_fn read_healthcheck;   /* struct healthcheck */
 read_fn read_ready;	    /* struct ready */
+read_fn read_depends_on;    /* struct service */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
 
 extern const struct pairs_rule environment_rule;
@@ -58,6 +60,7 @@ const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memo
 
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);
+int check_depends_on(struct reader *r); /* and put the services in order */
 
 void host_release(struct host *host);
 void service_release(struct service *service);

@@ -174,6 +174,8 @@ test_rollback_to() {
 . "$here/others.sh"
 # shellcheck source=deploy/ready.sh
 . "$here/ready.sh"
+# shellcheck source=deploy/several.sh
+. "$here/several.sh"
 
 lab_up 3
 for v in v1 v2 v3; do make_box $v; done
@@ -181,7 +183,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

@@ -151,6 +151,9 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	    s->restart, s->stop_grace_ms, s->retain, s->ready.running_ms, s->ready.healthy,
 	    s->ready.healthy_set ? " (set)" : "", s->ready.timeout_ms);
 	dump_ready(out, &s->ready);
+	for (size_t i = 0; i < s->n_depends_on; i++)
+		buf_addf(out, "  depends_on %s @%d:%d\n", s->depends_on[i].name,
+		    s->depends_on[i].pos.line, s->depends_on[i].pos.column);
 	if (s->order == ORDER_START_FIRST)
 		buf_adds(out, "  order start-first\n");
 }
