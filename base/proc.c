@@ -251,11 +251,11 @@ static int wait_for(
 	return -1;
 }
 
-static int run_piped(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
+static int run_piped(const struct proc_options *given, int64_t deadline_ms, int cancel_fd,
     sink_fn *sink, void *context, int *ret_status, struct error *err)
 {
 	int out[2] = {-1, -1}, errs[2] = {-1, -1}, fds[2], rc;
-	struct proc_options options = {.argv = argv, .dir = dir, .fds = {-1, -1, -1}};
+	struct proc_options options = *given;
 	pid_t pid = -1;
 
 	if (fd_pipe(out) < 0 || fd_pipe(errs) < 0) {
@@ -266,6 +266,7 @@ static int run_piped(const char *const *argv, const char *dir, int64_t deadline_
 		}
 		return rc;
 	}
+	options.fds[0] = -1;
 	options.fds[1] = out[1];
 	options.fds[2] = errs[1];
 	rc = proc_spawn(&options, &pid, err);
@@ -278,7 +279,7 @@ static int run_piped(const char *const *argv, const char *dir, int64_t deadline_
 
 		rc = wait_for(pid, drained, deadline_ms, cancel_fd, ret_status, err);
 		if (rc < 0)
-			error_wrap(err, "%s", argv[0]);
+			error_wrap(err, "%s", options.argv[0]);
 	}
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)
@@ -298,9 +299,10 @@ static int collect(void *context, int which, const char *data, size_t len)
 int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cancel_fd,
     struct proc_result *ret, struct error *err)
 {
+	const struct proc_options options = {.argv = argv};
 	struct proc_result result = {.out = BUF_INIT(max), .err = BUF_INIT(max)};
 
-	if (run_piped(argv, NULL, deadline_ms, cancel_fd, collect, &result, &result.status, err) <
+	if (run_piped(&options, deadline_ms, cancel_fd, collect, &result, &result.status, err) <
 	    0) {
 		proc_result_release(&result);
 		return -1;
@@ -340,13 +342,13 @@ static int feed_lines(void *context, int which, const char *data, size_t len)
 	return 0;
 }
 
-int proc_run_lines(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
+int proc_run_lines(const struct proc_options *options, int64_t deadline_ms, int cancel_fd,
     proc_line_fn *line, void *context, int *ret_status, struct error *err)
 {
 	struct lines lines = {.part = {BUF_INIT(LINE_MAX_BYTES), BUF_INIT(LINE_MAX_BYTES)},
 	    .line = line,
 	    .context = context};
-	int rc = run_piped(argv, dir, deadline_ms, cancel_fd, feed_lines, &lines, ret_status, err);
+	int rc = run_piped(options, deadline_ms, cancel_fd, feed_lines, &lines, ret_status, err);
 
 	for (int i = 0; i < 2; i++) {
 		if (lines.part[i].len > 0)

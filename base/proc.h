@@ -39,9 +39,10 @@ int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cance
 void proc_result_release(struct proc_result *result);
 
 /* Call `line` for each line (no newline; at most 64 KiB, longer ones in pieces) that the child
- * writes to stdout or stderr, as they come. Returns as proc_wait. */
+ * writes to stdout or stderr, as they come; of `options` its descriptors are not looked at. Returns
+ * as proc_wait. */
 typedef void proc_line_fn(void *context, const char *line);
-int proc_run_lines(const char *const *argv, const char *dir, int64_t deadline_ms, int cancel_fd,
+int proc_run_lines(const struct proc_options *options, int64_t deadline_ms, int cancel_fd,
     proc_line_fn *line, void *context, int *ret_status, struct error *err);
 
 /* fcntl helpers: close-on-exec, non-blocking. Return 0, or -1 with errno set. */

@@ -6,8 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/proc.h"
-
-enum { TAIL_LINES = 20 };
+#include "deploy/tail.h"
 
 void image_release(struct image *image)
 {
@@ -55,34 +54,6 @@ char *image_local_name(const struct inventory *inv, const struct service *servic
 
 /* --- build */
 
-/* The last lines of a build's output, for the error, while all of them go out as events. */
-struct tail {
-	struct event_source source;
-	char *lines[TAIL_LINES];
-	size_t n;
-};
-
-static void take_line(void *context, const char *line)
-{
-	struct tail *tail = context;
-	size_t slot = tail->n++ % TAIL_LINES;
-
-	free(tail->lines[slot]);
-	tail->lines[slot] = strdup(line);
-	emit_log(&tail->source, 0, line);
-}
-
-static void tail_text(const struct tail *tail, struct buf *out)
-{
-	size_t first = tail->n > TAIL_LINES ? tail->n - TAIL_LINES : 0;
-
-	for (size_t i = first; i < tail->n; i++) {
-		const char *line = tail->lines[i % TAIL_LINES];
-
-		buf_addf(out, "\n    %s", line != NULL ? line : "");
-	}
-}
-
 /* `engine:` is about hosts; of it only the kind of engine is taken for this machine, not a path. */
 static const char *local_command(const struct inventory *inv)
 {
@@ -118,12 +89,13 @@ static int run_build(const struct inventory *inv, const struct service *service,
 	CLEANUP_FREE char *name = image_local_name(inv, service);
 	CLEANUP_STRV struct strv argv = {0};
 	CLEANUP_BUF struct buf last = BUF_INIT(64 * 1024);
+	struct proc_options program;
 	int status;
 
 	if (name == NULL || build_argv(inv, service, name, options, &argv) < 0)
 		return error_memory(err);
-	if (proc_run_lines((const char *const *)argv.v, inv->dir, -1, options->cancel_fd, take_line,
-		tail, &status, err) < 0)
+	program = (struct proc_options){.argv = (const char *const *)argv.v, .dir = inv->dir};
+	if (proc_run_lines(&program, -1, options->cancel_fd, tail_line, tail, &status, err) < 0)
 		return error_wrap(err, "building %s", name);
 	if (status == 0)
 		return 0;
@@ -145,7 +117,6 @@ int image_build(const struct inventory *inv, const struct service *service,
 		emit_failed(&tail.source, STEP_BUILD, clock_now_ms() - start_ms, err);
 	else
 		emit_step(&tail.source, STEP_BUILD, STATE_OK, clock_now_ms() - start_ms, NULL);
-	for (size_t i = 0; i < TAIL_LINES; i++)
-		free(tail.lines[i]);
+	tail_release(&tail);
 	return rc;
 }
