@@ -31,8 +31,9 @@ void event_release(struct event *event)
 
 const char *step_name(enum step step)
 {
-	static const char *const names[N_STEPS] = {"-", "build", "import", "push", "connect",
-	    "lock", "facts", "deliver", "create", "swap", "ready", "commit", "prune"};
+	static const char *const names[N_STEPS] = {"-", "hook", "build", "import", "push",
+	    "connect", "lock", "facts", "deliver", "create", "before", "swap", "ready", "commit",
+	    "prune"};
 
 	return step < N_STEPS ? names[step] : "-";
 }

@@ -9,9 +9,11 @@
 
 #include "base/error.h"
 
-/* The steps of DESIGN's "one host", in their order; the first three happen on the laptop. */
+/* The steps of DESIGN's "one host", in their order; those before STEP_CONNECT happen on the laptop.
+ */
 enum step {
 	STEP_NONE = 0,
+	STEP_HOOK, /* of the user's, on the laptop */
 	STEP_BUILD,
 	STEP_IMPORT, /* into the embedded registry; */
 	STEP_PUSH,   /* into an external one */
@@ -20,6 +22,7 @@ enum step {
 	STEP_FACTS,
 	STEP_DELIVER,
 	STEP_CREATE,
+	STEP_BEFORE, /* a one-off container of the new image, on one host */
 	STEP_SWAP,
 	STEP_READY,
 	STEP_COMMIT,

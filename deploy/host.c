@@ -258,6 +258,11 @@ static enum way go(struct host_run *run)
 	if (way != WAY_ON || run->rollout->options.dry_run)
 		return way;
 	way = create(run);
+	for (size_t i = 0; i < run->plan.n && way == WAY_ON; i++)
+		if (host_before(run, i, &run->result->error) < 0)
+			way = WAY_FAILED;
+		else if (!pass(run, GATE_BEFORE + i))
+			way = WAY_REFUSED;
 	if (way == WAY_ON && host_swap_all(run, &run->result->error) < 0)
 		way = WAY_FAILED;
 	return way;

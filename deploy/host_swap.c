@@ -285,7 +285,7 @@ static int service_step(struct host_run *run, struct work *work, size_t gate, st
 int host_swap_all(struct host_run *run, struct error *err)
 {
 	for (size_t i = 0; i < run->plan.n; i++) {
-		size_t gate = GATE_SERVICE + i;
+		size_t gate = gate_service(run->rollout, i);
 		int rc = 0;
 
 		if (run->plan.services[i].action >= PLAN_CREATE) {

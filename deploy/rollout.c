@@ -40,7 +40,8 @@ static int choose_services(struct rollout *rollout, struct error *err)
 			    options->environment->name);
 	}
 	rollout->services = calloc(inv->n_services + 1, sizeof(*rollout->services));
-	if (rollout->services == NULL)
+	rollout->befores = calloc(inv->n_services + 1, sizeof(*rollout->befores));
+	if (rollout->services == NULL || rollout->befores == NULL)
 		return error_memory(err);
 	for (size_t i = 0; i < inv->n_services; i++)
 		if (service_chosen(options, &inv->services[i]))
@@ -118,7 +119,7 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 	if (name_rollout(rollout->when, rollout->id, err) < 0 ||
 	    choose_services(rollout, err) < 0 || make_runs(rollout, err) < 0 ||
 	    cancel_init(&rollout->stop, err) < 0 || cancel_init(&rollout->kill, err) < 0 ||
-	    gates_new(rollout->n_runs, GATE_SERVICE + rollout->n_services, decide, rollout,
+	    gates_new(rollout->n_runs, gate_service(rollout, rollout->n_services), decide, rollout,
 		&rollout->gates, err) < 0) {
 		rollout_free(rollout);
 		return -1;
@@ -175,6 +176,7 @@ void rollout_free(struct rollout *rollout)
 	free(rollout->images);
 	free(rollout->releases);
 	free(rollout->services);
+	free(rollout->befores);
 	free(rollout->prefix);
 	free(rollout->user);
 	free(rollout->machine);
@@ -292,6 +294,8 @@ static int run_all(struct rollout *rollout, struct error *err)
 {
 	pthread_t watcher;
 
+	if (rollout_hook_before(rollout, err) < 0)
+		return -1;
 	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_images(rollout, err) < 0)
 		return -1;
 	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
@@ -317,6 +321,7 @@ void rollout_run(struct rollout *rollout)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
 	/* What is left is care of the store: Ctrl-C ends that at once, and no good rollout. */
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
+	rollout_hook_after(rollout);
 	atomic_store(&rollout->swapping, false);
 	heart_stop(steal_ptr(rollout->heart));
 	local_registry_stop(&rollout->registry);

@@ -25,7 +25,8 @@
 #include "deploy/run_dir.h"
 
 /* Where hosts wait for each other. Nothing is changed before GATE_LOCKED, nothing in service is
- * touched before GATE_CREATED; each service has a gate of its own between ready and commit. */
+ * touched before GATE_CREATED; each service has a gate of its own after `before` has run, and then
+ * one between ready and commit. */
 enum {
 	GATE_CONNECTED, /* chooses the leader: the first host that could be reached */
 	GATE_LEADER,	/* the leader has the lock: of two rollouts started at once, one goes on */
@@ -33,7 +34,7 @@ enum {
 	GATE_FACTS, /* chooses what a rollback takes back */
 	GATE_PLANNED,
 	GATE_CREATED,
-	GATE_SERVICE, /* + the service's index */
+	GATE_BEFORE, /* + the service's index */
 };
 
 /* One service on one host, from create to commit. */
@@ -88,6 +89,8 @@ struct rollout {
 	const struct service **services; /* the ones chosen */
 	size_t n_services;
 	struct image *images; /* deploy: one for each service chosen */
+	const char *
+	    *befores; /* for each service chosen: the host on which its `before` ran; NULL */
 	char (*releases)[RELEASE_SIZE];
 	struct host_run *runs;
 	size_t n_runs;
@@ -107,12 +110,25 @@ struct rollout {
 	int at_work;
 };
 
+static inline size_t gate_service(const struct rollout *rollout, size_t service)
+{
+	return GATE_BEFORE + rollout->n_services + service;
+}
+
 /* --- rollout_images.c */
 
 /* Build, and have the images where hosts can pull them from; releases get their ids. */
 int rollout_images(struct rollout *rollout, struct error *err);
 /* Start the server at which the tunnels end. Nothing in a dry run. */
 int rollout_serve(struct rollout *rollout, struct error *err);
+
+/* --- rollout_hooks.c */
+
+/* The user's program before a deploy; nothing in a dry run. */
+int rollout_hook_before(struct rollout *rollout, struct error *err);
+/* By the result: say what stays done of a rollout that failed, and run the program after it.
+ * Nothing that goes wrong here changes the result. */
+void rollout_hook_after(struct rollout *rollout);
 
 /* --- host.c */
 
@@ -148,6 +164,10 @@ int host_deliver(struct host_run *run, struct error *err);
 int host_create(struct host_run *run, struct error *err);
 /* Remove what was created and did not come into service. */
 void host_discard(struct host_run *run);
+
+/* --- host_before.c */
+/* Run the service's `before`, if this is the host for it. */
+int host_before(struct host_run *run, size_t service, struct error *err);
 
 /* --- host_again.c */
 /* Delivering failed with `err`. If that was because the link died: connect, lock and look again,

@@ -37,6 +37,7 @@ void service_release(struct service *service)
 	pairs_release(&service->labels);
 	strv_release(&service->healthcheck.test);
 	ready_release(&service->ready);
+	strv_release(&service->before.command);
 	for (size_t i = 0; i < service->n_depends_on; i++)
 		free(service->depends_on[i].name);
 	free(service->depends_on);
@@ -71,6 +72,9 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->ssh.config);
 	free(inventory->engine.command);
 	free(inventory->registry);
+	strv_release(&inventory->hooks.before_deploy);
+	strv_release(&inventory->hooks.after_deploy);
+	strv_release(&inventory->hooks.on_failure);
 	free(inventory->project);
 	free(inventory->path);
 	free(inventory->dir);

@@ -110,6 +110,12 @@ struct ready {
 	size_t n_probes;
 };
 
+/* A one-off container of the new image, once for each rollout. */
+struct before {
+	struct strv command; /* empty: none */
+	int64_t timeout_ms;  /* default 30 minutes */
+};
+
 enum order { ORDER_STOP_FIRST, ORDER_START_FIRST };
 
 struct build {
@@ -151,6 +157,7 @@ struct service {
 	int64_t stop_grace_ms; /* default 10000 */
 	struct ready ready;
 	enum order order;
+	struct before before;
 	struct dependency *depends_on;
 	size_t n_depends_on;
 	int retain; /* releases kept, current one included; default 3, at least 1 */
@@ -189,14 +196,20 @@ struct problems {
 	size_t n_files;
 };
 
+/* Programs on this machine, as words; empty: none. */
+struct hooks {
+	struct strv before_deploy, after_deploy, on_failure;
+};
+
 struct inventory {
 	char *path; /* of the file, absolute */
 	char *dir;  /* its folder, absolute: relative paths are meant from here */
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
-	char *registry;		       /* "HOST:PORT"; NULL: the embedded one */
-	enum delivery delivery;	       /* for hosts; `host.delivery` has it merged in */
+	struct hooks hooks;
+	char *registry;		/* "HOST:PORT"; NULL: the embedded one */
+	enum delivery delivery; /* for hosts; `host.delivery` has it merged in */
 	struct host *hosts;
 	size_t n_hosts;
 	struct environment *environments;

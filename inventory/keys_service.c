@@ -18,6 +18,7 @@ struct service_draft {
 static int read_command(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_entrypoint(
     struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_before(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_image(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_restart(struct reader *r, const struct node *value, void *field, const void *arg);
@@ -50,10 +51,10 @@ static const struct key service_keys[] = {
     KEY("stop_grace_period", read_delay, AT(service.stop_grace_ms), "time between TERM and KILL"),
     KEY("hosts", read_host_patterns, AT(service.hosts), "where in an environment it runs"),
     KEY("ready", read_ready, AT(service.ready), "when a new container counts as working"),
+    KEY("before", read_before, AT(service.before), "what is run once in a container of the new image before the first swap"),
     KEY("depends_on", read_depends_on, SELF, "services that have to be ready first"),
     KEY_ARG("order", read_choice, &orders, AT(service.order), "which is first: the old one's stop or the new one's start"),
     KEY_ARG("retain", read_count, &retain_range, AT(service.retain), "releases kept, with the current one"),
-    LATER("before"),
     LATER("secrets"),
     LATER("annotations"),
     LATER("attach"),
@@ -215,6 +216,25 @@ static int read_entrypoint(
 	return read_words(r, value, &service->entrypoint, NULL);
 }
 
+/* ---- before ---- */
+
+static const struct key before_keys[] = {
+    NEEDED("command", read_words, offsetof(struct before, command), "what is run"),
+    KEY("timeout", read_duration, offsetof(struct before, timeout_ms), "how long it may take"),
+};
+
+const struct key_table before_table = KEY_TABLE("`before`", before_keys);
+
+static int read_before(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	struct before *before = field;
+
+	if (value->kind == NODE_MAP)
+		return schema_read(r, value, &before_table, before, NULL);
+	return read_words(r, value, &before->command, NULL);
+}
+
 /* ---- networks, restart ---- */
 
 static int add_network(struct reader *r, const struct node *node, const char *text, void *context)
@@ -276,11 +296,18 @@ static int read_restart(struct reader *r, const struct node *value, void *field,
 
 static int set_defaults(struct service *service, const struct node *key)
 {
-	enum { STOP_GRACE_MS = 10000, RUNNING_MS = 3000, READY_MS = 60000, RETAIN = 3 };
+	enum {
+		STOP_GRACE_MS = 10000,
+		RUNNING_MS = 3000,
+		READY_MS = 60000,
+		RETAIN = 3,
+		BEFORE_MS = 30 * 60000
+	};
 
 	*service = (struct service){
 	    .stop_grace_ms = STOP_GRACE_MS,
 	    .ready = {.running_ms = RUNNING_MS, .timeout_ms = READY_MS},
+	    .before = {.timeout_ms = BEFORE_MS},
 	    .retain = RETAIN,
 	    .pos = key->pos,
 	    .image_pos = key->pos,

@@ -10,6 +10,7 @@
 static int read_project(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_hooks(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_top_volumes(
     struct reader *r, const struct node *value, void *field, const void *arg);
@@ -25,6 +26,7 @@ static const struct key top_keys[] = {
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
     KEY("registry", read_registry, AT(registry), "the registry that images go through"),
     KEY("delivery", read_delivery, AT(delivery), "how images come to the hosts"),
+    KEY("hooks", read_hooks, AT(hooks), "programs that run on this machine"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
     KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
@@ -33,7 +35,6 @@ static const struct key top_keys[] = {
     REPLACED("name", "project", "a project's name is written `project: NAME`"),
     LATER("compose"),
     LATER("notify"),
-    LATER("hooks"),
     LATER("secrets"),
     LATER("configs"),
     LATER("include"),
@@ -133,6 +134,26 @@ static int read_config(
 		return mistake_value(r, value, "a file's name");
 	*out = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
 	return *out ? 0 : -1;
+}
+
+/* ---- hooks ---- */
+
+#undef AT
+#define AT(field) offsetof(struct hooks, field)
+
+static const struct key hooks_keys[] = {
+    KEY("before_deploy", read_words, AT(before_deploy), "before anything else of a deploy"),
+    KEY("after_deploy", read_words, AT(after_deploy),
+	"after a deploy or rollback that is all done"),
+    KEY("on_failure", read_words, AT(on_failure), "after a deploy or rollback that is not"),
+};
+
+const struct key_table hooks_table = KEY_TABLE("`hooks`", hooks_keys);
+
+static int read_hooks(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	return schema_read(r, value, &hooks_table, field, NULL);
 }
 
 /* ---- engine, registry ---- */

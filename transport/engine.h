@@ -92,6 +92,14 @@ int engine_container_logs(
  * one. */
 int engine_container_exec(struct engine *engine, const char *id, const struct strv *argv,
     int64_t deadline_ms, struct buf *out, int *ret_status, struct error *err);
+/* What it says from its start on, line by line (no newline; long ones in pieces), until it ends.
+ * Returns early by ERROR_TIMEOUT at `deadline_ms`, ERROR_CANCELLED. */
+typedef void engine_line_fn(void *context, const char *line);
+int engine_container_follow(struct engine *engine, const char *id, int64_t deadline_ms,
+    engine_line_fn *line, void *context, struct error *err);
+/* Wait for its end: its exit code. */
+int engine_container_wait(
+    struct engine *engine, const char *id, int64_t deadline_ms, int *ret_status, struct error *err);
 /* A tar of `path`, at most what `out` has room for; and a tar unpacked at `path`. Both work on
  * containers that were never started, in named volumes too. A folder "/ledger" comes with members
  * "ledger/NAME" from Docker, "/NAME" from podman: take the last part. */

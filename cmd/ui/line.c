@@ -49,7 +49,8 @@ static int add_amounts(struct buf *out, const struct event *event)
 static bool worth_a_line(const struct event *event, int verbose)
 {
 	bool slow = event->step == STEP_BUILD || event->step == STEP_IMPORT ||
-		    event->step == STEP_PUSH || event->step == STEP_DELIVER;
+		    event->step == STEP_PUSH || event->step == STEP_DELIVER ||
+		    event->step == STEP_HOOK || event->step == STEP_BEFORE;
 
 	switch (event->state) {
 	case STATE_START:

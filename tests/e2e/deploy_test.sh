@@ -166,6 +166,8 @@ test_rollback_to() {
 . "$here/arrives.sh"
 # shellcheck source=deploy/bad.sh
 . "$here/bad.sh"
+# shellcheck source=deploy/before.sh
+. "$here/before.sh"
 # shellcheck source=deploy/images.sh
 . "$here/images.sh"
 # shellcheck source=deploy/load.sh
@@ -183,7 +185,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before hooks locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

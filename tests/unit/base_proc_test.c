@@ -83,7 +83,9 @@ static void no_such_folder_is_not_the_programs_fault(void **state UNUSED)
 	int status = -1;
 
 	assert_int_equal(
-	    proc_run_lines(sh("true"), "/no/such/folder", -1, -1, NULL, NULL, &status, &err), -1);
+	    proc_run_lines(&(struct proc_options){.argv = sh("true"), .dir = "/no/such/folder"}, -1,
+		-1, NULL, NULL, &status, &err),
+	    -1);
 	assert_error(&err, ERROR_NOT_FOUND, "/no/such/folder");
 }
 
@@ -214,8 +216,9 @@ static void lines_are_split(void **state UNUSED)
 		struct heard heard = {0};
 		int status = -1;
 
-		assert_int_equal(proc_run_lines(sh(cases[i].script), "/", soon(), -1, hear, &heard,
-				     &status, NULL),
+		assert_int_equal(
+		    proc_run_lines(&(struct proc_options){.argv = sh(cases[i].script), .dir = "/"},
+			soon(), -1, hear, &heard, &status, NULL),
 		    0);
 		assert_int_equal(status, 0);
 		assert_string_equal(heard.text, cases[i].want);
@@ -235,8 +238,9 @@ static void long_lines_come_in_pieces(void **state UNUSED)
 		struct heard heard = {0};
 		int status = -1;
 
-		assert_int_equal(proc_run_lines(sh(cases[i].script), NULL, soon(), -1, hear, &heard,
-				     &status, NULL),
+		assert_int_equal(
+		    proc_run_lines(&(struct proc_options){.argv = sh(cases[i].script), .dir = NULL},
+			soon(), -1, hear, &heard, &status, NULL),
 		    0);
 		assert_int_equal(heard.n, cases[i].n);
 		assert_int_equal(heard.longest, cases[i].longest);
@@ -323,8 +327,8 @@ static void no_descriptor_stays_behind(void **state UNUSED)
 		if (proc_run(sh(scripts[i]), 10, clock_now_ms() + 100, -1, &result, NULL) == 0)
 			proc_result_release(&result);
 		assert_int_equal(proc_run(none, 10, -1, -1, &result, NULL), -1);
-		proc_run_lines(sh(scripts[i]), "/", clock_now_ms() + 100, -1, hear,
-		    &(struct heard){0}, &status, NULL);
+		proc_run_lines(&(struct proc_options){.argv = sh(scripts[i]), .dir = "/"},
+		    clock_now_ms() + 100, -1, hear, &(struct heard){0}, &status, NULL);
 	}
 	assert_int_equal(open_fds(), before);
 }

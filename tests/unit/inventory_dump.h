@@ -151,6 +151,9 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	    s->restart, s->stop_grace_ms, s->retain, s->ready.running_ms, s->ready.healthy,
 	    s->ready.healthy_set ? " (set)" : "", s->ready.timeout_ms);
 	dump_ready(out, &s->ready);
+	dump_list(out, "  ", "before", &s->before.command);
+	if (s->before.command.n > 0)
+		buf_addf(out, "  before timeout %" PRId64 "\n", s->before.timeout_ms);
 	for (size_t i = 0; i < s->n_depends_on; i++)
 		buf_addf(out, "  depends_on %s @%d:%d\n", s->depends_on[i].name,
 		    s->depends_on[i].pos.line, s->depends_on[i].pos.column);
@@ -198,6 +201,9 @@ static inline void dump_inventory(struct buf *out, const struct inventory *inv)
 	buf_addf(out, "ssh transport %u host_keys %u\n", inv->ssh.transport, inv->ssh.host_keys);
 	buf_addf(out, "engine %s sudo %d\n", inv->engine.command, inv->engine.sudo);
 	dump_field(out, "", "registry", inv->registry);
+	dump_list(out, "", "before_deploy", &inv->hooks.before_deploy);
+	dump_list(out, "", "after_deploy", &inv->hooks.after_deploy);
+	dump_list(out, "", "on_failure", &inv->hooks.on_failure);
 	for (size_t i = 0; i < inv->n_hosts; i++)
 		dump_host(out, &inv->hosts[i]);
 	for (size_t i = 0; i < inv->n_services; i++)

@@ -1,0 +1,182 @@
+/* `before:` - a one-off container of a service's new image, with its variables, volumes and
+ * networks, once for each rollout: on the first host where the service changes, before anything is
+ * swapped. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "deploy/run.h"
+#include "deploy/tail.h"
+
+static bool changes(const struct host_run *run, size_t service)
+{
+	return service < run->plan.n && run->plan.services[service].action == PLAN_CREATE;
+}
+
+/* All hosts have their plans, so all come to the same one. */
+static bool is_first(const struct host_run *run, size_t service)
+{
+	const struct rollout *rollout = run->rollout;
+
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		if (rollout->runs[i].connected && changes(&rollout->runs[i], service))
+			return run == &rollout->runs[i];
+	return false;
+}
+
+static bool is_wanted(const struct host_run *run, size_t service)
+{
+	return run->rollout->options.kind == ROLLOUT_DEPLOY &&
+	       run->rollout->services[service]->before.command.n > 0;
+}
+
+/* --- the container */
+
+static int put(json_t *object, const char *key, json_t *value)
+{
+	return value == NULL ? -1 : json_object_set_new(object, key, value);
+}
+
+/* The service's own, but for what would let others take it for the service: its labels, its name on
+ * the network, its ports and its healthcheck. */
+static int make_body(
+    struct host_run *run, const struct planned *planned, json_t **ret, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	const struct identity identity = host_identity(run, planned);
+	const struct strv *words = &planned->service->before.command;
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_JSON json_t *body = NULL;
+	json_t *command, *labels;
+
+	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
+	    container_body(&identity, planned->options, planned->image_id, &body, err) < 0)
+		return -1;
+	command = json_array();
+	for (size_t i = 0; i < words->n; i++)
+		json_array_append_new(command, json_string(words->v[i]));
+	labels = container_owner_labels(rollout->options.inventory->project,
+	    rollout->options.environment->name, rollout->prefix);
+	json_object_del(body, "ExposedPorts");
+	json_object_del(json_object_get(body, "HostConfig"), "PortBindings");
+	if (put(labels, LABEL_PREFIX "before", json_string(planned->service->name)) < 0 ||
+	    json_array_size(command) != words->n || put(body, "Cmd", command) < 0 ||
+	    put(body, "Labels", labels) < 0 ||
+	    put(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0 ||
+	    put(body, "NetworkingConfig",
+		json_pack("{s:{s:{}}}", "EndpointsConfig", networks.v[0])) < 0)
+		return error_memory(err);
+	*ret = steal_ptr(body);
+	return 0;
+}
+
+/* One of an earlier rollout that was let go may run on. */
+static int clear_away(struct host_run *run, const char *name, struct error *err)
+{
+	CLEANUP_JSON json_t *inspect = NULL;
+
+	if (engine_container_inspect(run->link.engine, name, &inspect, err) < 0)
+		return err->kind == ERROR_NOT_FOUND ? (error_release(err), 0) : -1;
+	if (json_object_get(json_at(inspect, "Config.Labels"), LABEL_PREFIX "before") == NULL) {
+		error_set(err, ERROR_CONFLICT, "the container %s is not shipit's", name);
+		return error_hint(err, "rename or remove it: docker rename %s ANOTHER", name);
+	}
+	if (json_flag(inspect, "State.Running", false)) {
+		error_set(err, ERROR_CONFLICT,
+		    "what an interrupted rollout began as %s still runs there", name);
+		return error_hint(err, "wait until it has ended, or end it: docker stop %s", name);
+	}
+	return engine_container_remove(run->link.engine, name, true, err);
+}
+
+static int create(struct host_run *run, const struct planned *planned, const char *name,
+    char **ret_id, struct error *err)
+{
+	const struct identity identity = host_identity(run, planned);
+	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_JSON json_t *body = NULL, *endpoint = json_object();
+
+	if (endpoint == NULL)
+		return error_memory(err);
+	if (clear_away(run, name, err) < 0 || make_body(run, planned, &body, err) < 0 ||
+	    container_networks(&identity, planned->options, &networks, err) < 0 ||
+	    engine_container_create(run->link.engine, name, body, ret_id, err) < 0)
+		return -1;
+	for (size_t i = 1; i < networks.n; i++)
+		if (engine_network_connect(
+			run->link.engine, networks.v[i], *ret_id, endpoint, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- its run */
+
+/* Its end is waited for, and what it says is told meanwhile. */
+static int follow(struct host_run *run, const char *id, const struct before *before,
+    struct tail *tail, struct error *err)
+{
+	CLEANUP_BUF struct buf last = BUF_INIT(64 * 1024);
+	int64_t deadline_ms = clock_now_ms() + before->timeout_ms;
+	int status = 0;
+
+	if (engine_container_start(run->link.engine, id, err) < 0 ||
+	    engine_container_follow(run->link.engine, id, deadline_ms, tail_line, tail, err) < 0 ||
+	    engine_container_wait(run->link.engine, id, deadline_ms, &status, err) < 0)
+		return -1;
+	if (status == 0)
+		return 0;
+	tail_text(tail, &last);
+	return error_set(err, ERROR_FAILED, "it exited %d%s%s", status, last.len > 0 ? ":" : "",
+	    last.len > 0 ? last.data : "");
+}
+
+/* A link that died leaves it running, and so does somebody who lets go; the next rollout looks. */
+static void end(struct host_run *run, const struct planned *planned, const char *id)
+{
+	int grace_s = (int)((options_stop_grace_ms(planned->options) + 999) / 1000);
+
+	engine_container_stop(run->link.care, id, grace_s, NULL);
+	engine_container_remove(run->link.care, id, true, NULL);
+}
+
+static int run_it(struct host_run *run, const struct planned *planned, struct error *err)
+{
+	const char *service = planned->service->name;
+	CLEANUP_FREE char *name = string_printf("%s.%s.before", run->rollout->prefix, service);
+	CLEANUP_FREE char *id = NULL;
+	struct tail tail = {.source = host_source(run, service)};
+	int rc;
+
+	if (name == NULL)
+		return error_memory(err);
+	rc = create(run, planned, name, &id, err);
+	if (rc == 0)
+		rc = follow(run, id, &planned->service->before, &tail, err);
+	if (id != NULL)
+		end(run, planned, id);
+	tail_release(&tail);
+	if (rc < 0 && err->kind == ERROR_TIMEOUT)
+		error_wrap(err, "it was stopped after %lld s",
+		    (long long)(planned->service->before.timeout_ms / 1000));
+	return rc < 0 ? error_wrap(err, "`before` of %s", service) : 0;
+}
+
+int host_before(struct host_run *run, size_t service, struct error *err)
+{
+	const struct planned *planned = &run->plan.services[service];
+	const char *name = run->rollout->services[service]->name;
+	int rc;
+
+	if (!is_wanted(run, service) || !is_first(run, service))
+		return 0;
+	/* From now on Ctrl-C has something to bring to an end. */
+	atomic_store(&run->rollout->swapping, true);
+	step_begin(run, STEP_BEFORE, name);
+	rc = step_end(run, STEP_BEFORE, name, run_it(run, planned, err), err);
+	if (rc == 0)
+		run->rollout->befores[service] = run->host->name;
+	return rc;
+}

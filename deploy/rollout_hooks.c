@@ -1,0 +1,114 @@
+/* What the user's own programs hear of a rollout. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/strv.h"
+#include "deploy/hook.h"
+#include "deploy/run.h"
+
+static int add_names(const struct rollout *rollout, struct strv *variables)
+{
+	CLEANUP_BUF struct buf hosts = BUF_INIT(1024 * 1024), services = BUF_INIT(1024 * 1024);
+
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		buf_addf(&hosts, "%s%s", i > 0 ? " " : "", rollout->runs[i].host->name);
+	for (size_t i = 0; i < rollout->n_services; i++)
+		buf_addf(&services, "%s%s", i > 0 ? " " : "", rollout->services[i]->name);
+	if (strv_addf(variables, "SHIPIT_HOSTS=%s", hosts.data) < 0)
+		return -1;
+	return strv_addf(variables, "SHIPIT_SERVICES=%s", services.data);
+}
+
+static int add_all(const struct rollout *rollout, struct strv *variables)
+{
+	const struct rollout_options *options = &rollout->options;
+
+	if (strv_addf(variables, "SHIPIT_COMMAND=%s",
+		options->kind == ROLLOUT_DEPLOY ? "deploy" : "rollback") < 0 ||
+	    strv_addf(variables, "SHIPIT_INVENTORY=%s", options->inventory->path) < 0 ||
+	    strv_addf(variables, "SHIPIT_PROJECT=%s", options->inventory->project) < 0 ||
+	    strv_addf(variables, "SHIPIT_ENV=%s", options->environment->name) < 0 ||
+	    strv_addf(variables, "SHIPIT_PREFIX=%s", rollout->prefix) < 0 ||
+	    strv_addf(variables, "SHIPIT_ROLLOUT=%s", rollout->id) < 0 ||
+	    strv_addf(variables, "SHIPIT_BY=%s", options->by != NULL ? options->by : "") < 0)
+		return -1;
+	return add_names(rollout, variables);
+}
+
+int rollout_hook_before(struct rollout *rollout, struct error *err)
+{
+	CLEANUP_STRV struct strv variables = {0};
+	const struct hook_call call = {
+	    .inventory = rollout->options.inventory,
+	    .variables = &variables,
+	    .cancel_fd = rollout->stop.fd,
+	    .events = rollout->options.events,
+	};
+
+	if (rollout->options.dry_run || rollout->options.kind != ROLLOUT_DEPLOY)
+		return 0;
+	if (add_all(rollout, &variables) < 0)
+		return error_memory(err);
+	return hook_run(&call, HOOK_BEFORE_DEPLOY, err);
+}
+
+/* --- afterwards */
+
+static void tell_what_stays(const struct rollout *rollout)
+{
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		const struct event_source source = {
+		    .events = rollout->options.events, .host = rollout->befores[i]};
+
+		if (rollout->befores[i] != NULL)
+			emit_note(&source, "what `before` of %s did stays done",
+			    rollout->services[i]->name);
+	}
+}
+
+/* The first thing that went wrong, on one line. */
+static const char *first_error(const struct rollout_result *result)
+{
+	if (result->error.kind != ERROR_NONE)
+		return error_text(&result->error);
+	for (size_t i = 0; i < result->n_hosts; i++)
+		if (result->hosts[i].error.kind != ERROR_NONE)
+			return error_text(&result->hosts[i].error);
+	return "";
+}
+
+static int add_result(const struct rollout_result *result, int code, struct strv *variables)
+{
+	const char *error = first_error(result);
+
+	if (strv_addf(variables, "SHIPIT_EXIT=%d", code) < 0)
+		return -1;
+	return strv_addf(variables, "SHIPIT_ERROR=%.*s", (int)strcspn(error, "\n"), error);
+}
+
+void rollout_hook_after(struct rollout *rollout)
+{
+	const struct event_source source = {.events = rollout->options.events};
+	CLEANUP_STRV struct strv variables = {0};
+	CLEANUP_ERROR struct error err = {0};
+	const struct hook_call call = {
+	    .inventory = rollout->options.inventory,
+	    .variables = &variables,
+	    .cancel_fd = rollout->kill.fd,
+	    .events = rollout->options.events,
+	};
+	int code = rollout_exit_code(&rollout->result);
+
+	if (rollout->options.dry_run)
+		return;
+	if (code != 0 && code != 4)
+		tell_what_stays(rollout);
+	/* Mistakes, locks and Ctrl-C are told to whoever sits there. */
+	if (code == 2 || code == 5 || code == 130)
+		return;
+	if (add_all(rollout, &variables) < 0 || add_result(&rollout->result, code, &variables) < 0)
+		error_memory(&err);
+	else if (hook_run(&call, code == 0 ? HOOK_AFTER_DEPLOY : HOOK_ON_FAILURE, &err) == 0)
+		return;
+	emit_note(&source, "%s; the rollout stays as it is", error_text(&err));
+}
