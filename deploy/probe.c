@@ -196,7 +196,7 @@ static int find_way(const struct probe_target *target, const struct probe *probe
 {
 	CLEANUP_FREE char *address = NULL;
 
-	if (probe_address(probe, target->inspect, &address, err) < 0)
+	if (probe_address(probe, target->inspect, &address, err) < 0 || address == NULL)
 		return -1;
 	if (way->address != NULL && strcmp(way->address, address) == 0)
 		return 0;
