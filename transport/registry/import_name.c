@@ -86,9 +86,14 @@ int import_no_choice(const char *name, const struct strv *there, struct error *e
 {
 	enum { SHOWN = 20 };
 	CLEANUP_BUF struct buf list = BUF_INIT(2000);
+	CLEANUP_STRV struct strv sorted = {0};
 
-	for (size_t i = 0; i < there->n && i < SHOWN; i++)
-		if (buf_addf(&list, "%s%s", i > 0 ? ", " : "", there->v[i]) < 0)
+	/* An archive has them in any order. */
+	if (strv_copy(&sorted, there) < 0)
+		return error_memory(err);
+	strv_sort(&sorted);
+	for (size_t i = 0; i < sorted.n && i < SHOWN; i++)
+		if (buf_addf(&list, "%s%s", i > 0 ? ", " : "", sorted.v[i]) < 0)
 			break;
 	if (there->n > SHOWN)
 		buf_addf(&list, " and %zu more", there->n - SHOWN);
