@@ -151,8 +151,8 @@ static void names_choose(void **state UNUSED)
 	    json_pack("[o,o,o]", image_entry(&one, "one:1"), image_entry(&two, "example.org/two:7"),
 		image_entry(&one, "one:2")));
 	tar_end(&tar);
-	fails_tar(&tar, NULL, "several images: one:1, example.org/two:7, one:2");
-	fails_tar(&tar, "three", "no image three; it has one:1, example.org/two:7, one:2");
+	fails_tar(&tar, NULL, "several images: example.org/two:7, one:1, one:2");
+	fails_tar(&tar, "three", "no image three; it has example.org/two:7, one:1, one:2");
 	imports("example.org/two:7", &two, "amd64");
 	imports("docker.io/library/one:2", &one, "amd64");
 	image_free(&one);

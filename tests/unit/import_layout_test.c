@@ -115,9 +115,9 @@ static void names_choose(void **state UNUSED)
 	    named_entry(descriptor_of(MEDIA_OCI_MANIFEST, &one.manifest), "one"),
 	    named_entry(descriptor_of(MEDIA_OCI_MANIFEST, &two.manifest), "example.org/two:2")));
 	fails(import_at("oci", NULL, &imported, err), ERROR_PROTOCOL,
-	    "several images: one, example.org/two:2");
+	    "several images: example.org/two:2, one");
 	fails(import_at("oci", "2", &imported, err), ERROR_PROTOCOL,
-	    "no image 2; it has one, example.org/two:2");
+	    "no image 2; it has example.org/two:2, one");
 	check_kept_image("one", &one);
 	check_kept_image("example.org/two:2", &two);
 	oci_free(&one);
