@@ -28,9 +28,15 @@ static const struct strv *command_of(const struct inventory *inv, enum hook hook
 	return &inv->hooks.on_failure;
 }
 
-static bool is_given(const struct strv *variables, const char *variable)
+/* Ours, also those that another hook was given from which shipit was run. */
+static bool is_ours(const struct strv *variables, const char *variable)
 {
+	static const char *const later[] = {"SHIPIT_HOOK=", "SHIPIT_EXIT=", "SHIPIT_ERROR="};
 	size_t len = strcspn(variable, "=") + 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+		if (strncmp(later[i], variable, strlen(later[i])) == 0)
+			return true;
 
 	for (size_t i = 0; i < variables->n; i++)
 		if (strncmp(variables->v[i], variable, len) == 0)
@@ -42,7 +48,7 @@ static int make_environment(
     const struct strv *variables, const char *name, struct strv *ret, struct error *err)
 {
 	for (char **at = environ; *at != NULL; at++)
-		if (!is_given(variables, *at) && strv_add(ret, *at) < 0)
+		if (!is_ours(variables, *at) && strv_add(ret, *at) < 0)
 			return error_memory(err);
 	for (size_t i = 0; i < variables->n; i++)
 		if (strv_add(ret, variables->v[i]) < 0)

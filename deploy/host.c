@@ -72,11 +72,13 @@ int step_end(struct host_run *run, enum step step, const char *service, int rc, 
 
 /* --- being one of at most `parallel` at work; waiting at a gate is no work */
 
-static void work_begin(struct host_run *run)
+void host_work(struct host_run *run)
 {
 	struct rollout *rollout = run->rollout;
 	int most = rollout->options.parallel > 0 ? rollout->options.parallel : 16;
 
+	if (run->working)
+		return;
 	pthread_mutex_lock(&rollout->work_lock);
 	while (rollout->at_work >= most)
 		pthread_cond_wait(&rollout->work_free, &rollout->work_lock);
@@ -85,7 +87,7 @@ static void work_begin(struct host_run *run)
 	pthread_mutex_unlock(&rollout->work_lock);
 }
 
-static void work_end(struct host_run *run)
+void host_rest(struct host_run *run)
 {
 	struct rollout *rollout = run->rollout;
 
@@ -103,11 +105,11 @@ static bool pass(struct host_run *run, size_t gate)
 {
 	bool go;
 
-	work_end(run);
+	host_rest(run);
 	run->voted = gate + 1;
 	go = gates_pass(run->rollout->gates, gate, true);
 	if (go)
-		work_begin(run);
+		host_work(run);
 	return go;
 }
 
@@ -275,7 +277,7 @@ void *host_thread(void *context)
 	enum way way;
 	bool yes;
 
-	work_begin(run);
+	host_work(run);
 	way = go(run);
 	host_explain(run, &result->error);
 	if (!run->connected) {
@@ -299,7 +301,7 @@ void *host_thread(void *context)
 	    (result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run))
 		finish(run);
 	host_link_close(&run->link);
-	work_end(run);
+	host_rest(run);
 	say_outcome(run);
 	return NULL;
 }

@@ -73,8 +73,8 @@ static int make_body(
 	return 0;
 }
 
-/* One of an earlier rollout that was let go may run on. */
-static int clear_away(struct host_run *run, const char *name, struct error *err)
+/* One of an earlier rollout that was let go may run on. Else it is removed, with `remove`. */
+static int look_for_earlier(struct host_run *run, const char *name, bool remove, struct error *err)
 {
 	CLEANUP_JSON json_t *inspect = NULL;
 
@@ -89,7 +89,7 @@ static int clear_away(struct host_run *run, const char *name, struct error *err)
 		    "what an interrupted rollout began as %s still runs there", name);
 		return error_hint(err, "wait until it has ended, or end it: docker stop %s", name);
 	}
-	return engine_container_remove(run->link.engine, name, true, err);
+	return remove ? engine_container_remove(run->link.engine, name, true, err) : 0;
 }
 
 static int create(struct host_run *run, const struct planned *planned, const char *name,
@@ -101,7 +101,7 @@ static int create(struct host_run *run, const struct planned *planned, const cha
 
 	if (endpoint == NULL)
 		return error_memory(err);
-	if (clear_away(run, name, err) < 0 || make_body(run, planned, &body, err) < 0 ||
+	if (look_for_earlier(run, name, true, err) < 0 || make_body(run, planned, &body, err) < 0 ||
 	    container_networks(&identity, planned->options, &networks, err) < 0 ||
 	    engine_container_create(run->link.engine, name, body, ret_id, err) < 0)
 		return -1;
@@ -122,10 +122,15 @@ static int follow(struct host_run *run, const char *id, const struct before *bef
 	int64_t deadline_ms = clock_now_ms() + before->timeout_ms;
 	int status = 0;
 
-	if (engine_container_start(run->link.engine, id, err) < 0 ||
-	    engine_container_follow(run->link.engine, id, deadline_ms, tail_line, tail, err) < 0 ||
-	    engine_container_wait(run->link.engine, id, deadline_ms, &status, err) < 0)
+	if (engine_container_start(run->link.engine, id, err) < 0)
 		return -1;
+	if (engine_container_follow(run->link.engine, id, deadline_ms, tail_line, tail, err) < 0 ||
+	    engine_container_wait(run->link.engine, id, deadline_ms, &status, err) < 0) {
+		if (err->kind != ERROR_TIMEOUT || clock_left_ms(deadline_ms) > 0)
+			return -1;
+		return error_set(err, ERROR_FAILED, "it was stopped after %lld s",
+		    (long long)(before->timeout_ms / 1000));
+	}
 	if (status == 0)
 		return 0;
 	tail_text(tail, &last);
@@ -158,10 +163,19 @@ static int run_it(struct host_run *run, const struct planned *planned, struct er
 	if (id != NULL)
 		end(run, planned, id);
 	tail_release(&tail);
-	if (rc < 0 && err->kind == ERROR_TIMEOUT)
-		error_wrap(err, "it was stopped after %lld s",
-		    (long long)(planned->service->before.timeout_ms / 1000));
 	return rc < 0 ? error_wrap(err, "`before` of %s", service) : 0;
+}
+
+/* Another host was the first one of the rollout that left it. */
+static int look_beside(struct host_run *run, const char *service, struct error *err)
+{
+	CLEANUP_FREE char *name = string_printf("%s.%s.before", run->rollout->prefix, service);
+
+	if (name == NULL)
+		return error_memory(err);
+	if (!strv_has(&run->facts.foreign, name))
+		return 0;
+	return look_for_earlier(run, name, false, err);
 }
 
 int host_before(struct host_run *run, size_t service, struct error *err)
@@ -170,8 +184,10 @@ int host_before(struct host_run *run, size_t service, struct error *err)
 	const char *name = run->rollout->services[service]->name;
 	int rc;
 
-	if (!is_wanted(run, service) || !is_first(run, service))
+	if (!is_wanted(run, service))
 		return 0;
+	if (!is_first(run, service))
+		return look_beside(run, name, err);
 	/* From now on Ctrl-C has something to bring to an end. */
 	atomic_store(&run->rollout->swapping, true);
 	step_begin(run, STEP_BEFORE, name);

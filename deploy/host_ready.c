@@ -82,6 +82,19 @@ static void ask(struct waiting *waiting, const struct probe_target *target, size
 		tell(waiting, probe, asked, &words);
 }
 
+/* The engine does not say where it can be reached. */
+static void put_off(struct waiting *waiting, const struct error *err)
+{
+	for (size_t i = 0; i < waiting->ready->n_probes; i++) {
+		struct asked *asked = &waiting->asked[i];
+
+		asked->good = 0;
+		asked->due_ms = clock_now_ms() + waiting->ready->probes[i].interval_ms;
+		buf_clear(&asked->words);
+		buf_adds(&asked->words, error_text(err));
+	}
+}
+
 static void ask_due(struct waiting *waiting)
 {
 	struct host_run *run = waiting->run;
@@ -97,11 +110,12 @@ static void ask_due(struct waiting *waiting)
 	for (size_t i = 0; i < waiting->ready->n_probes; i++) {
 		if (waiting->asked[i].due_ms > clock_now_ms())
 			continue;
-		/* Where it can be reached changes when it is started anew. A refusal here is the
-		 * keeper's to tell. */
-		if (inspect == NULL && engine_container_inspect(
-					   run->link.engine, target.container, &inspect, &err) < 0)
+		/* Where it can be reached changes when it is started anew. */
+		if (inspect == NULL && engine_container_inspect(run->link.engine, target.container,
+					   &inspect, &err) < 0) {
+			put_off(waiting, &err);
 			return;
+		}
 		target.inspect = inspect;
 		ask(waiting, &target, i);
 	}

@@ -261,12 +261,14 @@ static const char *refusal(const struct host_run *run)
  * nothing in `err` when the others are the reason. */
 static int service_step(struct host_run *run, struct work *work, size_t gate, struct error *err)
 {
+	host_work(run);
 	if (cancel_fired(&run->rollout->stop))
 		return -1;
 	if (swap_one(run, work, err) < 0) {
 		record_end(run, work, error_text(err));
 		return -1;
 	}
+	host_rest(run);
 	run->voted = gate + 1;
 	if (wait_for_others(run, work, gate, err)) {
 		if (commit(run, work, err) == 0)
@@ -291,6 +293,7 @@ int host_swap_all(struct host_run *run, struct error *err)
 		if (run->plan.services[i].action >= PLAN_CREATE) {
 			rc = service_step(run, &run->works[i], gate, err);
 		} else {
+			host_rest(run);
 			run->voted = gate + 1;
 			rc = gates_pass(run->rollout->gates, gate, true) ? 0 : -1;
 		}

@@ -321,8 +321,8 @@ void rollout_run(struct rollout *rollout)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
 	/* What is left is care of the store: Ctrl-C ends that at once, and no good rollout. */
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
+	atomic_store(&rollout->swapping, false); /* from now on Ctrl-C lets go at once */
 	rollout_hook_after(rollout);
-	atomic_store(&rollout->swapping, false);
 	heart_stop(steal_ptr(rollout->heart));
 	local_registry_stop(&rollout->registry);
 	local_registry_tidy(&rollout->registry, (uint64_t)STORE_LIMIT_GIB << 30, rollout->kill.fd,

@@ -135,6 +135,11 @@ void rollout_hook_after(struct rollout *rollout);
 /* The thread of one host. */
 void *host_thread(void *context);
 
+/* Be one of at most `parallel` at work, as soon as there is room; and no longer. Whoever waits for
+ * other hosts must rest: they may need the room. */
+void host_work(struct host_run *run);
+void host_rest(struct host_run *run);
+
 /* Steps tell their beginning and end; `service` may be NULL. step_end returns `rc`. */
 void step_begin(struct host_run *run, enum step step, const char *service);
 int step_end(struct host_run *run, enum step step, const char *service, int rc, struct error *why);

@@ -1,11 +1,19 @@
 #include "deploy/undo.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/strv.h"
 
-static bool counts(const struct ledger_entry *entry, const char *const *services, size_t n)
+/* A ledger, and which of its lines count: committed, of the services in question, and not undone.
+ */
+struct view {
+	const struct ledger *ledger;
+	bool *counts;
+};
+
+static bool is_wanted(const struct ledger_entry *entry, const char *const *services, size_t n)
 {
 	if (entry->result != LEDGER_COMMITTED)
 		return false;
@@ -15,25 +23,60 @@ static bool counts(const struct ledger_entry *entry, const char *const *services
 	return false;
 }
 
-/* The rollout of the last entry that counts; NULL: none. */
-static const char *last_of(const struct ledger *ledger, const char *const *services, size_t n)
+static bool is_same(const struct ledger_entry *one, const struct ledger_entry *other)
 {
-	for (size_t i = ledger->n; i > 0; i--)
-		if (counts(&ledger->v[i - 1], services, n))
-			return ledger->v[i - 1].rollout;
+	return strcmp(one->service, other->service) == 0 &&
+	       strcmp(one->rollout, other->rollout) == 0 &&
+	       strcmp(one->release, other->release) == 0;
+}
+
+/* A service that was taken back because another one failed has the line of before once more
+ * (record_undone): what lies between, and that line, is as if it had not been. */
+static void leave_out_undone(struct view *view, size_t at)
+{
+	const struct ledger_entry *v = view->ledger->v;
+	size_t before = at;
+
+	if (v[at].kind != LEDGER_ROLLBACK)
+		return;
+	while (before > 0 && !(view->counts[before - 1] && is_same(&v[before - 1], &v[at])))
+		before--;
+	for (size_t i = before; before > 0 && i <= at; i++)
+		if (strcmp(v[i].service, v[at].service) == 0)
+			view->counts[i] = false;
+}
+
+static int view_make(
+    struct view *view, const struct ledger *ledger, const char *const *services, size_t n)
+{
+	view->ledger = ledger;
+	view->counts = calloc(ledger->n + 1, sizeof(*view->counts));
+	for (size_t i = 0; i < ledger->n && view->counts != NULL; i++) {
+		view->counts[i] = is_wanted(&ledger->v[i], services, n);
+		if (view->counts[i])
+			leave_out_undone(view, i);
+	}
+	return view->counts != NULL ? 0 : -1;
+}
+
+/* The rollout of the last line that counts; NULL: none. */
+static const char *last_of(const struct view *view)
+{
+	for (size_t i = view->ledger->n; i > 0; i--)
+		if (view->counts[i - 1])
+			return view->ledger->v[i - 1].rollout;
 	return NULL;
 }
 
-/* Does this ledger have something else after the last entry of `rollout`? */
-static bool is_superseded(
-    const struct ledger *ledger, const char *rollout, const char *const *services, size_t n)
+/* Does this ledger have something else after the last line of `rollout`? */
+static bool is_superseded(const struct view *view, const char *rollout)
 {
 	bool seen = false, later = false;
 
-	for (size_t i = 0; i < ledger->n; i++) {
-		if (!counts(&ledger->v[i], services, n))
+	for (size_t i = 0; i < view->ledger->n; i++) {
+		if (!view->counts[i])
 			continue;
-		if (strcmp(ledger->v[i].rollout, rollout) == 0) {
+		if (strcmp(view->ledger->v[i].rollout, rollout) == 0) {
 			seen = true;
 			later = false;
 		} else {
@@ -43,26 +86,24 @@ static bool is_superseded(
 	return seen && later;
 }
 
-static bool superseded_anywhere(const struct ledger *const *ledgers, size_t n_ledgers,
-    const char *rollout, const char *const *services, size_t n)
+static bool superseded_anywhere(const struct view *views, size_t n, const char *rollout)
 {
-	for (size_t i = 0; i < n_ledgers; i++)
-		if (is_superseded(ledgers[i], rollout, services, n))
+	for (size_t i = 0; i < n; i++)
+		if (is_superseded(&views[i], rollout))
 			return true;
 	return false;
 }
 
-int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
-    size_t n_services, char **ret, struct error *err)
+static int choose(const struct view *views, size_t n, char **ret, struct error *err)
 {
 	const char *chosen = NULL, *some = NULL;
 
-	for (size_t i = 0; i < n_ledgers; i++) {
-		const char *last = last_of(ledgers[i], services, n_services);
+	for (size_t i = 0; i < n; i++) {
+		const char *last = last_of(&views[i]);
 
 		some = last != NULL ? last : some;
 		if (last == NULL || (chosen != NULL && strcmp(last, chosen) == 0) ||
-		    superseded_anywhere(ledgers, n_ledgers, last, services, n_services))
+		    superseded_anywhere(views, n, last))
 			continue;
 		if (chosen != NULL) {
 			error_set(err, ERROR_CONFLICT,
@@ -85,4 +126,21 @@ int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const cha
 		return error_set(err, ERROR_NOT_FOUND, "nothing was deployed here yet");
 	*ret = strdup(chosen);
 	return *ret == NULL ? error_memory(err) : 0;
+}
+
+int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
+    size_t n_services, char **ret, struct error *err)
+{
+	struct view *views = calloc(n_ledgers + 1, sizeof(*views));
+	int rc = views != NULL ? 0 : error_memory(err);
+
+	for (size_t i = 0; i < n_ledgers && rc == 0; i++)
+		if (view_make(&views[i], ledgers[i], services, n_services) < 0)
+			rc = error_memory(err);
+	if (rc == 0)
+		rc = choose(views, n_ledgers, ret, err);
+	for (size_t i = 0; i < n_ledgers && views != NULL; i++)
+		free(views[i].counts);
+	free(views);
+	return rc;
 }

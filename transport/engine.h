@@ -81,6 +81,7 @@ int engine_container_rename(
  * cannot change it: ERROR_FAILED. */
 int engine_container_restart_policy(
     struct engine *engine, const char *id, const char *policy, struct error *err);
+/* `force`: also one that runs, and with its anonymous volumes: it never served. */
 int engine_container_remove(struct engine *engine, const char *id, bool force, struct error *err);
 /* The last `tail` lines (negative: all) of stdout and stderr in the order the engine has them, at
  * most 64 KiB (the end is kept, from a line's beginning); both the multiplexed and the tty form are

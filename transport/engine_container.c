@@ -142,6 +142,7 @@ int engine_container_remove(struct engine *engine, const char *id, bool force, s
 
 	engine_container_target(&target, engine, id, "");
 	target_query(&target, "force", force ? "1" : "0");
+	target_query(&target, "v", force ? "1" : "0");
 	return engine_call(engine, "DELETE", &target, NULL, NULL, err);
 }
 

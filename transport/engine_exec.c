@@ -1,4 +1,5 @@
 /* A program in a container that runs. */
+#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -6,7 +7,7 @@
 #include "transport/engine_internal.h"
 #include "transport/engine_logs.h"
 
-enum { OUTPUT_MAX = 64 * 1024 };
+enum { OUTPUT_MAX = 64 * 1024, LOOK_MS = 50 };
 
 static int create(struct engine *engine, const char *id, const struct strv *argv, char **ret_exec,
     struct error *err)
@@ -72,19 +73,35 @@ static int start(struct engine *engine, const char *exec, int64_t deadline_ms, s
 	return buf_add(out, text.data, text.len) < 0 ? buf_error(out, err, "the output") : 0;
 }
 
+/* It may have closed its output before it ends. */
+static int wait_for(struct engine *engine, const char *exec, int64_t deadline_ms, int *ret_status,
+    struct error *err)
+{
+	for (;;) {
+		CLEANUP_TARGET struct target target = TARGET_INIT;
+		CLEANUP_JSON json_t *answer = NULL;
+		struct pollfd slot = {.fd = http_cancel_fd(engine->http), .events = POLLIN};
+
+		exec_target(&target, engine, exec, "/json");
+		if (engine_call(engine, "GET", &target, NULL, &answer, err) < 0)
+			return -1;
+		*ret_status = (int)json_int(answer, "ExitCode", -1);
+		if (!json_flag(answer, "Running", false))
+			return 0;
+		if (clock_left_ms(deadline_ms) == 0)
+			return error_set(err, ERROR_TIMEOUT, "it has not ended in time");
+		if (poll(&slot, 1, LOOK_MS) > 0)
+			return error_set(err, ERROR_CANCELLED, "cancelled");
+	}
+}
+
 int engine_container_exec(struct engine *engine, const char *id, const struct strv *argv,
     int64_t deadline_ms, struct buf *out, int *ret_status, struct error *err)
 {
-	CLEANUP_TARGET struct target target = TARGET_INIT;
 	CLEANUP_FREE char *exec = NULL;
-	CLEANUP_JSON json_t *answer = NULL;
 
 	if (create(engine, id, argv, &exec, err) < 0 ||
 	    start(engine, exec, deadline_ms, out, err) < 0)
 		return -1;
-	exec_target(&target, engine, exec, "/json");
-	if (engine_call(engine, "GET", &target, NULL, &answer, err) < 0)
-		return -1;
-	*ret_status = (int)json_int(answer, "ExitCode", -1);
-	return 0;
+	return wait_for(engine, exec, deadline_ms, ret_status, err);
 }

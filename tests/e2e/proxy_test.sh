@@ -59,6 +59,7 @@ if [ "$posts" -lt 100 ] || [ "$posts" -lt $((asked / 3 - 1)) ]; then wrong "only
 echo "$asked requests, $posts of them POSTs, in $(($(date +%s) - begun)) s"
 
 begin 'a release that is not ready, under load'
+rm "$tmp/asked"
 start_load
 until_true 20 test -s "$tmp/asked" || wrong 'no answer'
 sed -i 's|:80/healthz|:80/nothere|; s|running: 1s|running: 0s, timeout: 4s|' "$tmp/front/shipit.yml"
@@ -66,5 +67,6 @@ front bad deploy prod app
 want_code 1
 stop_load
 want_same 'requests that were not answered well' '' "$(grep -vE '^(GET|POST) [0-9]+ 200 ' "$tmp/asked" | head -n 5)"
+[ "$(wc -l <"$tmp/asked")" -ge 100 ] || wrong 'hardly anything was asked'
 want_body h1 r$RELEASES
 totals

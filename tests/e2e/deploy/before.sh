@@ -43,7 +43,7 @@ test_before() {
 	with_before v1 "$migrate"
 	pre deploy prod
 	want_code 0
-	want_out "migrates with it's \$here" 'before web: ok'
+	want_out "migrates with it's \$here" 'nobody there' 'before web: ok'
 	want_same 'runs' '1 0 0' "$(migrations h1) $(migrations h2) $(migrations h3)"
 	nothing_of_before
 	pre deploy prod

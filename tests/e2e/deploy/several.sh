@@ -50,10 +50,13 @@ test_several() {
 		done
 	done
 
-	begin 'and then it works'
+	begin 'and then it works, also with one host at work at a time'
 	trio v2
-	shipit -f "$tmp/trio/shipit.yml" deploy prod
+	limit=120 shipit -f "$tmp/trio/shipit.yml" deploy prod --parallel 1
 	want_code 0
+	for h in h1 h2; do
+		want_same "web on $h" v2 "$(on $h docker exec trio.prod.web /busybox cat /www/index.html)"
+	done
 	shipit -f "$tmp/trio/shipit.yml" deploy prod
 	want_code 0
 	want_out unchanged
