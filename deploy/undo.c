@@ -132,14 +132,16 @@ int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const cha
     size_t n_services, char **ret, struct error *err)
 {
 	struct view *views = calloc(n_ledgers + 1, sizeof(*views));
-	int rc = views != NULL ? 0 : error_memory(err);
+	int rc = 0;
 
+	if (views == NULL)
+		return error_memory(err);
 	for (size_t i = 0; i < n_ledgers && rc == 0; i++)
 		if (view_make(&views[i], ledgers[i], services, n_services) < 0)
 			rc = error_memory(err);
 	if (rc == 0)
 		rc = choose(views, n_ledgers, ret, err);
-	for (size_t i = 0; i < n_ledgers && views != NULL; i++)
+	for (size_t i = 0; i < n_ledgers; i++)
 		free(views[i].counts);
 	free(views);
 	return rc;

@@ -57,6 +57,7 @@ is_not_ready() { # NAME RELEASE READY TEXT... -- [LINE...]
 	ready "$release" "$how" "$@"
 	want_code 1
 	want_out "${texts[@]}"
+	want_not_out 'was waited for'
 	want_same 'the old one' "$old true" "$(inspect h1 '{{.Id}} {{.State.Running}}' rdy.prod.web)"
 	want_same 'containers' 1 "$(on h1 docker ps -q --filter label=dev.shipit.prefix=rdy.prod --filter label=dev.shipit.service | wc -l)"
 	on h1 docker events --since "$events" --until "$(date +%s.%N)" --filter type=container \
@@ -89,7 +90,7 @@ test_ready() {
 	is_not_ready 'another text' better "http: {url: \"$url\", body: all is well}, running: 0s, timeout: 3s" \
 	    'does not contain "all is well": all is better here' -- "$ports"
 	is_not_ready 'no answer' better "http: {url: \"$url\", timeout: 1s}, running: 0s, timeout: 3s" \
-	    "$url: no answer in time" 'its last words' 'hello from it' -- "$ports" \
+	    "$url: " 'its last words' 'hello from it' -- "$ports" \
 	    "command: $sh, \"echo hello from it; /busybox nc -l -p 80 -e /busybox sleep 1000; /busybox sleep 1000\"]"
 	reverted_in_time 3
 	is_not_ready 'nothing behind the published port' better "tcp: 8090, running: 0s, timeout: 3s" \
