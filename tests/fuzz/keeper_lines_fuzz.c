@@ -44,8 +44,11 @@ static void talk(struct keeper *keeper)
 		seen++;
 	keeper_path(keeper, "/dev/x", &err);
 	end = keeper_swap(keeper, &swap, on_progress, &seen, &err);
+	if (end == SWAP_STARTED)
+		end = seen % 3 == 0 ? keeper_await_ready(keeper, on_progress, &seen, &err)
+				    : keeper_watch(keeper, 0, on_progress, &seen, &err);
 	if (end == SWAP_READY)
-		end = keeper_watch(keeper, 0, &err);
+		end = keeper_watch(keeper, 0, on_progress, &seen, &err);
 	if (end == SWAP_READY)
 		end = seen % 2 == 0 ? keeper_commit(keeper, &err) : keeper_revert(keeper, &err);
 	/* Whoever is told of an end without success is told why. */
