@@ -145,7 +145,9 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 	if (ask(keeper, line, err) < 0)
 		return -1;
 	if (keeper_answer(keeper, "engine", clock_now_ms() + ANSWER_MS, &answer, err) < 0) {
-		if (err->kind == ERROR_FAILED)
+		if (err->kind == ERROR_FAILED && strstr(error_text(err), "daemon running") != NULL)
+			error_hint(err, "start it there: systemctl start docker");
+		else if (err->kind == ERROR_FAILED)
 			error_hint(err, "set `engine: {command: PATH}` or `engine: {sudo: true}` "
 					"in shipit.yml, or add the user to the group docker");
 		return -1;

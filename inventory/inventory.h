@@ -97,7 +97,6 @@ struct probe {
 	int64_t timeout_ms;   /* for one answer; default 5000 */
 	int64_t interval_ms;  /* from one question to the next; default 500 */
 	int successes;	      /* good answers in a row that are needed; default 2 */
-	struct position pos;
 };
 
 struct ready {

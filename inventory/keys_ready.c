@@ -70,48 +70,30 @@ const struct key_table ready_table = KEY_TABLE("`ready`", ready_keys);
 
 /* ---- where a probe goes */
 
-/* "", "HOST" or "[::1]" of `len` bytes, into *ret_host: NULL for the first. False: it is none. */
-static bool take_host(const char *text, size_t len, char **ret_host, bool *ret_no_memory)
-{
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	} else if (memchr(text, ':', len) != NULL) {
-		return false;
-	}
-	*ret_host = len > 0 ? strndup(text, len) : NULL;
-	*ret_no_memory = len > 0 && *ret_host == NULL;
-	return *ret_no_memory || len == 0 || is_host_name(*ret_host);
-}
-
 /* HOST:PORT, [IPv6]:PORT or :PORT, of `len` bytes; `standard` 0: a port is needed. */
 static bool take_address(
     const char *text, size_t len, int standard, struct probe *probe, bool *ret_no_memory)
 {
-	size_t host_len = len;
-	char port[8] = "";
+	CLEANUP_FREE char *copy = strndup(text, len);
+	struct address address = {0};
+	bool good;
 
-	for (size_t i = len; i > 0 && text[i - 1] != ']'; i--)
-		if (text[i - 1] == ':') {
-			host_len = i - 1;
-			break;
-		}
-	if (host_len < len) {
-		size_t port_len = len - host_len - 1;
-
-		if (port_len >= sizeof(port))
-			return false;
-		memcpy(port, text + host_len + 1, port_len);
-		if (parse_int(port, 1, 65535, &probe->port) < 0)
-			return false;
-	} else if (standard == 0) {
+	*ret_no_memory = copy == NULL;
+	if (copy == NULL)
 		return false;
+	if (len == 0 || copy[0] == ':') { /* the container itself */
+		good = len == 0 || parse_int(copy + 1, 1, 65535, &address.port) == 0;
 	} else {
-		probe->port = standard;
+		good = address_parse(copy, &address) == NULL && address.user == NULL;
+		*ret_no_memory = good && address.host == NULL;
 	}
+	if (address.port == 0)
+		address.port = standard;
 	free(probe->host);
-	probe->host = NULL;
-	return take_host(text, host_len, &probe->host, ret_no_memory);
+	probe->host = steal_ptr(address.host);
+	probe->port = address.port;
+	address_release(&address);
+	return good && !*ret_no_memory && probe->port != 0;
 }
 
 static int complain(
@@ -226,7 +208,6 @@ static int read_probe(struct reader *r, const struct node *value, struct ready *
 	    .timeout_ms = TIMEOUT_MS,
 	    .interval_ms = INTERVAL_MS,
 	    .successes = SUCCESSES,
-	    .pos = value->pos,
 	};
 	if (value->kind == NODE_MAP)
 		return schema_read(r, value, table, probe, NULL);
