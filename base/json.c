@@ -73,6 +73,23 @@ char *json_canonical(const json_t *value)
 	return NULL;
 }
 
+int json_set(json_t *object, const char *key, json_t *value)
+{
+	return value == NULL ? -1 : json_object_set_new(object, key, value);
+}
+
+json_t *json_words(const struct strv *words)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < words->n; i++)
+		if (json_array_append_new(array, json_string(words->v[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
 int json_parse(const char *text, size_t len, const char *what, json_t **ret, struct error *err)
 {
 	json_error_t where;

@@ -133,7 +133,7 @@ static int compose(struct buf *out, const struct guess *guess)
 	    "\n"
 	    "    # When a new container counts as working. If it does not, the old one comes "
 	    "back.\n"
-	    "    # ready: {running: 5s, timeout: 60s}\n"
+	    "    # ready: {http: \"http://:8080/healthz\", timeout: 60s}\n"
 	    "\n"
 	    "# Your servers: names that `ssh` knows, or {address: \"user@host:port\"}.\n"
 	    "hosts:\n"

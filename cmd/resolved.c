@@ -103,22 +103,13 @@ static json_t *build_value(const struct build *build)
 	return value;
 }
 
-static json_t *words_value(const struct strv *words)
-{
-	json_t *value = json_array();
-
-	for (size_t i = 0; i < words->n; i++)
-		json_array_append_new(value, json_string(words->v[i]));
-	return value;
-}
-
 static json_t *probe_value(const struct probe *probe)
 {
 	static const char *const names[] = {"http", "tcp", "exec"};
 	json_t *value = json_object(), *headers;
 
 	if (probe->kind == PROBE_EXEC)
-		json_object_set_new(value, names[probe->kind], words_value(&probe->command));
+		json_object_set_new(value, names[probe->kind], json_words(&probe->command));
 	else
 		json_put(value, names[probe->kind],
 		    probe->kind == PROBE_TCP ? probe->text + strlen("tcp ") : probe->text);
@@ -190,6 +181,15 @@ static int add_options(json_t *value, const struct inventory *inv, const struct 
 	return 0;
 }
 
+static json_t *dependencies(const struct service *service)
+{
+	json_t *value = json_array();
+
+	for (size_t i = 0; i < service->n_depends_on; i++)
+		json_array_append_new(value, json_string(service->depends_on[i].name));
+	return value;
+}
+
 static int add_service(json_t *services, const struct inventory *inv, const struct environment *env,
     const struct service *service, const struct host **hosts, size_t n, struct error *err)
 {
@@ -206,6 +206,12 @@ static int add_service(json_t *services, const struct inventory *inv, const stru
 	json_object_set_new(value, "ready", ready_value(&service->ready));
 	if (service->order == ORDER_START_FIRST)
 		json_put(value, "order", "start-first");
+	if (service->before.command.n > 0)
+		json_object_set_new(value, "before",
+		    json_pack("{s:o, s:I}", "command", json_words(&service->before.command),
+			"timeout_ms", (json_int_t)service->before.timeout_ms));
+	if (service->n_depends_on > 0)
+		json_object_set_new(value, "depends_on", dependencies(service));
 	json_put_int(value, "retain", service->retain);
 	json_object_set(services, service->name, value);
 	return 0;

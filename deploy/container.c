@@ -80,11 +80,6 @@ fail:
 	return NULL;
 }
 
-static int put(json_t *object, const char *key, json_t *value)
-{
-	return value == NULL ? -1 : json_object_set_new(object, key, value);
-}
-
 static int add_port(json_t *exposed, json_t *bindings, const char *text)
 {
 	char ip[PORT_IP_SIZE], protocol[8], key[32], host[16] = "";
@@ -96,11 +91,11 @@ static int add_port(json_t *exposed, json_t *bindings, const char *text)
 	snprintf(key, sizeof(key), "%d/%s", container_port, protocol);
 	if (host_port > 0)
 		snprintf(host, sizeof(host), "%d", host_port);
-	if (put(exposed, key, json_object()) < 0)
+	if (json_set(exposed, key, json_object()) < 0)
 		return -1;
 	list = json_object_get(bindings, key);
 	if (list == NULL) {
-		if (put(bindings, key, json_array()) < 0)
+		if (json_set(bindings, key, json_array()) < 0)
 			return -1;
 		list = json_object_get(bindings, key);
 	}
@@ -143,7 +138,7 @@ static int put_volumes(json_t *body, json_t *host, const json_t *options)
 		if (text[0] == ':') {
 			CLEANUP_FREE char *target = strndup(text + 1, strcspn(text + 1, ":"));
 
-			rc = target == NULL ? -1 : put(anonymous, target, json_object());
+			rc = target == NULL ? -1 : json_set(anonymous, target, json_object());
 		} else {
 			rc = json_array_append(binds, volume);
 		}
@@ -191,7 +186,7 @@ static int put_healthcheck(json_t *body, const json_t *options)
 	if (check == NULL)
 		return 0;
 	if (json_flag(check, "disable", false)) {
-		if (put(all, "Test", json_pack("[s]", "NONE")) < 0)
+		if (json_set(all, "Test", json_pack("[s]", "NONE")) < 0)
 			return -1;
 	} else if (json_object_get(check, "test") != NULL &&
 		   json_object_set(all, "Test", json_object_get(check, "test")) < 0) {
@@ -201,7 +196,7 @@ static int put_healthcheck(json_t *body, const json_t *options)
 		json_int_t value = json_int(check, numbers[i].from, 0);
 
 		if (value > 0 &&
-		    put(all, numbers[i].to, json_integer(value * numbers[i].factor)) < 0)
+		    json_set(all, numbers[i].to, json_integer(value * numbers[i].factor)) < 0)
 			return -1;
 	}
 	return json_object_set(body, "Healthcheck", all);
@@ -253,15 +248,15 @@ static int put_network(
 	json_t *endpoints = json_object();
 
 	if (container_networks(identity, options, &networks, NULL) < 0 ||
-	    put(endpoints, networks.v[0], container_endpoint(identity)) < 0) {
+	    json_set(endpoints, networks.v[0], container_endpoint(identity)) < 0) {
 		json_decref(endpoints);
 		return -1;
 	}
-	if (put(host, "NetworkMode", json_string(networks.v[0])) < 0) {
+	if (json_set(host, "NetworkMode", json_string(networks.v[0])) < 0) {
 		json_decref(endpoints);
 		return -1;
 	}
-	return put(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
+	return json_set(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
 }
 
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
@@ -274,18 +269,41 @@ int container_body(const struct identity *identity, const json_t *options, const
 	if (options_check(options, err) < 0)
 		return -1;
 	grace_s = (options_stop_grace_ms(options) + 999) / 1000;
-	if (put(body, "Image", json_string(image_id)) < 0 ||
-	    put(body, "Labels", labels_of(identity, options)) < 0 ||
-	    put(body, "Env", env_array(options)) < 0 || put_process(body, options) < 0 ||
-	    put(body, "StopTimeout", json_integer(grace_s)) < 0 ||
+	if (json_set(body, "Image", json_string(image_id)) < 0 ||
+	    json_set(body, "Labels", labels_of(identity, options)) < 0 ||
+	    json_set(body, "Env", env_array(options)) < 0 || put_process(body, options) < 0 ||
+	    json_set(body, "StopTimeout", json_integer(grace_s)) < 0 ||
 	    put_healthcheck(body, options) < 0 || put_ports(body, host, options) < 0 ||
 	    put_volumes(body, host, options) < 0 || put_devices(host, options) < 0 ||
-	    put(host, "RestartPolicy", json_pack("{s:s}", "Name", "no")) < 0 ||
-	    put(host, "LogConfig",
+	    json_set(host, "RestartPolicy", json_pack("{s:s}", "Name", "no")) < 0 ||
+	    json_set(host, "LogConfig",
 		json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size",
 		    log_size, "max-file", log_files)) < 0 ||
 	    put_network(body, host, identity, options) < 0 ||
 	    json_object_set(body, "HostConfig", host) < 0)
+		return error_memory(err);
+	*ret = steal_ptr(body);
+	return 0;
+}
+
+int container_before_body(const struct identity *identity, const json_t *options,
+    const char *image_id, const struct strv *command, json_t **ret, struct error *err)
+{
+	CLEANUP_JSON json_t *body = NULL;
+	json_t *host, *labels;
+
+	if (container_body(identity, options, image_id, &body, err) < 0)
+		return -1;
+	host = json_object_get(body, "HostConfig");
+	labels = container_owner_labels(identity->project, identity->environment, identity->prefix);
+	json_object_del(body, "ExposedPorts");
+	json_object_del(host, "PortBindings");
+	if (json_set(body, "Labels", labels) < 0 ||
+	    json_set(labels, LABEL_PREFIX "before", json_string(identity->service)) < 0 ||
+	    json_set(body, "Cmd", json_words(command)) < 0 ||
+	    json_set(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0 ||
+	    json_set(body, "NetworkingConfig",
+		json_pack("{s:{s:{}}}", "EndpointsConfig", json_str(host, "NetworkMode", ""))) < 0)
 		return error_memory(err);
 	*ret = steal_ptr(body);
 	return 0;

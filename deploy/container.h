@@ -24,6 +24,11 @@ struct identity {
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
     json_t **ret, struct error *err);
 
+/* The same for a one-off container that runs `command`: without what would let others take it for
+ * the service (its labels, its name on the network, its ports and its healthcheck). */
+int container_before_body(const struct identity *identity, const json_t *options,
+    const char *image_id, const struct strv *command, json_t **ret, struct error *err);
+
 /* Names of the networks, the first one being in the body; never empty. */
 int container_networks(
     const struct identity *identity, const json_t *options, struct strv *ret, struct error *err);

@@ -35,44 +35,6 @@ static bool is_wanted(const struct host_run *run, size_t service)
 
 /* --- the container */
 
-static int put(json_t *object, const char *key, json_t *value)
-{
-	return value == NULL ? -1 : json_object_set_new(object, key, value);
-}
-
-/* The service's own, but for what would let others take it for the service: its labels, its name on
- * the network, its ports and its healthcheck. */
-static int make_body(
-    struct host_run *run, const struct planned *planned, json_t **ret, struct error *err)
-{
-	const struct rollout *rollout = run->rollout;
-	const struct identity identity = host_identity(run, planned);
-	const struct strv *words = &planned->service->before.command;
-	CLEANUP_STRV struct strv networks = {0};
-	CLEANUP_JSON json_t *body = NULL;
-	json_t *command, *labels;
-
-	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
-	    container_body(&identity, planned->options, planned->image_id, &body, err) < 0)
-		return -1;
-	command = json_array();
-	for (size_t i = 0; i < words->n; i++)
-		json_array_append_new(command, json_string(words->v[i]));
-	labels = container_owner_labels(rollout->options.inventory->project,
-	    rollout->options.environment->name, rollout->prefix);
-	json_object_del(body, "ExposedPorts");
-	json_object_del(json_object_get(body, "HostConfig"), "PortBindings");
-	if (put(labels, LABEL_PREFIX "before", json_string(planned->service->name)) < 0 ||
-	    json_array_size(command) != words->n || put(body, "Cmd", command) < 0 ||
-	    put(body, "Labels", labels) < 0 ||
-	    put(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0 ||
-	    put(body, "NetworkingConfig",
-		json_pack("{s:{s:{}}}", "EndpointsConfig", networks.v[0])) < 0)
-		return error_memory(err);
-	*ret = steal_ptr(body);
-	return 0;
-}
-
 /* One of an earlier rollout that was let go may run on. Else it is removed, with `remove`. */
 static int look_for_earlier(struct host_run *run, const char *name, bool remove, struct error *err)
 {
@@ -101,15 +63,13 @@ static int create(struct host_run *run, const struct planned *planned, const cha
 
 	if (endpoint == NULL)
 		return error_memory(err);
-	if (look_for_earlier(run, name, true, err) < 0 || make_body(run, planned, &body, err) < 0 ||
+	if (look_for_earlier(run, name, true, err) < 0 ||
 	    container_networks(&identity, planned->options, &networks, err) < 0 ||
+	    container_before_body(&identity, planned->options, planned->image_id,
+		&planned->service->before.command, &body, err) < 0 ||
 	    engine_container_create(run->link.engine, name, body, ret_id, err) < 0)
 		return -1;
-	for (size_t i = 1; i < networks.n; i++)
-		if (engine_network_connect(
-			run->link.engine, networks.v[i], *ret_id, endpoint, err) < 0)
-			return -1;
-	return 0;
+	return host_join_networks(run, *ret_id, &networks, endpoint, err);
 }
 
 /* --- its run */
@@ -118,7 +78,6 @@ static int create(struct host_run *run, const struct planned *planned, const cha
 static int follow(struct host_run *run, const char *id, const struct before *before,
     struct tail *tail, struct error *err)
 {
-	CLEANUP_BUF struct buf last = BUF_INIT(64 * 1024);
 	int64_t deadline_ms = clock_now_ms() + before->timeout_ms;
 	int status = 0;
 
@@ -133,9 +92,9 @@ static int follow(struct host_run *run, const char *id, const struct before *bef
 	}
 	if (status == 0)
 		return 0;
-	tail_text(tail, &last);
-	return error_set(err, ERROR_FAILED, "it exited %d%s%s", status, last.len > 0 ? ":" : "",
-	    last.len > 0 ? last.data : "");
+	error_set(err, ERROR_FAILED, "it exited %d", status);
+	tail_explain(tail, err);
+	return -1;
 }
 
 /* A link that died leaves it running, and so does somebody who lets go; the next rollout looks. */

@@ -211,13 +211,9 @@ static int make_resources(struct host_run *run, const struct planned *planned,
 	return 0;
 }
 
-static int connect_networks(struct host_run *run, const struct identity *identity, const char *id,
-    const struct strv *networks, struct error *err)
+int host_join_networks(struct host_run *run, const char *id, const struct strv *networks,
+    const json_t *endpoint, struct error *err)
 {
-	CLEANUP_JSON json_t *endpoint = container_endpoint(identity);
-
-	if (endpoint == NULL)
-		return error_memory(err);
 	for (size_t i = 1; i < networks->n; i++)
 		if (engine_network_connect(run->link.engine, networks->v[i], id, endpoint, err) < 0)
 			return -1;
@@ -229,11 +225,11 @@ static int create_container(struct host_run *run, struct work *work, struct erro
 	const struct planned *planned = work->planned;
 	const struct identity identity = host_identity(run, planned);
 	CLEANUP_STRV struct strv networks = {0};
-	CLEANUP_JSON json_t *body = NULL;
+	CLEANUP_JSON json_t *body = NULL, *endpoint = container_endpoint(&identity);
 
 	work->new_name =
 	    name_retained(run->rollout->prefix, planned->service->name, planned->release);
-	if (work->new_name == NULL)
+	if (work->new_name == NULL || endpoint == NULL)
 		return error_memory(err);
 	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
 	    make_resources(run, planned, &networks, err) < 0 ||
@@ -241,7 +237,7 @@ static int create_container(struct host_run *run, struct work *work, struct erro
 	    engine_container_create(run->link.engine, work->new_name, body, &work->new_id, err) < 0)
 		return error_wrap(err, "creating the container of %s", planned->service->name);
 	work->created = true;
-	return connect_networks(run, &identity, work->new_id, &networks, err);
+	return host_join_networks(run, work->new_id, &networks, endpoint, err);
 }
 
 static int take_retained(struct work *work, struct error *err)

@@ -11,8 +11,9 @@
 #include "base/strv.h"
 #include "deploy/host_learn.h"
 #include "deploy/run.h"
+#include "deploy/tail.h"
 
-enum { WATCH_MS = 200, LOG_LINES = 20 };
+enum { WATCH_MS = 200 };
 
 /* --- the swap itself */
 
@@ -78,19 +79,11 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 static void add_logs(struct host_run *run, const struct work *work, struct error *err)
 {
 	CLEANUP_BUF struct buf logs = BUF_INIT(64 * 1024);
-	CLEANUP_BUF struct buf text = BUF_INIT(160 * 1024);
 	CLEANUP_STRV struct strv lines = {0};
-	enum error_kind kind = err->kind;
 
-	if (engine_container_logs(run->link.care, work->new_id, LOG_LINES, &logs, NULL) < 0 ||
-	    strv_split(&lines, logs.data, "\r\n") < 0)
-		return;
-	buf_addf(&text, "%s", error_text(err));
-	if (lines.n > 0)
-		buf_adds(&text, "\n  its last words:");
-	for (size_t i = lines.n > LOG_LINES ? lines.n - LOG_LINES : 0; i < lines.n; i++)
-		buf_addf(&text, "\n    %s", lines.v[i]);
-	error_set(err, kind, "%s", text.data);
+	if (engine_container_logs(run->link.care, work->new_id, TAIL_LINES, &logs, NULL) == 0 &&
+	    strv_split(&lines, logs.data, "\r\n") == 0)
+		last_words(err, lines.v, lines.n);
 }
 
 /* Swap and wait until it is ready. Returns 0 when it is. */

@@ -83,40 +83,17 @@ static int build_argv(const struct inventory *inv, const struct service *service
 	return rc < 0 ? rc : strv_add(argv, build->context);
 }
 
-static int run_build(const struct inventory *inv, const struct service *service,
-    const struct image_options *options, struct tail *tail, struct error *err)
-{
-	CLEANUP_FREE char *name = image_local_name(inv, service);
-	CLEANUP_STRV struct strv argv = {0};
-	CLEANUP_BUF struct buf last = BUF_INIT(64 * 1024);
-	struct proc_options program;
-	int status;
-
-	if (name == NULL || build_argv(inv, service, name, options, &argv) < 0)
-		return error_memory(err);
-	program = (struct proc_options){.argv = (const char *const *)argv.v, .dir = inv->dir};
-	if (proc_run_lines(&program, -1, options->cancel_fd, tail_line, tail, &status, err) < 0)
-		return error_wrap(err, "building %s", name);
-	if (status == 0)
-		return 0;
-	tail_text(tail, &last);
-	return error_set(err, ERROR_FAILED, "building %s failed (%s build exited %d):%s", name,
-	    argv.v[0], status, last.data);
-}
-
 int image_build(const struct inventory *inv, const struct service *service,
     const struct image_options *options, struct events *events, struct error *err)
 {
-	struct tail tail = {.source = {.events = events, .service = service->name}};
-	int64_t start_ms = clock_now_ms();
-	int rc;
+	const struct event_source source = {.events = events, .service = service->name};
+	CLEANUP_FREE char *name = image_local_name(inv, service);
+	CLEANUP_FREE char *what = name != NULL ? string_printf("building %s", name) : NULL;
+	CLEANUP_STRV struct strv argv = {0};
+	struct proc_options program = {.dir = inv->dir};
 
-	emit_step(&tail.source, STEP_BUILD, STATE_START, -1, NULL);
-	rc = run_build(inv, service, options, &tail, err);
-	if (rc < 0)
-		emit_failed(&tail.source, STEP_BUILD, clock_now_ms() - start_ms, err);
-	else
-		emit_step(&tail.source, STEP_BUILD, STATE_OK, clock_now_ms() - start_ms, NULL);
-	tail_release(&tail);
-	return rc;
+	if (what == NULL || build_argv(inv, service, name, options, &argv) < 0)
+		return error_memory(err);
+	program.argv = (const char *const *)argv.v;
+	return tail_run(&source, STEP_BUILD, what, &program, -1, options->cancel_fd, err);
 }

@@ -11,12 +11,6 @@
 
 static const char config_version[] = "shipit-config-1";
 
-/* json_object_set_new that also fails when the value could not be made. */
-static int put(json_t *object, const char *key, json_t *value)
-{
-	return value == NULL ? -1 : json_object_set_new(object, key, value);
-}
-
 /* `list` as the member `key`. Strings must be UTF-8: JSON, and so the engine's API, can carry
  * nothing else. */
 static int put_list(json_t *options, const char *key, const struct strv *list,
@@ -24,7 +18,7 @@ static int put_list(json_t *options, const char *key, const struct strv *list,
 {
 	json_t *array = json_array();
 
-	if (put(options, key, array) < 0)
+	if (json_set(options, key, array) < 0)
 		return error_memory(err);
 	for (size_t i = 0; i < list->n; i++) {
 		if (!text_is_utf8(list->v[i]))
@@ -49,7 +43,7 @@ static int put_text(
 {
 	if (!text_is_utf8(key) || !text_is_utf8(value))
 		return error_set(err, ERROR_INVENTORY, "%s %s is not valid UTF-8", what, key);
-	return put(object, key, json_string(value)) < 0 ? error_memory(err) : 0;
+	return json_set(object, key, json_string(value)) < 0 ? error_memory(err) : 0;
 }
 
 static int add_environment(json_t *to, const struct pairs *pairs, struct error *err)
@@ -212,14 +206,14 @@ static int put_healthcheck(json_t *options, const struct service *service, struc
 		return 0;
 	if (all == NULL)
 		return error_memory(err);
-	if (check->disable && put(all, "disable", json_true()) < 0)
+	if (check->disable && json_set(all, "disable", json_true()) < 0)
 		return error_memory(err);
 	if (!check->disable && check->test.n > 0 &&
 	    put_list(all, "test", &check->test, service, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers) && !check->disable; i++)
 		if (numbers[i].value > 0 &&
-		    put(all, numbers[i].key, json_integer(numbers[i].value)) < 0)
+		    json_set(all, numbers[i].key, json_integer(numbers[i].value)) < 0)
 			return error_memory(err);
 	if (json_object_size(all) == 0)
 		return 0;
@@ -241,7 +235,7 @@ static int put_process(json_t *options, const struct service *service, struct er
 	    put_text(options, "restart", service->restart, "the value of", err) < 0)
 		return -1;
 	if (service->stop_grace_ms != STOP_GRACE_DEFAULT &&
-	    put(options, "stop_grace_ms", json_integer(service->stop_grace_ms)) < 0)
+	    json_set(options, "stop_grace_ms", json_integer(service->stop_grace_ms)) < 0)
 		return error_memory(err);
 	return 0;
 }

@@ -35,21 +35,29 @@ static int add_all(const struct rollout *rollout, struct strv *variables)
 	return add_names(rollout, variables);
 }
 
-int rollout_hook_before(struct rollout *rollout, struct error *err)
+/* `variables`: those that only this hook gets. */
+static int call_hook(struct rollout *rollout, enum hook hook, int cancel_fd, struct strv *variables,
+    struct error *err)
 {
-	CLEANUP_STRV struct strv variables = {0};
 	const struct hook_call call = {
 	    .inventory = rollout->options.inventory,
-	    .variables = &variables,
-	    .cancel_fd = rollout->stop.fd,
+	    .variables = variables,
+	    .cancel_fd = cancel_fd,
 	    .events = rollout->options.events,
 	};
 
+	if (add_all(rollout, variables) < 0)
+		return error_memory(err);
+	return hook_run(&call, hook, err);
+}
+
+int rollout_hook_before(struct rollout *rollout, struct error *err)
+{
+	CLEANUP_STRV struct strv variables = {0};
+
 	if (rollout->options.dry_run || rollout->options.kind != ROLLOUT_DEPLOY)
 		return 0;
-	if (add_all(rollout, &variables) < 0)
-		return error_memory(err);
-	return hook_run(&call, HOOK_BEFORE_DEPLOY, err);
+	return call_hook(rollout, HOOK_BEFORE_DEPLOY, rollout->stop.fd, &variables, err);
 }
 
 /* --- afterwards */
@@ -91,12 +99,6 @@ void rollout_hook_after(struct rollout *rollout)
 	const struct event_source source = {.events = rollout->options.events};
 	CLEANUP_STRV struct strv variables = {0};
 	CLEANUP_ERROR struct error err = {0};
-	const struct hook_call call = {
-	    .inventory = rollout->options.inventory,
-	    .variables = &variables,
-	    .cancel_fd = rollout->kill.fd,
-	    .events = rollout->options.events,
-	};
 	int code = rollout_exit_code(&rollout->result);
 
 	if (rollout->options.dry_run)
@@ -106,9 +108,10 @@ void rollout_hook_after(struct rollout *rollout)
 	/* Mistakes, locks and Ctrl-C are told to whoever sits there. */
 	if (code == 2 || code == 5 || code == 130)
 		return;
-	if (add_all(rollout, &variables) < 0 || add_result(&rollout->result, code, &variables) < 0)
+	if (add_result(&rollout->result, code, &variables) < 0)
 		error_memory(&err);
-	else if (hook_run(&call, code == 0 ? HOOK_AFTER_DEPLOY : HOOK_ON_FAILURE, &err) == 0)
+	else if (call_hook(rollout, code == 0 ? HOOK_AFTER_DEPLOY : HOOK_ON_FAILURE,
+		     rollout->kill.fd, &variables, &err) == 0)
 		return;
 	emit_note(&source, "%s; the rollout stays as it is", error_text(&err));
 }

@@ -167,6 +167,9 @@ int host_load(struct host_run *run, struct planned *planned, const char *why, st
 /* --- host_create.c */
 int host_deliver(struct host_run *run, struct error *err);
 int host_create(struct host_run *run, struct error *err);
+/* Connect a container to all but the first of `networks`, with which it was created. */
+int host_join_networks(struct host_run *run, const char *id, const struct strv *networks,
+    const json_t *endpoint, struct error *err);
 /* Remove what was created and did not come into service. */
 void host_discard(struct host_run *run);
 

@@ -146,7 +146,7 @@ int engine_container_remove(struct engine *engine, const char *id, bool force, s
 	return engine_call(engine, "DELETE", &target, NULL, NULL, err);
 }
 
-static enum http_sink take_logs(void *context, const char *data, size_t len, struct error *err)
+enum http_sink engine_take_stream(void *context, const char *data, size_t len, struct error *err)
 {
 	if (log_stream_feed(context, data, len) == 0)
 		return HTTP_MOVED;
@@ -158,7 +158,8 @@ static int fetch_logs(
     struct engine *engine, const char *id, int tail, struct log_stream *stream, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	struct http_request request = {.method = "GET", .sink = take_logs, .context = stream};
+	struct http_request request = {
+	    .method = "GET", .sink = engine_take_stream, .context = stream};
 	struct http_response response;
 	char lines[16] = "all";
 	int rc;

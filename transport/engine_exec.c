@@ -13,12 +13,10 @@ static int create(struct engine *engine, const char *id, const struct strv *argv
     struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	CLEANUP_JSON json_t *answer = NULL, *words = json_array(), *body = NULL;
+	CLEANUP_JSON json_t *answer = NULL;
+	CLEANUP_JSON json_t *body = json_pack(
+	    "{s:b, s:b, s:o}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", json_words(argv));
 
-	for (size_t i = 0; i < argv->n; i++)
-		if (json_array_append_new(words, json_string(argv->v[i])) < 0)
-			return error_memory(err);
-	body = json_pack("{s:b, s:b, s:O}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", words);
 	if (body == NULL)
 		return error_memory(err);
 	engine_container_target(&target, engine, id, "/exec");
@@ -26,14 +24,6 @@ static int create(struct engine *engine, const char *id, const struct strv *argv
 		return -1;
 	*ret_exec = strdup(json_str(answer, "Id", ""));
 	return *ret_exec != NULL ? 0 : error_memory(err);
-}
-
-static enum http_sink take(void *context, const char *data, size_t len, struct error *err)
-{
-	if (log_stream_feed(context, data, len) == 0)
-		return HTTP_MOVED;
-	error_memory(err);
-	return HTTP_FAILED;
 }
 
 static void exec_target(
@@ -57,7 +47,7 @@ static int start(struct engine *engine, const char *exec, int64_t deadline_ms, s
 	    .body = body,
 	    .body_len = sizeof(body) - 1,
 	    .deadline_ms = deadline_ms,
-	    .sink = take,
+	    .sink = engine_take_stream,
 	    .context = &stream};
 	struct http_response response;
 	size_t room = out->max - out->len;

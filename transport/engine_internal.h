@@ -62,6 +62,9 @@ int engine_perform(struct engine *engine, const struct target *target, struct ht
 int engine_call(struct engine *engine, const char *method, const struct target *target,
     const json_t *body, json_t **ret, struct error *err);
 
+/* An http_sink_fn whose context is a struct log_stream. */
+enum http_sink engine_take_stream(void *context, const char *data, size_t len, struct error *err);
+
 /* The header "X-Registry-Auth: ..." (base64url of JSON); without credentials that of "{}", which a
  * push needs all the same. */
 int engine_registry_auth(struct buf *out, const char *username, const char *password,

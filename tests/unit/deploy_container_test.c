@@ -130,6 +130,36 @@ static void hostile_strings_are_just_strings(void **state UNUSED)
 	}
 }
 
+/* Nobody takes it for the service; what the program needs is there. */
+static void a_one_off_is_not_the_service(void **state UNUSED)
+{
+	CLEANUP_JSON json_t *options =
+	    json_of("{\"environment\":{\"A\":\"1\"},\"labels\":{\"route\":\"yes\"},"
+		    "\"ports\":[\":8080:80/tcp\"],\"volumes\":[\"d:/d:rw\"],\"user\":\"7\","
+		    "\"entrypoint\":[\"/e\"],\"command\":[\"serve\"],"
+		    "\"networks\":[\"edge\",\"shop.prod.default\"],"
+		    "\"healthcheck\":{\"test\":[\"CMD\",\"/c\"]}}");
+	CLEANUP_STRV struct strv command = {0};
+	CLEANUP_JSON json_t *body = NULL;
+	CLEANUP_FREE char *text = NULL;
+
+	strv_add(&command, "migrate");
+	strv_add(&command, "--all now");
+	assert_int_equal(
+	    container_before_body(&shop, options, "sha256:there", &command, &body, NULL), 0);
+	text = json_canonical(body);
+	assert_string_equal(text,
+	    "{\"Cmd\":[\"migrate\",\"--all now\"],\"Entrypoint\":[\"/e\"],\"Env\":[\"A=1\"],"
+	    "\"Healthcheck\":{\"Test\":[\"NONE\"]},\"HostConfig\":{\"Binds\":[\"d:/d:rw\"],"
+	    "\"LogConfig\":{\"Config\":{\"max-file\":\"3\",\"max-size\":\"10m\"},"
+	    "\"Type\":\"json-file\"},\"NetworkMode\":\"edge\",\"RestartPolicy\":{\"Name\":\"no\"}},"
+	    "\"Image\":\"sha256:there\",\"Labels\":{\"dev.shipit.before\":\"web\","
+	    "\"dev.shipit.environment\":\"prod\",\"dev.shipit.prefix\":\"shop.prod\","
+	    "\"dev.shipit.project\":\"shop\"},"
+	    "\"NetworkingConfig\":{\"EndpointsConfig\":{\"edge\":{}}},\"StopTimeout\":10,"
+	    "\"User\":\"7\"}");
+}
+
 static void damaged_options_make_no_body(void **state UNUSED)
 {
 	static const char *const bad[] = {"[]", "{\"ports\":[null]}", "{\"volumes\":[7]}",
@@ -183,6 +213,7 @@ int main(void)
 	    cmocka_unit_test(options_stay_as_they_were),
 	    cmocka_unit_test(without_git_there_is_no_source),
 	    cmocka_unit_test(hostile_strings_are_just_strings),
+	    cmocka_unit_test(a_one_off_is_not_the_service),
 	    cmocka_unit_test(damaged_options_make_no_body),
 	    cmocka_unit_test(networks_are_never_none),
 	    cmocka_unit_test(owners_labels),
