@@ -55,6 +55,12 @@ json_t *resolved_project(const struct inventory *inv)
 	json_object_set_new(all, "ssh", ssh);
 	json_put(all, "registry", inv->registry != NULL ? inv->registry : "embedded");
 	json_put(all, "delivery", deliveries[inv->delivery]);
+	if (inv->hooks.before_deploy.n + inv->hooks.after_deploy.n + inv->hooks.on_failure.n > 0)
+		json_object_set_new(all, "hooks",
+		    json_pack("{s:o, s:o, s:o}", "before_deploy",
+			json_words(&inv->hooks.before_deploy), "after_deploy",
+			json_words(&inv->hooks.after_deploy), "on_failure",
+			json_words(&inv->hooks.on_failure)));
 	json_object_set_new(all, "environments", json_object());
 	return all;
 }

@@ -142,7 +142,7 @@ test_hooks() {
 	want_out 'the hook before_deploy failed (./hook exited 3)' 'says before_deploy'
 	want_not_out 'connect'
 	want_body h1 v1 8095
-	want_same 'on failure' '1 the hook before_deploy failed (./hook exited 3):' "$(hook_variables on_failure SHIPIT_EXIT SHIPIT_ERROR)"
+	want_same 'on failure' '1 the hook before_deploy failed (./hook exited 3)' "$(hook_variables on_failure SHIPIT_EXIT SHIPIT_ERROR)"
 
 	begin 'hooks: not in a dry run; a failure is told to the one for it; one that cannot be run'
 	rm "$tmp/pre/"*.env
