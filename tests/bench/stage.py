@@ -20,14 +20,14 @@ class Failed(Exception):
     pass
 
 
-def run(*argv, env=None, stdout=subprocess.PIPE, into=None, **more):
-    """Its output; Failed with what it said when it does not work. INTO: a file for the output."""
+def run(*argv, env=None, stdout=subprocess.PIPE, into=None, code=0, **more):
+    """Its output; Failed with what it said when its exit is not CODE. INTO: a file for the output."""
     if into:
         with open(into, "wb") as file:
-            return run(*argv, env=env, stdout=file, **more)
+            return run(*argv, env=env, stdout=file, code=code, **more)
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
                           env=env, check=False, **more)
-    if done.returncode != 0:
+    if done.returncode != code:
         raise Failed("%s: exit %d\n%s%s" % (" ".join(argv), done.returncode,
                                             (done.stdout or b"").decode(errors="replace"),
                                             done.stderr.decode(errors="replace")))

@@ -292,7 +292,7 @@ static void a_frozen_road_is_a_timeout(void **state UNUSED)
 	fails(engine_image_pull(engine, reference, &transfer, err), ERROR_TIMEOUT,
 	    "nothing has moved for 2 s");
 	took = clock_now_ms() - shown.fired_ms;
-	assert_in_range(took, 1400, 5000);
+	assert_in_range(took, 1400, 30000);
 	end_slow_pull(&road, reference);
 }
 

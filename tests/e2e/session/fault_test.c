@@ -12,7 +12,7 @@
 
 enum {
 	OPEN_MS = 5000,
-	SLACK_MS = 4000, /* a slow machine's */
+	SLACK_MS = 20000, /* a slow machine's */
 	LOST_MS = 30000,
 	POSITIONS = 10,
 };
