@@ -11,6 +11,19 @@ void buf_init(struct buf *buf, size_t max)
 	*buf = (struct buf)BUF_INIT(max);
 }
 
+/* realloc() may leave a copy behind. */
+static char *move_secret(struct buf *buf, size_t cap)
+{
+	char *data = malloc(cap);
+
+	if (data == NULL || buf->cap == 0)
+		return data;
+	memcpy(data, buf->data, buf->len + 1);
+	explicit_bzero(buf->data, buf->cap);
+	free(buf->data);
+	return data;
+}
+
 /* Room for `more` bytes and the NUL. */
 static int reserve(struct buf *buf, size_t more)
 {
@@ -28,7 +41,7 @@ static int reserve(struct buf *buf, size_t more)
 	cap = buf->cap < 64 ? 64 : buf->cap;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-	data = realloc(buf->cap > 0 ? buf->data : NULL, cap);
+	data = buf->secret ? move_secret(buf, cap) : realloc(buf->cap > 0 ? buf->data : NULL, cap);
 	if (data == NULL)
 		return -1;
 	buf->data = data;
@@ -119,9 +132,14 @@ int buf_error(const struct buf *buf, struct error *err, const char *what)
 
 void buf_release(struct buf *buf)
 {
+	int secret = buf->secret;
+
+	if (buf->cap > 0 && secret)
+		explicit_bzero(buf->data, buf->cap);
 	if (buf->cap > 0)
 		free(buf->data);
 	buf_init(buf, buf->max);
+	buf->secret = secret;
 }
 
 void buf_wipe(struct buf *buf)

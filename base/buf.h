@@ -22,6 +22,7 @@ struct buf {
 	size_t cap;   /* bytes allocated, 0 while `data` is the static "" */
 	size_t max;   /* the most that `len` may become */
 	int too_long; /* the last failure was the limit, not memory */
+	int secret;   /* memory that is given back is overwritten before */
 };
 
 extern char buf_empty[1];
@@ -29,6 +30,11 @@ extern char buf_empty[1];
 #define BUF_INIT(limit)                                                                            \
 	{                                                                                          \
 		.data = buf_empty, .max = (limit)                                                  \
+	}
+
+#define BUF_SECRET(limit)                                                                          \
+	{                                                                                          \
+		.data = buf_empty, .max = (limit), .secret = 1                                     \
 	}
 
 void buf_init(struct buf *buf, size_t max);

@@ -1,5 +1,12 @@
 #include "base/json.h"
 
+#ifdef __APPLE__
+#include <malloc/malloc.h>
+#define malloc_usable_size malloc_size
+#else
+#include <malloc.h>
+#endif
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +22,17 @@ static void *allocate(size_t size)
 	return memory;
 }
 
+/* Bodies of requests hold secrets. */
+static void wipe_and_free(void *memory)
+{
+	if (memory != NULL)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
 __attribute__((constructor)) static void watch_memory(void)
 {
-	json_set_alloc_funcs(allocate, free);
+	json_set_alloc_funcs(allocate, wipe_and_free);
 }
 
 json_t *json_at(const json_t *root, const char *path)

@@ -296,19 +296,26 @@ static int collect(void *context, int which, const char *data, size_t len)
 	return buf_add(buf, data, len < room ? len : room);
 }
 
-int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cancel_fd,
+int proc_collect(const struct proc_options *options, size_t max, int64_t deadline_ms, int cancel_fd,
     struct proc_result *ret, struct error *err)
 {
-	const struct proc_options options = {.argv = argv};
 	struct proc_result result = {.out = BUF_INIT(max), .err = BUF_INIT(max)};
 
-	if (run_piped(&options, deadline_ms, cancel_fd, collect, &result, &result.status, err) <
-	    0) {
+	result.out.secret = result.err.secret = options->secret;
+	if (run_piped(options, deadline_ms, cancel_fd, collect, &result, &result.status, err) < 0) {
 		proc_result_release(&result);
 		return -1;
 	}
 	*ret = result;
 	return 0;
+}
+
+int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cancel_fd,
+    struct proc_result *ret, struct error *err)
+{
+	const struct proc_options options = {.argv = argv};
+
+	return proc_collect(&options, max, deadline_ms, cancel_fd, ret, err);
 }
 
 void proc_result_release(struct proc_result *result)

@@ -119,7 +119,7 @@ const struct pair *pairs_find(const struct pairs *pairs, const char *key)
 	return find(pairs, key);
 }
 
-int pairs_set(struct pairs *pairs, const char *key, const char *value)
+static int set(struct pairs *pairs, const char *key, const char *value, bool secret)
 {
 	char *value_copy = value != NULL ? strdup(value) : NULL;
 	struct pair *pair = find(pairs, key), *v;
@@ -130,6 +130,7 @@ int pairs_set(struct pairs *pairs, const char *key, const char *value)
 	if (pair != NULL) {
 		free(pair->value);
 		pair->value = value_copy;
+		pair->secret = secret;
 		return 0;
 	}
 	key_copy = strdup(key);
@@ -140,7 +141,25 @@ int pairs_set(struct pairs *pairs, const char *key, const char *value)
 		return -1;
 	}
 	pairs->v = v;
-	pairs->v[pairs->n++] = (struct pair){key_copy, value_copy};
+	pairs->v[pairs->n++] = (struct pair){key_copy, value_copy, secret};
+	return 0;
+}
+
+int pairs_set(struct pairs *pairs, const char *key, const char *value)
+{
+	return set(pairs, key, value, false);
+}
+
+int pairs_set_secret(struct pairs *pairs, const char *key, const char *secret)
+{
+	return set(pairs, key, secret, true);
+}
+
+int pairs_set_all(struct pairs *pairs, const struct pairs *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (set(pairs, from->v[i].key, from->v[i].value, from->v[i].secret) < 0)
+			return -1;
 	return 0;
 }
 

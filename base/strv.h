@@ -33,6 +33,7 @@ void strv_release(struct strv *list);
 struct pair {
 	char *key;
 	char *value;
+	bool secret; /* `value` is the name of a secret, for which its own value stands */
 };
 
 struct pairs {
@@ -41,6 +42,8 @@ struct pairs {
 };
 
 int pairs_set(struct pairs *pairs, const char *key, const char *value);
+int pairs_set_secret(struct pairs *pairs, const char *key, const char *secret);
+int pairs_set_all(struct pairs *pairs, const struct pairs *from);
 const struct pair *pairs_find(const struct pairs *pairs, const char *key);
 void pairs_release(struct pairs *pairs);
 

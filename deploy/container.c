@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
+#include "transport/tar.h"
 
 /* 10 MB x 3: a server's disk is not to be filled by a log (Compose keeps everything). */
 static const char log_size[] = "10m", log_files[] = "3";
@@ -78,6 +79,95 @@ static json_t *env_array(const json_t *options)
 fail:
 	json_decref(array);
 	return NULL;
+}
+
+static int add_secret(
+    json_t *env, const char *key, const char *name, struct secrets *secrets, struct error *err)
+{
+	CLEANUP_BUF struct buf word = BUF_SECRET(SECRET_ENV_MAX + SECRET_MAX);
+	struct secret_value value;
+
+	if (secrets_get_variable(secrets, name, &value, err) < 0)
+		return -1;
+	if (buf_addf(&word, "%s=", key) < 0 || buf_add(&word, value.data, value.len) < 0)
+		return buf_error(&word, err, key);
+	return json_array_append_new(env, json_stringn(word.data, word.len)) < 0 ? error_memory(err)
+										 : 0;
+}
+
+/* Behind the others. */
+static int add_secrets(
+    json_t *env, const json_t *options, struct secrets *secrets, struct error *err)
+{
+	CLEANUP_STRV struct strv keys = {0};
+	json_t *object = json_object_get(options, "secret_environment"), *value;
+	const char *key;
+
+	json_object_foreach(object, key, value)
+	{
+		if (strv_add(&keys, key) < 0)
+			return error_memory(err);
+	}
+	strv_sort(&keys);
+	for (size_t i = 0; i < keys.n; i++)
+		if (add_secret(env, keys.v[i],
+			json_string_value(json_object_get(object, keys.v[i])), secrets, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- secrets that are files */
+
+static const char secret_folder[] = "/run/secrets/";
+
+static int make_entry(
+    const char *text, struct secrets *secrets, struct tar_entry *ret, struct error *err)
+{
+	struct options_secret_file file = {0};
+	struct secret_value value;
+	CLEANUP_FREE char *name = NULL;
+
+	if (options_secret_file(text, &file) < 0)
+		return error_set(err, ERROR_PROTOCOL, "no secret file: %s", text);
+	name = strndup(text, file.name_len);
+	if (name == NULL)
+		return error_memory(err);
+	if (secrets_get(secrets, name, &value, err) < 0)
+		return -1;
+	*ret = (struct tar_entry){.name = file.target + 1,
+	    .data = value.data,
+	    .len = value.len,
+	    .mode = file.mode,
+	    .uid = file.uid,
+	    .gid = file.gid};
+	return 0;
+}
+
+/* Of other folders than the usual one nobody knows here whose they are: the image has them. */
+int container_secret_files(
+    const json_t *options, struct secrets *secrets, struct buf *tar, struct error *err)
+{
+	json_t *files = json_object_get(options, "secret_files"), *file;
+	CLEANUP_FREE struct tar_entry *entries = NULL;
+	size_t i, n = 0, usual = 0;
+
+	if (options_check(options, err) < 0)
+		return -1;
+	if (json_array_size(files) == 0)
+		return 0;
+	entries = calloc(json_array_size(files) + 2, sizeof(*entries));
+	if (entries == NULL)
+		return error_memory(err);
+	entries[n++] = (struct tar_entry){.name = "run/", .mode = 0755};
+	entries[n++] = (struct tar_entry){.name = "run/secrets/", .mode = 0755};
+	json_array_foreach(files, i, file)
+	{
+		if (make_entry(json_string_value(file), secrets, &entries[n], err) < 0)
+			return -1;
+		usual +=
+		    strncmp(entries[n++].name, secret_folder + 1, strlen(secret_folder + 1)) == 0;
+	}
+	return usual > 0 ? tar_make(entries, n, tar, err) : tar_make(entries + 2, n - 2, tar, err);
 }
 
 static int add_port(json_t *exposed, json_t *bindings, const char *text)
@@ -260,18 +350,24 @@ static int put_network(
 }
 
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
-    json_t **ret, struct error *err)
+    struct secrets *secrets, json_t **ret, struct error *err)
 {
 	CLEANUP_JSON json_t *body = json_object();
 	CLEANUP_JSON json_t *host = json_object();
+	CLEANUP_JSON json_t *env = NULL;
 	int64_t grace_s;
 
 	if (options_check(options, err) < 0)
 		return -1;
+	env = env_array(options);
+	if (env == NULL)
+		return error_memory(err);
+	if (add_secrets(env, options, secrets, err) < 0)
+		return -1;
 	grace_s = (options_stop_grace_ms(options) + 999) / 1000;
 	if (json_set(body, "Image", json_string(image_id)) < 0 ||
 	    json_set(body, "Labels", labels_of(identity, options)) < 0 ||
-	    json_set(body, "Env", env_array(options)) < 0 || put_process(body, options) < 0 ||
+	    json_object_set(body, "Env", env) < 0 || put_process(body, options) < 0 ||
 	    json_set(body, "StopTimeout", json_integer(grace_s)) < 0 ||
 	    put_healthcheck(body, options) < 0 || put_ports(body, host, options) < 0 ||
 	    put_volumes(body, host, options) < 0 || put_devices(host, options) < 0 ||
@@ -287,12 +383,13 @@ int container_body(const struct identity *identity, const json_t *options, const
 }
 
 int container_before_body(const struct identity *identity, const json_t *options,
-    const char *image_id, const struct strv *command, json_t **ret, struct error *err)
+    const char *image_id, struct secrets *secrets, const struct strv *command, json_t **ret,
+    struct error *err)
 {
 	CLEANUP_JSON json_t *body = NULL;
 	json_t *host, *labels;
 
-	if (container_body(identity, options, image_id, &body, err) < 0)
+	if (container_body(identity, options, image_id, secrets, &body, err) < 0)
 		return -1;
 	host = json_object_get(body, "HostConfig");
 	labels = container_owner_labels(identity->project, identity->environment, identity->prefix);

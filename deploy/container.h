@@ -6,7 +6,9 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "base/buf.h"
 #include "base/strv.h"
+#include "deploy/secrets.h"
 
 /* Who and what a container is: its labels. `source` may be NULL. */
 struct identity {
@@ -19,15 +21,22 @@ struct identity {
 
 /* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id`
  * is what the host's engine calls the image. Only the first network is in it: engines before
- * API 1.44 take one; the others are connected afterwards (container_networks). Options that
+ * API 1.44 take one; the others are connected afterwards (container_networks). It has the values of
+ * secrets that are variables; `secrets` may be NULL where there are none. Options that
  * options_check does not take: ERROR_PROTOCOL. */
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
-    json_t **ret, struct error *err);
+    struct secrets *secrets, json_t **ret, struct error *err);
 
 /* The same for a one-off container that runs `command`: without what would let others take it for
  * the service (its labels, its name on the network, its ports and its healthcheck). */
 int container_before_body(const struct identity *identity, const json_t *options,
-    const char *image_id, const struct strv *command, json_t **ret, struct error *err);
+    const char *image_id, struct secrets *secrets, const struct strv *command, json_t **ret,
+    struct error *err);
+
+/* The secrets that are files, as a tar to be put at "/" of the container; nothing where there are
+ * none. `tar` is a BUF_SECRET. */
+int container_secret_files(
+    const json_t *options, struct secrets *secrets, struct buf *tar, struct error *err);
 
 /* Names of the networks, the first one being in the body; never empty. */
 int container_networks(

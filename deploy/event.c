@@ -18,6 +18,8 @@ struct events {
 	struct event *ring;
 	size_t capacity, first, n;
 	bool closed;
+	events_mask_fn *mask;
+	void *mask_context;
 };
 
 void event_release(struct event *event)
@@ -31,9 +33,9 @@ void event_release(struct event *event)
 
 const char *step_name(enum step step)
 {
-	static const char *const names[N_STEPS] = {"-", "hook", "build", "import", "push",
-	    "connect", "lock", "facts", "deliver", "create", "before", "swap", "ready", "commit",
-	    "prune"};
+	static const char *const names[N_STEPS] = {"-", "hook", "secrets", "build", "import",
+	    "push", "connect", "lock", "facts", "deliver", "create", "before", "swap", "ready",
+	    "commit", "prune"};
 
 	return step < N_STEPS ? names[step] : "-";
 }
@@ -108,6 +110,23 @@ static void stop_for_test(const struct event *event)
 		raise(SIGSTOP);
 }
 
+void events_set_mask(struct events *events, events_mask_fn *mask, void *context)
+{
+	if (events == NULL)
+		return;
+	events->mask = mask;
+	events->mask_context = context;
+}
+
+static void mask_texts(const struct events *events, struct event *event)
+{
+	char *const texts[] = {event->text, event->error, event->hint};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && events->mask != NULL; i++)
+		if (texts[i] != NULL)
+			events->mask(events->mask_context, texts[i]);
+}
+
 void events_emit(struct events *events, struct event *event)
 {
 	stop_for_test(event);
@@ -115,6 +134,7 @@ void events_emit(struct events *events, struct event *event)
 		event_release(event);
 		return;
 	}
+	mask_texts(events, event);
 	event->at_ms = clock_now_ms();
 	pthread_mutex_lock(&events->lock);
 	while (events->n == events->capacity && !events->closed && event->state != STATE_PROGRESS)

@@ -14,6 +14,7 @@
 enum step {
 	STEP_NONE = 0,
 	STEP_HOOK, /* of the user's, on the laptop */
+	STEP_SECRETS,
 	STEP_BUILD,
 	STEP_IMPORT, /* into the embedded registry; */
 	STEP_PUSH,   /* into an external one */
@@ -75,6 +76,10 @@ struct events;
 
 int events_new(size_t capacity, struct events **ret, struct error *err);
 void events_free(struct events *events);
+/* From now on each text of an event goes through `mask` first, which may only make it shorter. To
+ * be set before the first thread emits. */
+typedef void events_mask_fn(void *context, char *text);
+void events_set_mask(struct events *events, events_mask_fn *mask, void *context);
 
 /* Hand an event over; takes what it owns. Blocks while the queue is full, unless it is progress.
  * `events` may be NULL: nobody listens. */

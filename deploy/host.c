@@ -280,6 +280,7 @@ void *host_thread(void *context)
 	host_work(run);
 	way = go(run);
 	host_explain(run, &result->error);
+	rollout_mask(run->rollout, &result->error);
 	if (!run->connected) {
 		result->outcome =
 		    host_link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;

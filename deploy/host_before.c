@@ -66,9 +66,11 @@ static int create(struct host_run *run, const struct planned *planned, const cha
 	if (look_for_earlier(run, name, true, err) < 0 ||
 	    container_networks(&identity, planned->options, &networks, err) < 0 ||
 	    container_before_body(&identity, planned->options, planned->image_id,
-		&planned->service->before.command, &body, err) < 0 ||
+		run->rollout->secrets, &planned->service->before.command, &body, err) < 0 ||
 	    engine_container_create(run->link.engine, name, body, ret_id, err) < 0)
 		return -1;
+	if (host_put_secrets(run, planned->options, *ret_id, err) < 0)
+		return error_wrap(err, "putting secrets into it");
 	return host_join_networks(run, *ret_id, &networks, endpoint, err);
 }
 

@@ -179,6 +179,8 @@ int host_deliver(struct host_run *run, struct error *err)
 
 /* --- create */
 
+enum { ARCHIVE_MAX = 64 * 1024 * 1024 }; /* of a container's secrets */
+
 /* Networks and named volumes of ours are made with our labels, so that they can be told from
  * those of others. The engine would make a volume by itself, but without them. */
 static int make_resources(struct host_run *run, const struct planned *planned,
@@ -220,6 +222,17 @@ int host_join_networks(struct host_run *run, const char *id, const struct strv *
 	return 0;
 }
 
+int host_put_secrets(struct host_run *run, const json_t *options, const char *id, struct error *err)
+{
+	CLEANUP_BUF struct buf tar = BUF_SECRET(ARCHIVE_MAX);
+
+	if (container_secret_files(options, run->rollout->secrets, &tar, err) < 0)
+		return -1;
+	if (tar.len == 0)
+		return 0;
+	return engine_archive_put(run->link.engine, id, "/", tar.data, tar.len, err);
+}
+
 static int create_container(struct host_run *run, struct work *work, struct error *err)
 {
 	const struct planned *planned = work->planned;
@@ -233,10 +246,13 @@ static int create_container(struct host_run *run, struct work *work, struct erro
 		return error_memory(err);
 	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
 	    make_resources(run, planned, &networks, err) < 0 ||
-	    container_body(&identity, planned->options, planned->image_id, &body, err) < 0 ||
+	    container_body(&identity, planned->options, planned->image_id, run->rollout->secrets,
+		&body, err) < 0 ||
 	    engine_container_create(run->link.engine, work->new_name, body, &work->new_id, err) < 0)
 		return error_wrap(err, "creating the container of %s", planned->service->name);
 	work->created = true;
+	if (host_put_secrets(run, planned->options, work->new_id, err) < 0)
+		return error_wrap(err, "putting secrets into %s", planned->service->name);
 	return host_join_networks(run, work->new_id, &networks, endpoint, err);
 }
 
@@ -269,6 +285,16 @@ static int learn_healthcheck(struct host_run *run, struct work *work, struct err
 	return 0;
 }
 
+/* The key under which the plan's secrets are sealed, where the host has none yet. */
+static int write_key(struct host_run *run, struct error *err)
+{
+	const struct inventory *inv = run->rollout->options.inventory;
+
+	if (inv->n_secrets == 0 || *run->facts.ledger.key != '\0')
+		return 0;
+	return ledger_write_key(run->link.engine, run->rollout->prefix, run->secret_key, err);
+}
+
 int host_create(struct host_run *run, struct error *err)
 {
 	const struct rollout *rollout = run->rollout;
@@ -277,7 +303,8 @@ int host_create(struct host_run *run, struct error *err)
 
 	if (labels == NULL)
 		return error_memory(err);
-	if (ledger_prepare(run->link.engine, rollout->prefix, labels, err) < 0)
+	if (ledger_prepare(run->link.engine, rollout->prefix, labels, err) < 0 ||
+	    write_key(run, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		struct work *work = &run->works[i];

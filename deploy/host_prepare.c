@@ -205,6 +205,25 @@ static int make_plan(struct host_run *run, const struct plan_input *input, struc
 	return plan_rollback(input, rollout->options.to, rollout->undo, &run->plan, err);
 }
 
+/* What no `docker run` can do. */
+static int describe_secrets(struct host_run *run, const struct planned *planned, struct error *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(planned->options, "secret_files"), i, item)
+	{
+		const char *text = json_string_value(item);
+		struct options_secret_file file;
+
+		if (options_secret_file(text, &file) == 0 &&
+		    strv_addf(&run->result->plan, "%s: the secret %.*s is put into it as %s",
+			planned->service->name, (int)file.name_len, text, file.target) < 0)
+			return error_memory(err);
+	}
+	return 0;
+}
+
 /* For --dry-run: the plan in words, and for each new container the line that would make it. */
 static int describe(struct host_run *run, struct error *err)
 {
@@ -222,8 +241,28 @@ static int describe(struct host_run *run, struct error *err)
 		if (tag == NULL || strv_take(&run->result->plan,
 				       container_run_line(&identity, planned->options, tag)) < 0)
 			return error_memory(err);
+		if (describe_secrets(run, planned, err) < 0)
+			return -1;
 	}
 	return 0;
+}
+
+/* Where the host has no key yet it gets one when it is made ready for its containers. */
+static int know_key(struct host_run *run, struct error *err)
+{
+	memcpy(run->secret_key, run->facts.ledger.key, sizeof(run->secret_key));
+	return *run->secret_key != '\0' ? 0
+					: digest_random_hex(DIGEST_RAW_SIZE, run->secret_key, err);
+}
+
+static void tell_changed(struct host_run *run, const struct planned *planned)
+{
+	struct event_source source = host_source(run, planned->service->name);
+
+	for (size_t i = 0; i < planned->changed.n; i++)
+		emit_note(&source,
+		    "%s is made again with the secret %s as it is now, which is not as it was",
+		    planned->release, planned->changed.v[i]);
 }
 
 int host_plan(struct host_run *run, struct error *err)
@@ -238,9 +277,11 @@ int host_plan(struct host_run *run, struct error *err)
 	    .found = run->found,
 	    .services = rollout->services,
 	    .n_services = rollout->n_services,
+	    .secrets = rollout->secrets,
+	    .key = run->secret_key,
 	};
 
-	if (make_plan(run, &input, err) < 0 ||
+	if (know_key(run, err) < 0 || make_plan(run, &input, err) < 0 ||
 	    plan_preflight(&input, &run->plan, rollout->images, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
@@ -251,6 +292,7 @@ int host_plan(struct host_run *run, struct error *err)
 
 			emit_step(&source, STEP_SWAP, STATE_SKIPPED, -1, "%s", planned->why);
 		}
+		tell_changed(run, planned);
 		if (planned->action == PLAN_CREATE &&
 		    (check_resources(run, planned->service, err) < 0 ||
 			check_devices(run, planned, err) < 0))

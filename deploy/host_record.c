@@ -54,10 +54,15 @@ int record_outcome(struct host_run *run, const struct work *work, enum ledger_re
 	struct ledger_entry entry = entry_of(run, work);
 	char now[CLOCK_UTC_SIZE];
 
+	CLEANUP_FREE char *masked = why != NULL ? strdup(why) : NULL;
+
+	if (why != NULL && masked == NULL)
+		return error_memory(err);
+	secrets_mask(run->rollout->secrets, masked);
 	clock_format_utc(time(NULL), now);
 	entry.at = now;
 	entry.result = result;
-	entry.error = (char *)(uintptr_t)why;
+	entry.error = masked;
 	return write_entry(run, &entry, err);
 }
 

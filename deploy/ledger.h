@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/error.h"
 
 struct engine;
@@ -31,7 +32,8 @@ struct ledger_entry {
 struct ledger {
 	struct ledger_entry *v; /* ascending by seq, one for each number */
 	size_t n;
-	int newest_version; /* the largest "v" seen */
+	int newest_version;	   /* the largest "v" seen */
+	char key[DIGEST_HEX_SIZE]; /* under which secrets are sealed; "": none yet */
 };
 
 /* The question for it, to be asked among others; `name`: of names.h. */
@@ -48,6 +50,9 @@ int ledger_prepare(
 /* Write one entry (its seq decides the name: .pending or .json) and put it into `ledger`. */
 int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
     const struct ledger_entry *entry, struct error *err);
+
+/* Write the key of secrets, 64 hex digits, beside the entries. */
+int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err);
 
 int64_t ledger_next_seq(const struct ledger *ledger);
 /* The last committed entry of a service; NULL: none. */

@@ -14,22 +14,29 @@
 #include "transport/tar.h"
 
 static const char folder[] = "/ledger";
+static const char key_file[] = "key";
 
 enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024 };
+
+/* "ledger/000042.json", as engines call it; what lies in a folder below keeps that in its name. */
+static const char *name_in_folder(const char *name)
+{
+	const char *slash;
+
+	if (strncmp(name, "./", 2) == 0)
+		name += 2;
+	slash = strchr(name, '/');
+	return slash != NULL ? slash + 1 : name;
+}
 
 /* "ledger/000042.json": its number; 0 for anything else, as what somebody put into a folder below,
  * or a number written in another way: each has one name. */
 static int64_t number_of(const char *name, bool *ret_pending)
 {
 	char *end, again[32];
-	const char *slash;
 	long long seq;
 
-	if (strncmp(name, "./", 2) == 0)
-		name += 2;
-	slash = strchr(name, '/');
-	if (slash != NULL)
-		name = slash + 1;
+	name = name_in_folder(name);
 	if (strspn(name, "0123456789") > 12)
 		return 0;
 	seq = strtoll(name, &end, 10);
@@ -44,6 +51,13 @@ static int skip_unless_memory(const struct error *why, struct error *err)
 	return why->kind == ERROR_MEMORY ? error_memory(err) : 0;
 }
 
+static bool is_key(const struct tar_member *member)
+{
+	return strcmp(name_in_folder(member->name), key_file) == 0 &&
+	       member->len == DIGEST_HEX_SIZE && member->data[member->len - 1] == '\n' &&
+	       strspn(member->data, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
+}
+
 static int take_member(void *context, const struct tar_member *member, struct error *err)
 {
 	struct ledger *ledger = context;
@@ -55,6 +69,10 @@ static int take_member(void *context, const struct tar_member *member, struct er
 	int64_t seq = number_of(member->name, &pending);
 	int64_t version;
 
+	if (member->type == TAR_FILE && is_key(member)) {
+		memcpy(ledger->key, member->data, DIGEST_HEX_SIZE - 1);
+		return 0;
+	}
 	/* A line without its newline was cut short by a crash: as if it had never been written. */
 	if (member->type != TAR_FILE || seq == 0 || member->len == 0 ||
 	    data[member->len - 1] != '\n')
@@ -178,6 +196,23 @@ int ledger_prepare(
 	if (engine_image_import_empty(engine, LEDGER_IMAGE_REPOSITORY, LEDGER_IMAGE_TAG, err) < 0 ||
 	    create_container(engine, name, labels, err) < 0)
 		return error_wrap(err, "cannot make the ledger %s", name);
+	return 0;
+}
+
+int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err)
+{
+	CLEANUP_FREE char *name = name_ledger(prefix);
+	CLEANUP_BUF struct buf tar = BUF_SECRET(64 * 1024);
+	CLEANUP_BUF struct buf line = BUF_SECRET(DIGEST_HEX_SIZE);
+	struct tar_entry member = {.name = key_file};
+
+	if (name == NULL || buf_addf(&line, "%s\n", key) < 0)
+		return error_memory(err);
+	member.data = line.data;
+	member.len = line.len;
+	if (tar_make(&member, 1, &tar, err) < 0 ||
+	    engine_archive_put(engine, name, folder, tar.data, tar.len, err) < 0)
+		return error_wrap(err, "cannot write to the ledger %s", name);
 	return 0;
 }
 

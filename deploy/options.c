@@ -46,33 +46,58 @@ static int put_text(
 	return json_set(object, key, json_string(value)) < 0 ? error_memory(err) : 0;
 }
 
-static int add_environment(json_t *to, const struct pairs *pairs, struct error *err)
+/* What is set later goes over it, be it a secret or not. */
+static int add_environment(
+    json_t *plain, json_t *secret, const struct pairs *pairs, struct error *err)
 {
 	for (size_t i = 0; i < pairs->n; i++) {
 		const struct pair *pair = &pairs->v[i];
 		const char *value = pair->value != NULL ? pair->value : getenv(pair->key);
 
-		if (value != NULL &&
-		    put_text(to, pair->key, value, "the value of variable", err) < 0)
+		if (value == NULL)
+			continue;
+		json_object_del(pair->secret ? plain : secret, pair->key);
+		if (put_text(pair->secret ? secret : plain, pair->key, value,
+			"the value of variable", err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+static int put_object(json_t *options, const char *key, json_t *object, struct error *err)
+{
+	if (json_object_size(object) == 0)
+		return 0;
+	return json_object_set(options, key, object) < 0 ? error_memory(err) : 0;
+}
+
 static int put_environment(json_t *options, const struct environment *env,
     const struct service *service, const struct host *host, struct error *err)
 {
-	CLEANUP_JSON json_t *all = json_object();
+	CLEANUP_JSON json_t *plain = json_object(), *secret = json_object();
 
-	if (all == NULL)
+	if (plain == NULL || secret == NULL)
 		return error_memory(err);
-	if (add_environment(all, &service->environment, err) < 0 ||
-	    add_environment(all, &env->environment, err) < 0 ||
-	    add_environment(all, &host->environment, err) < 0)
+	if (add_environment(plain, secret, &service->environment, err) < 0 ||
+	    add_environment(plain, secret, &env->environment, err) < 0 ||
+	    add_environment(plain, secret, &host->environment, err) < 0 ||
+	    put_object(options, "environment", plain, err) < 0)
 		return -1;
-	if (json_object_size(all) == 0)
-		return 0;
-	return json_object_set(options, "environment", all) < 0 ? error_memory(err) : 0;
+	return put_object(options, "secret_environment", secret, err);
+}
+
+static int put_secret_files(json_t *options, const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv files = {0};
+
+	for (size_t i = 0; i < service->n_secrets; i++) {
+		const struct secret_file *file = &service->secrets[i];
+
+		if (strv_addf(&files, "%s:%04o:%d:%d:%s", file->secret, file->mode, file->uid,
+			file->gid, file->target) < 0)
+			return error_memory(err);
+	}
+	return put_sorted(options, "secret_files", &files, service, err);
 }
 
 static int put_labels(json_t *options, const struct service *service, struct error *err)
@@ -88,9 +113,7 @@ static int put_labels(json_t *options, const struct service *service, struct err
 		if (put_text(labels, pair->key, value, "the value of label", err) < 0)
 			return -1;
 	}
-	if (json_object_size(labels) == 0)
-		return 0;
-	return json_object_set(options, "labels", labels) < 0 ? error_memory(err) : 0;
+	return put_object(options, "labels", labels, err);
 }
 
 static int put_ports(json_t *options, const struct service *service, struct error *err)
@@ -215,9 +238,7 @@ static int put_healthcheck(json_t *options, const struct service *service, struc
 		if (numbers[i].value > 0 &&
 		    json_set(all, numbers[i].key, json_integer(numbers[i].value)) < 0)
 			return error_memory(err);
-	if (json_object_size(all) == 0)
-		return 0;
-	return json_object_set(options, "healthcheck", all) < 0 ? error_memory(err) : 0;
+	return put_object(options, "healthcheck", all, err);
 }
 
 static int put_process(json_t *options, const struct service *service, struct error *err)
@@ -250,7 +271,8 @@ int options_make(const struct inventory *inv, const struct environment *env,
 		return error_memory(err);
 	if (put_process(options, service, err) < 0 ||
 	    put_environment(options, env, service, host, err) < 0 ||
-	    put_labels(options, service, err) < 0 || put_ports(options, service, err) < 0 ||
+	    put_secret_files(options, service, err) < 0 || put_labels(options, service, err) < 0 ||
+	    put_ports(options, service, err) < 0 ||
 	    put_volumes(options, inv, prefix, service, err) < 0 ||
 	    put_networks(options, inv, prefix, service, err) < 0 ||
 	    put_devices(options, service, err) < 0 || put_healthcheck(options, service, err) < 0)
@@ -284,6 +306,59 @@ const char *options_restart(const json_t *options)
 int64_t options_stop_grace_ms(const json_t *options)
 {
 	return json_int(options, "stop_grace_ms", STOP_GRACE_DEFAULT);
+}
+
+int options_secrets(const json_t *options, struct strv *ret, struct error *err)
+{
+	json_t *value;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(json_object_get(options, "secret_environment"), key, value)
+	{
+		const char *name = json_string_value(value);
+
+		if (!strv_has(ret, name) && strv_add(ret, name) < 0)
+			return error_memory(err);
+	}
+	json_array_foreach(json_object_get(options, "secret_files"), i, value)
+	{
+		const char *text = json_string_value(value);
+		CLEANUP_FREE char *name = strndup(text, strcspn(text, ":"));
+
+		if (name == NULL || (!strv_has(ret, name) && strv_add(ret, name) < 0))
+			return error_memory(err);
+	}
+	strv_sort(ret);
+	return 0;
+}
+
+/* Digits of that base up to a colon. */
+static const char *take_number(const char *text, int base, unsigned long most, unsigned int *ret)
+{
+	size_t len = strspn(text, base == 8 ? "01234567" : "0123456789");
+	unsigned long number = strtoul(text, NULL, base);
+
+	if (len == 0 || len > 10 || text[len] != ':' || number > most)
+		return NULL;
+	*ret = (unsigned int)number;
+	return text + len + 1;
+}
+
+int options_secret_file(const char *text, struct options_secret_file *ret)
+{
+	const char *at = strchr(text, ':');
+
+	if (at == NULL || at == text)
+		return -1;
+	ret->name_len = (size_t)(at - text);
+	at = take_number(at + 1, 8, 07777, &ret->mode);
+	at = at != NULL ? take_number(at, 10, INT32_MAX, &ret->uid) : NULL;
+	at = at != NULL ? take_number(at, 10, INT32_MAX, &ret->gid) : NULL;
+	if (at == NULL || at[0] != '/' || at[1] == '\0' || strstr(at, "/../") != NULL)
+		return -1;
+	ret->target = at;
+	return 0;
 }
 
 static int parse_port(const char *text, size_t len)

@@ -18,9 +18,12 @@ enum { CONFIG_HASH_SIZE = 2 + DIGEST_HEX_SIZE };
 
 /* What `service` is to run with on `host`. Environment: the service's, over it the environment's,
  * over it the host's; a variable without a value is taken from this process's environment, and left
- * out when it is not there. */
+ * out when it is not there. Secrets are named and not looked at (deploy/secrets.h). */
 int options_make(const struct inventory *inv, const struct environment *env,
     const struct service *service, const struct host *host, json_t **ret, struct error *err);
+
+/* Whose secrets they name: *ret gets the names, each once, sorted. */
+int options_secrets(const json_t *options, struct strv *ret, struct error *err);
 
 /* Are they of the form that docs/formats.md says? What a ledger has was written by others: nothing
  * of it is used before this said yes. ERROR_PROTOCOL names the member. What it does not know is
@@ -36,6 +39,15 @@ int options_hash(
 /* Members with their defaults; never NULL. */
 const char *options_restart(const json_t *options);
 int64_t options_stop_grace_ms(const json_t *options);
+
+/* One entry of `secret_files` taken apart: "NAME:0444:UID:GID:/PATH". Borrowed from `text` but for
+ * the name, whose length is told. -1 when it is not of that form. */
+struct options_secret_file {
+	size_t name_len;
+	unsigned int mode, uid, gid;
+	const char *target;
+};
+int options_secret_file(const char *text, struct options_secret_file *ret);
 
 /* One entry of `ports` taken apart: "127.0.0.1:8080:80/tcp". -1 when it is not of that form.
  * `ret_ip` must hold 64 bytes; host port 0: any. */

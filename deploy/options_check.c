@@ -123,6 +123,18 @@ static bool volumes_form(const json_t *value)
 	return each_text(value, is_volume);
 }
 
+static bool is_secret_file(const char *text)
+{
+	struct options_secret_file file;
+
+	return options_secret_file(text, &file) == 0;
+}
+
+static bool secret_files_form(const json_t *value)
+{
+	return each_text(value, is_secret_file);
+}
+
 static bool is_filled(const char *text)
 {
 	return *text != '\0';
@@ -176,6 +188,9 @@ static const struct member {
     {"networks", networks_form, "a list of names"},
     {"ports", ports_form, "a list of IP:HOSTPORT:CONTAINERPORT/PROTOCOL"},
     {"restart", restart_form, "a restart policy"},
+    {"secret_environment", labels_form, "an object of strings"},
+    {"secret_files", secret_files_form, "a list of NAME:MODE:UID:GID:PATH"},
+    {"secrets", labels_form, "an object of strings"},
     {"stop_grace_ms", ms_form, "a number of milliseconds"},
     {"user", text_form, "a string"},
     {"volumes", volumes_form, "a list of SOURCE:TARGET:ro or :rw"},

@@ -28,6 +28,7 @@ void plan_release(struct plan *plan)
 		free(planned->previous);
 		free(planned->image);
 		free(planned->image_id);
+		strv_release(&planned->changed);
 		json_decref(planned->options);
 	}
 	free(plan->services);
@@ -88,6 +89,7 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 		return 0;
 	if (options_make(input->inventory, input->environment, service, input->host,
 		&planned->options, err) < 0 ||
+	    secrets_seal(input->secrets, input->key, planned->options, NULL, err) < 0 ||
 	    options_hash(planned->options, variant->config, planned->config, err) < 0)
 		return -1;
 	planned->old = current;
@@ -200,6 +202,22 @@ static int take_options(
 	return planned->options == NULL ? error_memory(err) : 0;
 }
 
+/* A container that is made again gets the secrets as they are now, which need not be what they
+ * were: its options are no longer the ledger's. */
+static int seal_anew(const struct plan_input *input, struct planned *planned, struct error *err)
+{
+	json_t *options = json_copy(planned->options);
+
+	if (options == NULL)
+		return error_memory(err);
+	json_decref(planned->options);
+	planned->options = options;
+	if (secrets_seal(input->secrets, input->key, options, &planned->changed, err) < 0)
+		return error_wrap(err, "release %s of %s cannot be made again", planned->release,
+		    planned->service->name);
+	return options_hash(options, planned->image, planned->config, err);
+}
+
 /* Return to `release`: by its retained container, else by its image and the ledger's options. */
 static int return_to(
     const struct plan_input *input, const char *release, struct planned *planned, struct error *err)
@@ -233,6 +251,8 @@ static int return_to(
 	if (set_text(&planned->image, entry != NULL ? entry->image : planned->target->image) < 0 ||
 	    set_text(&planned->image_id, image_id) < 0)
 		return error_memory(err);
+	if (planned->action == PLAN_CREATE)
+		return seal_anew(input, planned, err);
 	memcpy(planned->config, "", 1);
 	strncat(planned->config, entry != NULL ? entry->config : planned->target->config,
 	    CONFIG_HASH_SIZE - 1);

@@ -13,6 +13,7 @@
 #include "deploy/image.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
+#include "deploy/secrets.h"
 #include "inventory/inventory.h"
 
 enum plan_action {
@@ -34,8 +35,9 @@ struct planned {
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
 	char config[CONFIG_HASH_SIZE];
 	json_t *options;
-	bool overlap; /* the old one is stopped once the new one is ready */
-	bool healthy; /* readiness waits for a healthcheck: the service's own */
+	bool overlap;	     /* the old one is stopped once the new one is ready */
+	bool healthy;	     /* readiness waits for a healthcheck: the service's own */
+	struct strv changed; /* rollback: secrets whose value is another one than it was then */
 };
 
 struct plan {
@@ -53,6 +55,8 @@ struct plan_input {
 	const struct found *found;	       /* one for each of `services` */
 	const struct service *const *services; /* the ones chosen */
 	size_t n_services;
+	struct secrets *secrets; /* those not asked for yet are; NULL: there are none */
+	const char *key;	 /* of the host, for their seals */
 };
 
 /* `images` and `releases`: one for each of the services chosen. */

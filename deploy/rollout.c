@@ -163,6 +163,7 @@ void rollout_free(struct rollout *rollout)
 	}
 	for (size_t i = 0; i < rollout->n_services && rollout->images != NULL; i++)
 		image_release(&rollout->images[i]);
+	secrets_free(rollout->secrets);
 	gates_free(rollout->gates);
 	limiter_free(rollout->limiter);
 	cancel_release(&rollout->stop);
@@ -296,6 +297,8 @@ static int run_all(struct rollout *rollout, struct error *err)
 
 	if (rollout_hook_before(rollout, err) < 0)
 		return -1;
+	if (rollout_secrets(rollout, err) < 0)
+		return -1;
 	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_images(rollout, err) < 0)
 		return -1;
 	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)
@@ -319,6 +322,7 @@ void rollout_run(struct rollout *rollout)
 	tell_begin(rollout);
 	if (run_all(rollout, &rollout->result.error) < 0 && atomic_load(&rollout->interrupts) > 0)
 		error_set(&rollout->result.error, ERROR_CANCELLED, "interrupted");
+	rollout_mask(rollout, &rollout->result.error);
 	/* What is left is care of the store: Ctrl-C ends that at once, and no good rollout. */
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
 	atomic_store(&rollout->swapping, false); /* from now on Ctrl-C lets go at once */

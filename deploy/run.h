@@ -23,6 +23,7 @@
 #include "deploy/plan.h"
 #include "deploy/rollout.h"
 #include "deploy/run_dir.h"
+#include "deploy/secrets.h"
 
 /* Where hosts wait for each other. Nothing is changed before GATE_LOCKED, nothing in service is
  * touched before GATE_CREATED; each service has a gate of its own after `before` has run, and then
@@ -72,7 +73,8 @@ struct host_run {
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
 	struct plan plan;
-	struct work *works; /* one for each service chosen */
+	char secret_key[DIGEST_HEX_SIZE]; /* the host's, or the one that it is to get */
+	struct work *works;		  /* one for each service chosen */
 	int64_t step_start_ms;
 	const char *swapping_service; /* while the keeper swaps: which, and how far it is */
 	enum step swapping_step;
@@ -89,6 +91,7 @@ struct rollout {
 	const struct service **services; /* the ones chosen */
 	size_t n_services;
 	struct image *images; /* deploy: one for each service chosen */
+	struct secrets *secrets;
 	const char *
 	    *befores; /* for each service chosen: the host on which its `before` ran; NULL */
 	char (*releases)[RELEASE_SIZE];
@@ -121,6 +124,13 @@ static inline size_t gate_service(const struct rollout *rollout, size_t service)
 int rollout_images(struct rollout *rollout, struct error *err);
 /* Start the server at which the tunnels end. Nothing in a dry run. */
 int rollout_serve(struct rollout *rollout, struct error *err);
+
+/* --- rollout_secrets.c */
+
+/* Have what a deploy will need, before anything is done with any host. */
+int rollout_secrets(struct rollout *rollout, struct error *err);
+/* Let no text of theirs out: a container's last words may say them. */
+void rollout_mask(const struct rollout *rollout, struct error *err);
 
 /* --- rollout_hooks.c */
 
@@ -167,6 +177,9 @@ int host_load(struct host_run *run, struct planned *planned, const char *why, st
 /* --- host_create.c */
 int host_deliver(struct host_run *run, struct error *err);
 int host_create(struct host_run *run, struct error *err);
+/* Put the secrets that are files into a container that was not started yet. */
+int host_put_secrets(
+    struct host_run *run, const json_t *options, const char *id, struct error *err);
 /* Connect a container to all but the first of `networks`, with which it was created. */
 int host_join_networks(struct host_run *run, const char *id, const struct strv *networks,
     const json_t *endpoint, struct error *err);

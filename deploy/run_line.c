@@ -51,6 +51,25 @@ static int add_pairs(struct buf *line, const char *option, const json_t *object)
 	return 0;
 }
 
+/* As `--env KEY`: docker takes the value from the environment of who runs the line. */
+static int add_keys(struct buf *line, const char *option, const json_t *object)
+{
+	CLEANUP_STRV struct strv list = {0};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		if (strv_add(&list, key) < 0)
+			return -1;
+	}
+	strv_sort(&list);
+	for (size_t i = 0; i < list.n; i++)
+		if (add_option(line, option, list.v[i]) < 0)
+			return -1;
+	return 0;
+}
+
 static int add_list(struct buf *line, const char *option, const json_t *array)
 {
 	json_t *value;
@@ -201,6 +220,7 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 	    add_volumes(&line, json_object_get(options, "volumes")) == 0 &&
 	    add_list(&line, "--device", json_object_get(options, "devices")) == 0 &&
 	    add_pairs(&line, "--env", json_object_get(options, "environment")) == 0 &&
+	    add_keys(&line, "--env", json_object_get(options, "secret_environment")) == 0 &&
 	    add_pairs(&line, "--label", json_object_get(options, "labels")) == 0 &&
 	    add_healthcheck(&line, json_object_get(options, "healthcheck")) == 0 &&
 	    buf_addf(&line, " --stop-timeout %lld --log-opt max-size=10m --log-opt max-file=3",

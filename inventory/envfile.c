@@ -243,8 +243,8 @@ int envfile_parse(char *text, size_t len, const char *file, const struct variabl
 		f.at += 3;
 	while (result == 0 && next_assignment(&f))
 		result = read_assignment(&f);
-	for (size_t i = 0; result == 0 && i < f.here.n; i++)
-		result = pairs_set(out, f.here.v[i].key, f.here.v[i].value);
+	if (result == 0)
+		result = pairs_set_all(out, &f.here);
 	pairs_release(&f.here);
 	return result;
 }

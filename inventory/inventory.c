@@ -30,6 +30,11 @@ void service_release(struct service *service)
 	for (size_t i = 0; i < service->n_volumes; i++)
 		volume_release(&service->volumes[i]);
 	free(service->volumes);
+	for (size_t i = 0; i < service->n_secrets; i++) {
+		free(service->secrets[i].secret);
+		free(service->secrets[i].target);
+	}
+	free(service->secrets);
 	strv_release(&service->devices);
 	strv_release(&service->networks);
 	strv_release(&service->command);
@@ -63,6 +68,9 @@ void inventory_free(struct inventory *inventory)
 		environment_release(&inventory->environments[i]);
 	for (size_t i = 0; i < inventory->n_services; i++)
 		service_release(&inventory->services[i]);
+	for (size_t i = 0; i < inventory->n_secrets; i++)
+		secret_release(&inventory->secrets[i]);
+	free(inventory->secrets);
 	free(inventory->hosts);
 	free(inventory->environments);
 	free(inventory->services);
@@ -96,6 +104,14 @@ const struct service *inventory_service(const struct inventory *inv, const char 
 	for (size_t i = 0; i < inv->n_services; i++)
 		if (strcmp(inv->services[i].name, name) == 0)
 			return &inv->services[i];
+	return NULL;
+}
+
+const struct secret *inventory_secret(const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->n_secrets; i++)
+		if (strcmp(inv->secrets[i].name, name) == 0)
+			return &inv->secrets[i];
 	return NULL;
 }
 

@@ -60,6 +60,28 @@ struct port {
 	struct position pos;
 };
 
+enum secret_kind { SECRET_ENV, SECRET_FILE, SECRET_COMMAND };
+
+/* A value that nobody is to see: where it comes from. It is not read here. */
+struct secret {
+	char *name;
+	enum secret_kind kind;
+	char *variable;	     /* ENV: its name in this process's environment */
+	char *standby;	     /* ENV: its value in the `.env` beside the file; NULL */
+	char *file;	     /* FILE: an absolute path */
+	struct strv command; /* COMMAND: what it prints, as words */
+	struct position pos;
+};
+
+/* A secret that is put into a container as a file. */
+struct secret_file {
+	char *secret;	   /* its name */
+	char *target;	   /* absolute path; default /run/secrets/NAME */
+	unsigned int mode; /* default 0444 */
+	int uid, gid;	   /* default 0 */
+	struct position pos;
+};
+
 enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS };
 
 struct volume {
@@ -143,6 +165,8 @@ struct service {
 	struct pairs environment; /* env_file first, then `environment`, over it */
 	struct volume *volumes;
 	size_t n_volumes;
+	struct secret_file *secrets;
+	size_t n_secrets;
 	struct strv devices;		  /* "HOST[:CONTAINER[:rwm]]" */
 	struct strv networks;		  /* keys; empty: "default" */
 	bool has_command, has_entrypoint; /* set though perhaps empty: `command: []` */
@@ -207,6 +231,8 @@ struct inventory {
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
 	struct hooks hooks;
+	struct secret *secrets;
+	size_t n_secrets;
 	char *registry;		/* "HOST:PORT"; NULL: the embedded one */
 	enum delivery delivery; /* for hosts; `host.delivery` has it merged in */
 	struct host *hosts;
@@ -233,6 +259,7 @@ void problems_release(struct problems *problems);
 
 const struct environment *inventory_environment(const struct inventory *inv, const char *name);
 const struct service *inventory_service(const struct inventory *inv, const char *name);
+const struct secret *inventory_secret(const struct inventory *inv, const char *name);
 const struct host *inventory_host(const struct inventory *inv, const char *name);
 
 /* The environment's hosts in the file's order, each once. `ret` is malloc'ed, its elements are

@@ -11,6 +11,7 @@ extern const struct key_table env_file_table, port_table, volume_table, device_t
 extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
 extern const struct key_table dependency_table, before_table, hooks_table;
+extern const struct key_table secret_table, secret_file_table, secret_reference_table;
 
 read_fn read_engine;	    /* struct engine_settings */
 read_fn read_delivery;	    /* enum delivery */
@@ -21,6 +22,8 @@ read_fn read_build;	    /* struct build */
 read_fn read_env_files;	    /* struct pairs */
 read_fn read_ports;	    /* struct service */
 read_fn read_volumes;	    /* struct service */
+read_fn read_secrets;	    /* struct inventory */
+read_fn read_secret_files;  /* struct service; read after the secrets */
 read_fn read_devices;	    /* struct strv */
 read_fn read_healthcheck;   /* struct healthcheck */
 read_fn read_ready;	    /* struct ready */
@@ -58,6 +61,13 @@ bool is_user_name(const char *text);
  * `[01:12]`. Returns NULL, or what is wrong. *ret_no_memory is set when out of memory. */
 const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memory);
 
+/* `KEY: {secret: NAME}`, of a map of variables; read after the secrets. */
+int read_secret_pair(
+    struct reader *r, const struct node *value, const char *key, struct pairs *pairs);
+
+/* None of them may come to lie in a volume: what is in one stays. */
+int check_secret_files(struct reader *r, const struct service *service);
+
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);
 int check_depends_on(struct reader *r); /* and put the services in order */
@@ -65,6 +75,7 @@ int check_depends_on(struct reader *r); /* and put the services in order */
 void host_release(struct host *host);
 void service_release(struct service *service);
 void ready_release(struct ready *ready);
+void secret_release(struct secret *secret);
 void environment_release(struct environment *environment);
 
 #endif

@@ -16,7 +16,7 @@ struct build_draft {
 	char *context, *dockerfile;
 };
 
-static const struct pairs_rule args_rule = {"a build argument", true, NULL, "secret"};
+static const struct pairs_rule args_rule = {"a build argument", .inherits = true};
 
 #define AT(field) offsetof(struct build_draft, field)
 

@@ -29,7 +29,7 @@ static const struct key host_keys[] = {
 
 const struct key_table host_table = KEY_TABLE("a host", host_keys);
 
-const struct pairs_rule environment_rule = {"a variable", true, NULL, "secret"};
+const struct pairs_rule environment_rule = {"a variable", .inherits = true, .secrets = true};
 
 static int read_address(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
@@ -188,11 +188,7 @@ static int copy_host(struct host *to, const struct host *from, const char *name)
 	    copy_string(&to->engine.command, from->engine.command) < 0 ||
 	    strv_copy(&to->tags, &from->tags) < 0)
 		return -1;
-	for (size_t i = 0; i < from->environment.n; i++)
-		if (pairs_set(&to->environment, from->environment.v[i].key,
-			from->environment.v[i].value) < 0)
-			return -1;
-	return 0;
+	return pairs_set_all(&to->environment, &from->environment);
 }
 
 static int add_host(

@@ -23,7 +23,7 @@ static int read_address(struct reader *r, const struct node *value, void *field,
 static int read_program(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_status(struct reader *r, const struct node *value, void *field, const void *arg);
 
-static const struct pairs_rule header_rule = {"a header", false, NULL, NULL};
+static const struct pairs_rule header_rule = {.what = "a header"};
 
 /* clang-format off */
 #define AT(field) offsetof(struct probe, field)

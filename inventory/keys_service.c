@@ -27,7 +27,7 @@ static const char *const order_names[] = {"stop-first", "start-first"};
 static const struct choices orders = {
     "stop-first or start-first", order_names, ARRAY_SIZE(order_names)};
 static const struct range retain_range = {1, 1000};
-static const struct pairs_rule labels_rule = {"a label", false, "dev.shipit.", NULL};
+static const struct pairs_rule labels_rule = {"a label", .reserved = "dev.shipit."};
 
 #define AT(field) offsetof(struct service_draft, field)
 #define SELF	  AT(service)
@@ -39,6 +39,7 @@ static const struct key service_keys[] = {
     KEY("ports", read_ports, SELF, "ports published on the host"),
     KEY_ARG("environment", read_pairs, &environment_rule, AT(service.environment), "variables"),
     KEY("env_file", read_env_files, AT(env_file), "files of variables; `environment` goes over them"),
+    KEY("secrets", read_secret_files, SELF, "secrets put into it as files"),
     KEY("volumes", read_volumes, SELF, "volumes and host folders mounted in the container"),
     KEY("devices", read_devices, AT(service.devices), "devices of the host"),
     KEY("networks", read_networks, AT(service.networks), "networks it is in"),
@@ -55,7 +56,6 @@ static const struct key service_keys[] = {
     KEY("depends_on", read_depends_on, SELF, "services that have to be ready first"),
     KEY_ARG("order", read_choice, &orders, AT(service.order), "which is first: the old one's stop or the new one's start"),
     KEY_ARG("retain", read_count, &retain_range, AT(service.retain), "releases kept, with the current one"),
-    LATER("secrets"),
     LATER("annotations"),
     LATER("attach"),
     LATER("blkio_config"),
@@ -321,12 +321,11 @@ static int set_defaults(struct service *service, const struct node *key)
 static int merge_environment(struct service_draft *draft)
 {
 	struct pairs own = draft->service.environment;
-	int result = 0;
+	int result;
 
 	draft->service.environment = draft->env_file;
 	draft->env_file = (struct pairs){0};
-	for (size_t i = 0; i < own.n && result == 0; i++)
-		result = pairs_set(&draft->service.environment, own.v[i].key, own.v[i].value);
+	result = pairs_set_all(&draft->service.environment, &own);
 	pairs_release(&own);
 	return result;
 }
@@ -356,6 +355,8 @@ static int check_service(struct reader *r, const struct entry *entry, const stru
 			service->name) < 0)
 			return -1;
 	}
+	if (check_secret_files(r, service) < 0)
+		return -1;
 	if (service->ready.healthy && service->healthcheck.disable) {
 		const struct entry *ready = node_find(node, "ready");
 

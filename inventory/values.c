@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "inventory/interpolate.h"
+#include "inventory/keys.h"
 #include "inventory/problems.h"
 #include "inventory/words.h"
 
@@ -190,13 +191,13 @@ static int set_entry(
 
 	if (value->bad)
 		return 0;
-	if (value->kind == NODE_MAP && rule->later) {
-		const struct entry *later = node_find(value, rule->later);
+	if (value->kind == NODE_MAP && rule->secrets) {
+		int good = check_pair_key(r, key, key->text, pairs, rule);
 
-		if (later)
-			return mistake(r, later->key,
-			    "`%s` is not supported by this version of shipit", rule->later);
+		return good > 0 ? read_secret_pair(r, value, key->text, pairs) : good;
 	}
+	if (value->kind == NODE_MAP && node_find(value, "secret"))
+		return mistake(r, value, "%s cannot be a secret: others can read it", rule->what);
 	if (value->kind == NODE_LIST || value->kind == NODE_MAP)
 		return mistake_kind(r, value, "a text");
 	return set_pair(

@@ -30,7 +30,7 @@ struct pairs_rule {
 	const char *what;     /* "a variable" */
 	bool inherits;	      /* a key without a value takes the caller's; otherwise it is empty */
 	const char *reserved; /* keys must not begin so; NULL */
-	const char *later;    /* the one key of `KEY: {later: ...}`, known and refused; NULL */
+	bool secrets;	      /* `KEY: {secret: NAME}` stands for the value of a secret */
 };
 
 int set_string(char **field, const char *text);

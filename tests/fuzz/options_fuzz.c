@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP_JSON json_t *body = NULL;
 	CLEANUP_FREE char *line = NULL;
 	CLEANUP_STRV struct strv networks = {0};
+	CLEANUP_BUF struct buf tar = BUF_INIT(1024);
 	char hash[CONFIG_HASH_SIZE];
 	bool fit;
 
@@ -56,7 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	fit = options_check(options, NULL) == 0;
 	line = container_run_line(&identity, options, "image:tag");
-	must((container_body(&identity, options, "id", &body, NULL) == 0) == fit);
+	/* There are no secrets to be had here. */
+	must((container_body(&identity, options, "id", NULL, &body, NULL) == 0) ==
+	     (fit && json_object_size(json_object_get(options, "secret_environment")) == 0));
+	must((container_secret_files(options, NULL, &tar, NULL) == 0) ==
+	     (fit && json_array_size(json_object_get(options, "secret_files")) == 0));
 	must((line != NULL) == fit);
 	must(*options_restart(options) != '\0' || !fit);
 	must(options_hash(options, "sha256:x", hash, NULL) == 0);

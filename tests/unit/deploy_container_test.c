@@ -44,7 +44,7 @@ static json_t *body_of(const struct identity *identity, const char *text)
 	struct error err = {0};
 	json_t *body = NULL;
 
-	if (container_body(identity, options, "sha256:id-there", &body, &err) < 0)
+	if (container_body(identity, options, "sha256:id-there", NULL, &body, &err) < 0)
 		fail_msg("%s", error_text(&err));
 	return body;
 }
@@ -92,7 +92,7 @@ static void options_stay_as_they_were(void **state UNUSED)
 	CLEANUP_JSON json_t *before = json_deep_copy(options);
 	json_t *body = NULL;
 
-	assert_int_equal(container_body(&shop, options, "id", &body, NULL), 0);
+	assert_int_equal(container_body(&shop, options, "id", NULL, &body, NULL), 0);
 	json_decref(body);
 	assert_true(json_equal(options, before));
 }
@@ -120,7 +120,7 @@ static void hostile_strings_are_just_strings(void **state UNUSED)
 		CLEANUP_JSON json_t *body = NULL;
 		CLEANUP_FREE char *variable = string_printf("KEY=%s", values[i]);
 
-		assert_int_equal(container_body(&shop, options, "id", &body, NULL), 0);
+		assert_int_equal(container_body(&shop, options, "id", NULL, &body, NULL), 0);
 		assert_string_equal(
 		    json_string_value(json_array_get(json_at(body, "Env"), 0)), variable);
 		assert_string_equal(json_str(body, "Labels.l", NULL), values[i]);
@@ -146,7 +146,7 @@ static void a_one_off_is_not_the_service(void **state UNUSED)
 	strv_add(&command, "migrate");
 	strv_add(&command, "--all now");
 	assert_int_equal(
-	    container_before_body(&shop, options, "sha256:there", &command, &body, NULL), 0);
+	    container_before_body(&shop, options, "sha256:there", NULL, &command, &body, NULL), 0);
 	text = json_canonical(body);
 	assert_string_equal(text,
 	    "{\"Cmd\":[\"migrate\",\"--all now\"],\"Entrypoint\":[\"/e\"],\"Env\":[\"A=1\"],"
@@ -171,7 +171,7 @@ static void damaged_options_make_no_body(void **state UNUSED)
 		struct error err = {0};
 		json_t *body = NULL;
 
-		assert_int_equal(container_body(&shop, options, "id", &body, &err), -1);
+		assert_int_equal(container_body(&shop, options, "id", NULL, &body, &err), -1);
 		assert_null(body);
 		assert_error(&err, ERROR_PROTOCOL, "damaged");
 		assert_null(container_run_line(&shop, options, "image"));

@@ -126,6 +126,8 @@ struct file {
 	const char *name, *text;
 };
 
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
 #define LINE(seq, result)                                                                          \
 	"{\"v\":1,\"seq\":" #seq ",\"kind\":\"deploy\",\"result\":\"" result                       \
 	"\",\"service\":\"web\",\"release\":\"r" #seq "\"}\n"
@@ -180,21 +182,19 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 	static const char whole[] = LINE(5, "committed");
 	static const struct file files[] = {
 	    {"ledger/000001.json", "{\"v\":1,\"seq\":1,\"kind\":\"dep"},
-	    {"ledger/000001.pending", LINE(1, "pending")},
-	    {"ledger/000002.json", ""},
+	    {"ledger/000001.pending", LINE(1, "pending")}, {"ledger/000002.json", ""},
 	    {"ledger/000003.json", LINE(4, "committed")},    /* another number */
 	    {"ledger/000006.json", LINE(6, "pending")},	     /* no outcome */
 	    {"ledger/000007.pending", LINE(7, "committed")}, /* an outcome */
 	    {"ledger/000008.json", LINE(8, "committed") LINE(8, "committed")},
-	    {"ledger/9.json", LINE(9, "committed")},
-	    {"ledger/0000010.json", LINE(10, "committed")},
+	    {"ledger/9.json", LINE(9, "committed")}, {"ledger/0000010.json", LINE(10, "committed")},
 	    {"ledger/old/000011.json", LINE(11, "committed")},
 	    {"ledger/000012.json.bak", LINE(12, "committed")},
 	    {"ledger/.000013.json", LINE(13, "committed")},
 	    {"ledger/99999999999999999999.json", LINE(1, "committed")},
 	    {"ledger/ 000014.json", LINE(14, "committed")},
-	    {"ledger/-00015.json", LINE(15, "committed")},
-	    {"ledger/key", "secret\n"},
+	    {"ledger/-00015.json", LINE(15, "committed")}, {"ledger/key", "no key\n"},
+	    {"ledger/old/key", KEY "\n"}, {"ledger/key", KEY}, /* torn */
 	};
 	char torn[sizeof(whole)];
 	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
@@ -202,6 +202,7 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 	assert_int_equal(ledger.n, 1); /* of all these, the swap whose outcome is torn */
 	assert_int_equal(ledger.v[0].result, LEDGER_PENDING);
 	assert_int_equal(ledger.v[0].seq, 1);
+	assert_string_equal(ledger.key, "");
 	ledger_release(&ledger);
 	/* At whatever byte a line is cut: it counts when it is whole, and not before. */
 	for (size_t len = 0; len < sizeof(whole); len++) {
@@ -213,6 +214,17 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 		assert_int_equal(ledger.n, len == sizeof(whole) - 1);
 		ledger_release(&ledger);
 	}
+}
+
+static void the_key_lies_beside_them(void **state UNUSED)
+{
+	static const struct file files[] = {
+	    {"ledger/000001.json", LINE(1, "committed")}, {"ledger/key", KEY "\n"}};
+	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+
+	assert_string_equal(ledger.key, KEY);
+	assert_int_equal(ledger.n, 1);
+	ledger_release(&ledger);
 }
 
 static void newer_versions_are_noticed(void **state UNUSED)
@@ -330,6 +342,7 @@ int main(void)
 	    cmocka_unit_test(text_that_is_no_utf8_is_cleaned),
 	    cmocka_unit_test(files_become_entries_in_order),
 	    cmocka_unit_test(torn_and_foreign_files_do_not_count),
+	    cmocka_unit_test(the_key_lies_beside_them),
 	    cmocka_unit_test(newer_versions_are_noticed),
 	    cmocka_unit_test(a_newer_ledger_is_not_written_to),
 	    cmocka_unit_test(what_is_no_archive_is_an_error),

@@ -27,8 +27,12 @@ static struct service everything = {
     .command = STRV("serve", "x y"),
     .has_entrypoint = true,
     .entrypoint = STRV("/bin/sh", "-c"),
-    .environment = PAIRS({"A", "1"}, {"B", "2"}),
-    .labels = PAIRS({"l", "1"}),
+    .environment = PAIRS({"A", "1", false}, {"B", "2", false}, {"P", "pass", true}),
+    .secrets =
+	&(struct secret_file){
+	    .secret = (char[]){"pass"}, .target = (char[]){"/run/secrets/x"}, .mode = 0440},
+    .n_secrets = 1,
+    .labels = PAIRS({"l", "1", false}),
     .networks = STRV("front", "default"),
     .devices = STRV("/dev/a", "/dev/b:/dev/c:r"),
     .healthcheck = {.set = true, .test = STRV("CMD", "/bin/check"), .interval_ms = 1, .retries = 2},
@@ -64,13 +68,35 @@ static int make_options(void *context, struct error *err)
 	return 0;
 }
 
+static struct secret pass = {.name = (char[]){"pass"}, .variable = (char[]){"SHIPIT_TEST_PASS"}};
+static struct secrets *known;
+
+static int have_secret(void *context UNUSED, struct error *err)
+{
+	const struct inventory inventory = {.secrets = &pass, .n_secrets = 1};
+	struct secrets *secrets = NULL;
+	CLEANUP_JSON json_t *options = NULL;
+	struct secret_value value;
+	int rc = secrets_new(&inventory, -1, &secrets, err);
+
+	if (rc == 0)
+		rc = secrets_get(secrets, "pass", &value, err);
+	if (rc == 0) {
+		options = json_pack("{s:{s:s}}", "secret_environment", "P", "pass");
+		rc = options == NULL ? error_memory(err)
+				     : secrets_seal(secrets, "key", options, NULL, err);
+	}
+	secrets_free(secrets);
+	return rc;
+}
+
 static int make_body(void *context, struct error *err)
 {
 	CLEANUP_JSON json_t *body = NULL;
 	CLEANUP_STRV struct strv networks = {0};
 	CLEANUP_FREE char *text = NULL;
 
-	if (container_body(&shop, context, "sha256:id", &body, err) < 0 ||
+	if (container_body(&shop, context, "sha256:id", known, &body, err) < 0 ||
 	    container_networks(&shop, context, &networks, err) < 0)
 		return -1;
 	text = json_canonical(body);
@@ -121,12 +147,21 @@ static void options_and_containers(void **state UNUSED)
 	struct host host = {.name = (char *)(uintptr_t) "web1"};
 	struct inventory inventory = {.project = (char *)(uintptr_t) "shop"};
 
+	struct secret_value value;
+
+	setenv("SHIPIT_TEST_PASS", "hush", 1);
+	inventory.secrets = &pass;
+	inventory.n_secrets = 1;
+	assert_int_equal(secrets_new(&inventory, -1, &known, NULL), 0);
+	assert_int_equal(secrets_get(known, "pass", &value, NULL), 0);
 	assert_int_equal(options_make(&inventory, &env, &everything, &host, &options, NULL), 0);
+	starve("secrets", have_secret, NULL);
 	starve("options", make_options, &everything);
 	starve("body", make_body, options);
 	starve("run line", make_line, options);
 	starve("labels", make_labels, NULL);
 	starve("names", make_names, NULL);
+	secrets_free(known);
 }
 
 /* --- the ledger */

@@ -67,9 +67,9 @@ static const struct {
 		    .user = "1000:1000"}},
     {"empty command and entrypoint", {SERVICE, .has_command = true, .has_entrypoint = true}},
     {"entrypoint", {SERVICE, .has_entrypoint = true, .entrypoint = STRV("/bin/sh", "-c")}},
-    {"environment",
-	{SERVICE, .environment = PAIRS({"B", "2"}, {"A", "x=\"1\" $HOME `id`\n"}, {"E", ""})}},
-    {"labels", {SERVICE, .labels = PAIRS({"team", "a/b"}, {"alone", NULL})}},
+    {"environment", {SERVICE, .environment = PAIRS({"B", "2", false},
+				  {"A", "x=\"1\" $HOME `id`\n", false}, {"E", "", false})}},
+    {"labels", {SERVICE, .labels = PAIRS({"team", "a/b", false}, {"alone", NULL, false})}},
     {"ports", {SERVICE, .ports = ports, .n_ports = ARRAY_SIZE(ports)}},
     {"volumes", {SERVICE, .volumes = mounts, .n_volumes = ARRAY_SIZE(mounts)}},
     {"networks", {SERVICE, .networks = STRV("front", "edge", "default")}},
@@ -85,7 +85,8 @@ static const struct {
 	{SERVICE, .healthcheck = {.set = true, .interval_ms = 1000}}},
     {"no healthcheck", {SERVICE, .healthcheck = {.set = true, .disable = true, .interval_ms = 1}}},
     {"healthcheck that says nothing", {SERVICE, .healthcheck = {.set = true}}},
-    {"letters", {SERVICE, .environment = PAIRS({"NAME", "J\xc3\xbcrgen \xf0\x9f\x9a\xa2 /"})}},
+    {"letters",
+	{SERVICE, .environment = PAIRS({"NAME", "J\xc3\xbcrgen \xf0\x9f\x9a\xa2 /", false})}},
 };
 
 static void options_and_hashes_are_as_ever(void **state UNUSED)
@@ -115,10 +116,12 @@ static void hash_is_the_documented_one(void **state UNUSED)
 static void order_in_the_file_does_not_matter(void **state UNUSED)
 {
 	struct service one = {SERVICE, .ports = ports, .n_ports = 2,
-	    .environment = PAIRS({"A", "1"}, {"B", "2"}), .networks = STRV("front", "edge")};
+	    .environment = PAIRS({"A", "1", false}, {"B", "2", false}),
+	    .networks = STRV("front", "edge")};
 	struct port turned[] = {ports[1], ports[0]};
 	struct service two = {SERVICE, .ports = turned, .n_ports = 2,
-	    .environment = PAIRS({"B", "2"}, {"A", "1"}), .networks = STRV("edge", "front")};
+	    .environment = PAIRS({"B", "2", false}, {"A", "1", false}),
+	    .networks = STRV("edge", "front")};
 	char hash_one[CONFIG_HASH_SIZE], hash_two[CONFIG_HASH_SIZE];
 
 	free(options_of(&one, hash_one));
@@ -133,10 +136,12 @@ static void order_in_the_file_does_not_matter(void **state UNUSED)
 static void hosts_environment_is_over_the_others(void **state UNUSED)
 {
 	struct service service = {
-	    SERVICE, .environment = PAIRS({"A", "s"}, {"B", "s"}, {"C", "s"}, {"GIVEN", NULL})};
-	struct environment env = {
-	    .name = "prod", .environment = PAIRS({"B", "e"}, {"C", "e"}, {"NOT_GIVEN", NULL})};
-	struct host host = {.name = "web1", .environment = PAIRS({"C", "h"}, {"D", "h"})};
+	    SERVICE, .environment = PAIRS({"A", "s", false}, {"B", "s", false}, {"C", "s", false},
+			 {"GIVEN", NULL, false})};
+	struct environment env = {.name = "prod",
+	    .environment = PAIRS({"B", "e", false}, {"C", "e", false}, {"NOT_GIVEN", NULL, false})};
+	struct host host = {
+	    .name = "web1", .environment = PAIRS({"C", "h", false}, {"D", "h", false})};
 	CLEANUP_JSON json_t *options = NULL;
 	CLEANUP_FREE char *text = NULL;
 
@@ -172,9 +177,9 @@ static void what_is_no_utf8_is_an_inventory_error(void **state UNUSED)
 		"`command` of service web"},
 	    {{SERVICE, .has_entrypoint = true, .entrypoint = STRV("\xff")}, "`entrypoint`"},
 	    {{SERVICE, .user = "\xc3"}, "the value of user"},
-	    {{SERVICE, .environment = PAIRS({"A", "\xed\xa0\x80"})}, "variable A"},
-	    {{SERVICE, .environment = PAIRS({"\xff", "x"})}, "is not valid UTF-8"},
-	    {{SERVICE, .labels = PAIRS({"l", "\x80"})}, "label l"},
+	    {{SERVICE, .environment = PAIRS({"A", "\xed\xa0\x80", false})}, "variable A"},
+	    {{SERVICE, .environment = PAIRS({"\xff", "x", false})}, "is not valid UTF-8"},
+	    {{SERVICE, .labels = PAIRS({"l", "\x80", false})}, "label l"},
 	    {{SERVICE, .volumes = &mount, .n_volumes = 1}, "`volumes`"},
 	    {{SERVICE, .ports = &port, .n_ports = 1}, "`ports`"},
 	    {{SERVICE, .devices = STRV("/dev/\xff")}, "`devices`"},

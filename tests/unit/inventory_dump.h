@@ -58,7 +58,7 @@ static inline void dump_pairs(
 	for (size_t i = 0; i < pairs->n; i++) {
 		buf_addf(out, "%s%s %s=", indent, key, pairs->v[i].key);
 		dump_text(out, pairs->v[i].value);
-		buf_addc(out, '\n');
+		buf_adds(out, pairs->v[i].secret ? " secret\n" : "\n");
 	}
 }
 
@@ -134,6 +134,9 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	dump_list(out, "  ", "hosts", &s->hosts);
 	dump_pairs(out, "  ", "environment", &s->environment);
 	dump_mounts(out, s);
+	for (size_t i = 0; i < s->n_secrets; i++)
+		buf_addf(out, "  secret %s at %s %04o %d:%d\n", s->secrets[i].secret,
+		    s->secrets[i].target, s->secrets[i].mode, s->secrets[i].uid, s->secrets[i].gid);
 	dump_list(out, "  ", "devices", &s->devices);
 	dump_list(out, "  ", "networks", &s->networks);
 	if (s->has_command)
@@ -192,6 +195,14 @@ static inline void dump_problems(struct buf *out, const char *what, const struct
 	}
 }
 
+static inline void dump_secret(struct buf *out, const struct secret *secret)
+{
+	buf_addf(out, "secret %s @%d:%d\n", secret->name, secret->pos.line, secret->pos.column);
+	dump_field(out, "  ", "env", secret->variable);
+	dump_field(out, "  ", "file", secret->file);
+	dump_list(out, "  ", "command", &secret->command);
+}
+
 static inline void dump_inventory(struct buf *out, const struct inventory *inv)
 {
 	buf_addf(out, "project %s\n", inv->project);
@@ -204,6 +215,8 @@ static inline void dump_inventory(struct buf *out, const struct inventory *inv)
 	dump_list(out, "", "before_deploy", &inv->hooks.before_deploy);
 	dump_list(out, "", "after_deploy", &inv->hooks.after_deploy);
 	dump_list(out, "", "on_failure", &inv->hooks.on_failure);
+	for (size_t i = 0; i < inv->n_secrets; i++)
+		dump_secret(out, &inv->secrets[i]);
 	for (size_t i = 0; i < inv->n_hosts; i++)
 		dump_host(out, &inv->hosts[i]);
 	for (size_t i = 0; i < inv->n_services; i++)
