@@ -249,7 +249,7 @@ static int name_it(
 int host_load(struct host_run *run, struct planned *planned, const char *why, struct error *err)
 {
 	const struct rollout *rollout = run->rollout;
-	const struct image *image = &rollout->images[planned - run->plan.services];
+	const struct image *image = planned->from;
 	const struct image_variant *variant = image_for(image, run->facts.arch);
 	struct event_source source = host_source(run, planned->service->name);
 	struct bundle *bundle = NULL;

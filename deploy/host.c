@@ -19,8 +19,6 @@ struct event_source host_source(const struct host_run *run, const char *service)
 struct identity host_identity(const struct host_run *run, const struct planned *planned)
 {
 	const struct rollout *rollout = run->rollout;
-	const struct image *image =
-	    rollout->images == NULL ? NULL : &rollout->images[planned - run->plan.services];
 
 	return (struct identity){
 	    .project = rollout->options.inventory->project,
@@ -33,7 +31,7 @@ struct identity host_identity(const struct host_run *run, const struct planned *
 	    .config = planned->config,
 	    .by = rollout->options.by,
 	    .at = rollout->at,
-	    .source = image != NULL ? image->source : NULL,
+	    .source = planned->from != NULL ? planned->from->source : NULL,
 	};
 }
 

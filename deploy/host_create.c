@@ -9,11 +9,6 @@
 #include "deploy/host_stages.h"
 #include "deploy/run.h"
 
-static const struct image *image_of(const struct host_run *run, const struct planned *planned)
-{
-	return &run->rollout->images[planned - run->plan.services];
-}
-
 /* --- deliver */
 
 struct pull {
@@ -72,7 +67,7 @@ static int verify(struct engine *engine, const char *reference, const struct ima
 static int pull_through(struct host_run *run, struct planned *planned, int port, struct error *err)
 {
 	struct engine *engine = run->link.engine;
-	const struct image *image = image_of(run, planned);
+	const struct image *image = planned->from;
 	const struct image_variant *variant = image_for(image, run->facts.arch);
 	struct pull pull = {.run = run,
 	    .source = host_source(run, planned->service->name),

@@ -279,10 +279,12 @@ int host_plan(struct host_run *run, struct error *err)
 	    .n_services = rollout->n_services,
 	    .secrets = rollout->secrets,
 	    .key = run->secret_key,
+	    .find_image = rollout_find_image,
+	    .find_context = run->rollout,
 	};
 
 	if (know_key(run, err) < 0 || make_plan(run, &input, err) < 0 ||
-	    plan_preflight(&input, &run->plan, rollout->images, err) < 0)
+	    plan_preflight(&input, &run->plan, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		const struct planned *planned = &run->plan.services[i];

@@ -209,6 +209,74 @@ static int push_and_read_back(struct resolving *work, struct error *err)
 	return variant->config == NULL || variant->manifest == NULL ? error_memory(err) : 0;
 }
 
+/* --- what is there already */
+
+static int look_in_store(struct resolving *work, struct error *err)
+{
+	struct imported imported = {0};
+	int rc;
+
+	if (import_look(work->target->store, work->image.repository, work->image.tag, &imported,
+		err) < 0)
+		return -1;
+	rc = take_imported(work, &imported, err);
+	imported_release(&imported);
+	return rc < 0 ? -1 : read_digest(work, err);
+}
+
+static int look_in_registry(struct resolving *work, const char *arch, struct error *err)
+{
+	struct registry_image there = {0};
+	struct image_variant *variant;
+	int rc = 0;
+
+	if (registry_resolve(work->target->inventory->registry, work->image.repository,
+		work->image.tag, "linux", arch, work->target->cancel_fd, &there, err) < 0)
+		return -1;
+	variant = add_variant(&work->image, "linux", arch, there.config);
+	if (variant == NULL || (variant->manifest = strdup(there.manifest)) == NULL)
+		rc = error_memory(err);
+	else
+		variant->size = variant->bytes = there.bytes;
+	registry_image_release(&there);
+	return rc;
+}
+
+static int name_it(struct resolving *work, struct error *err)
+{
+	const struct image_target *target = work->target;
+	struct image *image = &work->image;
+
+	image->local = image_local_name(target->inventory, work->service);
+	image->repository = string_printf("%s.%s", target->prefix, work->service->name);
+	image->tag = target->tag != NULL ? strdup(target->tag) : NULL;
+	return image->local == NULL || image->repository == NULL ||
+		       (target->tag != NULL && image->tag == NULL)
+		   ? error_memory(err)
+		   : 0;
+}
+
+int image_look(const struct image_target *target, const struct service *service, const char *arch,
+    const char *config, struct image *ret, struct error *err)
+{
+	struct resolving work = {.target = target, .service = service};
+	const struct image_variant *variant;
+	int rc = name_it(&work, err);
+
+	if (rc == 0)
+		rc = target->store != NULL ? look_in_store(&work, err)
+					   : look_in_registry(&work, arch, err);
+	variant = rc == 0 ? image_for(&work.image, arch) : NULL;
+	if (rc == 0 && (variant == NULL || strcmp(variant->config, config) != 0))
+		rc = error_set(err, ERROR_NOT_FOUND, "%s:%s is another image",
+		    work.image.repository, work.image.tag);
+	if (rc < 0)
+		image_release(&work.image);
+	else
+		*ret = work.image;
+	return rc;
+}
+
 /* --- resolve */
 
 /* The commit of a folder, with "-dirty"; NULL where git knows none. A comfort: no error. */
@@ -234,12 +302,8 @@ static int resolve(struct resolving *work, struct error *err)
 	const struct service *service = work->service;
 	struct image *image = &work->image;
 
-	image->local = image_local_name(target->inventory, service);
-	image->repository = string_printf("%s.%s", target->prefix, service->name);
-	image->tag = target->tag != NULL ? strdup(target->tag) : NULL;
-	if (image->local == NULL || image->repository == NULL ||
-	    (target->tag != NULL && image->tag == NULL))
-		return error_memory(err);
+	if (name_it(work, err) < 0)
+		return -1;
 	if (!service->image_is_file && (open_engine(work, err) < 0 || look_up(work, err) < 0))
 		return -1;
 	if (target->tag != NULL &&

@@ -92,6 +92,7 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 	    secrets_seal(input->secrets, input->key, planned->options, NULL, err) < 0 ||
 	    options_hash(planned->options, variant->config, planned->config, err) < 0)
 		return -1;
+	planned->from = image;
 	planned->old = current;
 	memcpy(planned->release, release, RELEASE_SIZE);
 	planned->healthy = service->ready.healthy;
@@ -168,8 +169,14 @@ static int gone(
 		return -1;
 	for (size_t i = 0; i < there.n; i++)
 		buf_addf(&text, "%s%s", i > 0 ? ", " : "", there.v[i]);
-	return error_set(err, ERROR_NOT_FOUND, "release %s of %s is not on this host; there %s %s",
-	    release, service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
+	error_set(err, ERROR_NOT_FOUND, "release %s of %s is not on this host; there %s %s", release,
+	    service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
+	/* A deploy knows it best; a rollback only what the ledger says. */
+	return ledger_release_entry(&input->facts->ledger, service, release) == NULL
+		   ? -1
+		   : error_hint(err,
+			 "its image was removed there and is not in the store of this machine, either: "
+			 "roll back from the machine that deployed it, or deploy it anew");
 }
 
 /* Of a container that no ledger entry describes, what a swap has to know. */
@@ -200,6 +207,26 @@ static int take_options(
 	}
 	planned->options = fit ? json_incref(entry->options) : options_of(planned->target);
 	return planned->options == NULL ? error_memory(err) : 0;
+}
+
+/* The rollout that had the image delivered is that of the deploy, whatever rollbacks came after. */
+static const struct image *find_image(const struct plan_input *input,
+    const struct service *service, const struct ledger_entry *release)
+{
+	const struct ledger *ledger = &input->facts->ledger;
+	const struct image *image = NULL;
+
+	if (input->find_image == NULL)
+		return NULL;
+	for (size_t i = ledger->n; i > 0 && image == NULL; i--) {
+		const struct ledger_entry *entry = &ledger->v[i - 1];
+
+		if (entry->kind == LEDGER_DEPLOY && strcmp(entry->service, service->name) == 0 &&
+		    strcmp(entry->release, release->release) == 0)
+			image = input->find_image(input->find_context, service,
+			    input->facts->arch, entry->rollout, release->image);
+	}
+	return image;
 }
 
 /* A container that is made again gets the secrets as they are now, which need not be what they
@@ -242,8 +269,10 @@ static int return_to(
 	planned->target = facts_container(input->facts, service, release);
 	planned->action = planned->target != NULL ? PLAN_RETURN : PLAN_CREATE;
 	image_id = facts_image_id(input->facts, tag);
-	if (planned->target == NULL &&
-	    (entry == NULL || entry->options == NULL || image_id == NULL))
+	if (planned->target == NULL && image_id == NULL && entry != NULL)
+		planned->from = find_image(input, planned->service, entry);
+	if (planned->target == NULL && (entry == NULL || entry->options == NULL ||
+					   (image_id == NULL && planned->from == NULL)))
 		return gone(input, service, release, err);
 	if (take_options(entry, planned, err) < 0)
 		return -1;

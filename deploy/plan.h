@@ -33,6 +33,7 @@ struct planned {
 	char *previous; /* what is current now; NULL: nothing */
 	char *image;	/* config digest */
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
+	const struct image *from; /* CREATE: where it can be had; NULL: nowhere. Borrowed */
 	char config[CONFIG_HASH_SIZE];
 	json_t *options;
 	bool overlap;	     /* the old one is stopped once the new one is ready */
@@ -44,6 +45,11 @@ struct plan {
 	struct planned *services; /* in the inventory's order */
 	size_t n;
 };
+
+/* The image of a release that is no longer on the host, as it can be delivered again: what the rollout
+ * `made_by` put into the store or registry. NULL: it cannot be had. Borrowed. */
+typedef const struct image *plan_find_image_fn(void *context, const struct service *service,
+    const char *arch, const char *made_by, const char *config);
 
 /* What the plan of a host is made for. Borrowed. */
 struct plan_input {
@@ -57,6 +63,8 @@ struct plan_input {
 	size_t n_services;
 	struct secrets *secrets; /* those not asked for yet are; NULL: there are none */
 	const char *key;	 /* of the host, for their seals */
+	plan_find_image_fn *find_image; /* rollback; NULL: there are none */
+	void *find_context;
 };
 
 /* `images` and `releases`: one for each of the services chosen. */
@@ -68,8 +76,8 @@ int plan_rollback(const struct plan_input *input, const char *to, const char *un
     struct plan *ret, struct error *err);
 
 /* What facts can tell beforehand: architecture, disk, names and ports that others hold. */
-int plan_preflight(const struct plan_input *input, const struct plan *plan,
-    const struct image *images, struct error *err);
+int plan_preflight(
+    const struct plan_input *input, const struct plan *plan, struct error *err);
 
 /* The plan in words, a line each: "web: replace 2026... by 2026...". */
 int plan_words(const struct plan *plan, struct strv *ret, struct error *err);

@@ -98,9 +98,10 @@ static int list_platforms(const struct image *image, struct buf *out)
 	return 0;
 }
 
-static int check_arch(const struct facts *facts, const struct planned *planned,
-    const struct image *image, struct error *err)
+static int check_arch(
+    const struct facts *facts, const struct planned *planned, struct error *err)
 {
+	const struct image *image = planned->from;
 	CLEANUP_BUF struct buf platforms = BUF_INIT(64 * 1024);
 
 	if (image_for(image, facts->arch) != NULL)
@@ -114,22 +115,20 @@ static int check_arch(const struct facts *facts, const struct planned *planned,
 
 /* What the host lacks of a service's image; NULL: nothing. */
 static const struct image_variant *delivered(
-    const struct facts *facts, const struct planned *planned, const struct image *image)
+    const struct facts *facts, const struct planned *planned)
 {
 	if (planned->action != PLAN_CREATE || planned->image_id != NULL)
 		return NULL;
-	return image_for(image, facts->arch);
+	return image_for(planned->from, facts->arch);
 }
 
 /* Does a service before this one bring the same image? */
-static bool is_counted(
-    const struct facts *facts, const struct plan *plan, const struct image *images, size_t at)
+static bool is_counted(const struct facts *facts, const struct plan *plan, size_t at)
 {
-	const struct image_variant *variant = delivered(facts, &plan->services[at], &images[at]);
+	const struct image_variant *variant = delivered(facts, &plan->services[at]);
 
 	for (size_t i = 0; i < at; i++) {
-		const struct image_variant *other =
-		    delivered(facts, &plan->services[i], &images[i]);
+		const struct image_variant *other = delivered(facts, &plan->services[i]);
 
 		if (other != NULL && strcmp(other->config, variant->config) == 0)
 			return true;
@@ -138,18 +137,16 @@ static bool is_counted(
 }
 
 /* All that is to be delivered has to find room, not just each of it. */
-static int check_disk(const struct facts *facts, const struct plan *plan,
-    const struct image *images, struct error *err)
+static int check_disk(const struct facts *facts, const struct plan *plan, struct error *err)
 {
 	char need[TEXT_BYTES_SIZE], have[TEXT_BYTES_SIZE];
 	uint64_t bytes = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->n; i++) {
-		const struct image_variant *variant =
-		    delivered(facts, &plan->services[i], &images[i]);
+		const struct image_variant *variant = delivered(facts, &plan->services[i]);
 
-		if (variant != NULL && !is_counted(facts, plan, images, i)) {
+		if (variant != NULL && !is_counted(facts, plan, i)) {
 			bytes += variant->size;
 			n++;
 		}
@@ -163,8 +160,8 @@ static int check_disk(const struct facts *facts, const struct plan *plan,
 	return error_hint(err, "free some on the host, for instance with: docker image prune");
 }
 
-int plan_preflight(const struct plan_input *input, const struct plan *plan,
-    const struct image *images, struct error *err)
+int plan_preflight(
+    const struct plan_input *input, const struct plan *plan, struct error *err)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct planned *planned = &plan->services[i];
@@ -173,8 +170,8 @@ int plan_preflight(const struct plan_input *input, const struct plan *plan,
 			continue;
 		if (check_name(input, planned, err) < 0 ||
 		    check_ports(input->facts, planned, err) < 0 ||
-		    (images != NULL && check_arch(input->facts, planned, &images[i], err) < 0))
+		    (planned->from != NULL && check_arch(input->facts, planned, err) < 0))
 			return -1;
 	}
-	return images != NULL ? check_disk(input->facts, plan, images, err) : 0;
+	return check_disk(input->facts, plan, err);
 }

@@ -107,6 +107,7 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 	rollout->options = *options;
 	rollout->stop = rollout->kill = (struct cancel)CANCEL_INIT;
 	pthread_mutex_init(&rollout->work_lock, NULL);
+	pthread_mutex_init(&rollout->again.lock, NULL);
 	pthread_cond_init(&rollout->work_free, NULL);
 	rollout->when = time(NULL);
 	clock_format_utc(rollout->when, rollout->at);
@@ -163,12 +164,18 @@ void rollout_free(struct rollout *rollout)
 	}
 	for (size_t i = 0; i < rollout->n_services && rollout->images != NULL; i++)
 		image_release(&rollout->images[i]);
+	for (size_t i = 0; i < rollout->again.n; i++) {
+		image_release(rollout->again.images[i]);
+		free(rollout->again.images[i]);
+	}
+	free(rollout->again.images);
 	secrets_free(rollout->secrets);
 	gates_free(rollout->gates);
 	limiter_free(rollout->limiter);
 	cancel_release(&rollout->stop);
 	cancel_release(&rollout->kill);
 	pthread_mutex_destroy(&rollout->work_lock);
+	pthread_mutex_destroy(&rollout->again.lock);
 	pthread_cond_destroy(&rollout->work_free);
 	error_release(&rollout->result.error);
 	free(rollout->result.hosts);

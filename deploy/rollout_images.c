@@ -1,6 +1,7 @@
 /* What a deploy does on this machine before it turns to the hosts. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "deploy/run.h"
@@ -72,7 +73,7 @@ static int list_repositories(
 	for (size_t i = 0; i < rollout->n_services; i++)
 		if (inventory_runs_on(
 			options->inventory, options->environment, rollout->services[i], host) &&
-		    strv_add(ret, rollout->images[i].repository) < 0)
+		    strv_addf(ret, "%s.%s", rollout->prefix, rollout->services[i]->name) < 0)
 			return error_memory(err);
 	return 0;
 }
@@ -106,4 +107,87 @@ int rollout_serve(struct rollout *rollout, struct error *err)
 	for (size_t i = 0; i < rollout->n_runs; i++)
 		strv_release(&repositories[i]);
 	return rc;
+}
+
+/* --- again, for a rollback */
+
+/* A store is not made for this, and that there is none is no error. */
+static bool has_store(void)
+{
+	CLEANUP_FREE char *path = NULL;
+
+	return store_path(&path, NULL) == 0 && access(path, R_OK) == 0;
+}
+
+static int open_again(struct rollout *rollout, struct error *err)
+{
+	if (rollout->options.inventory->registry == NULL &&
+	    (!has_store() || local_registry_open(&rollout->registry, false, err) < 0))
+		return -1;
+	return rollout_serve(rollout, err);
+}
+
+static const struct image *known(
+    const struct again *again, const char *repository, const char *tag)
+{
+	for (size_t i = 0; i < again->n; i++)
+		if (strcmp(again->images[i]->repository, repository) == 0 &&
+		    strcmp(again->images[i]->tag, tag) == 0)
+			return again->images[i];
+	return NULL;
+}
+
+static const struct image *look(struct rollout *rollout, const struct service *service,
+    const char *arch, const char *made_by, const char *config, struct error *err)
+{
+	struct again *again = &rollout->again;
+	const struct image_target target = {
+	    .inventory = rollout->options.inventory,
+	    .prefix = rollout->prefix,
+	    .tag = made_by,
+	    .store = rollout->registry.store,
+	    .cancel_fd = rollout->stop.fd,
+	    .events = rollout->options.events,
+	};
+	struct image **images = reallocarray(again->images, again->n + 1, sizeof(*images));
+	struct image *image = calloc(1, sizeof(*image));
+
+	if (images != NULL)
+		again->images = images;
+	if (images == NULL || image == NULL ||
+	    image_look(&target, service, arch, config, image, err) < 0) {
+		free(image);
+		return NULL;
+	}
+	again->images[again->n++] = image;
+	return image;
+}
+
+/* Why it cannot be had matters only to who looks closely: the plan says that it is gone. */
+const struct image *rollout_find_image(void *context, const struct service *service,
+    const char *arch, const char *made_by, const char *config)
+{
+	struct rollout *rollout = context;
+	struct again *again = &rollout->again;
+	CLEANUP_FREE char *repository =
+	    string_printf("%s.%s", rollout->prefix, service->name);
+	const struct event_source source = {
+	    .events = rollout->options.events, .service = service->name};
+	CLEANUP_ERROR struct error err = {0};
+	const struct image *image = NULL;
+
+	if (repository == NULL)
+		return NULL;
+	pthread_mutex_lock(&again->lock);
+	if (!again->tried)
+		again->open = open_again(rollout, &err) == 0;
+	again->tried = true;
+	if (again->open)
+		image = known(again, repository, made_by);
+	if (again->open && image == NULL)
+		image = look(rollout, service, arch, made_by, config, &err);
+	pthread_mutex_unlock(&again->lock);
+	if (err.kind != ERROR_NONE)
+		emit_log(&source, 1, error_text(&err));
+	return image;
 }

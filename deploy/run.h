@@ -80,6 +80,14 @@ struct host_run {
 	enum step swapping_step;
 };
 
+/* Images that a rollback has delivered again. */
+struct again {
+	pthread_mutex_t lock;
+	bool tried, open;
+	struct image **images; /* those found so far */
+	size_t n;
+};
+
 struct rollout {
 	struct rollout_options options;
 	struct rollout_result result;
@@ -111,6 +119,7 @@ struct rollout {
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
 	int at_work;
+	struct again again;
 };
 
 static inline size_t gate_service(const struct rollout *rollout, size_t service)
@@ -124,6 +133,8 @@ static inline size_t gate_service(const struct rollout *rollout, size_t service)
 int rollout_images(struct rollout *rollout, struct error *err);
 /* Start the server at which the tunnels end. Nothing in a dry run. */
 int rollout_serve(struct rollout *rollout, struct error *err);
+/* For a rollback, from any host's thread: open the store and serve it when the first one asks. */
+plan_find_image_fn rollout_find_image;
 
 /* --- rollout_secrets.c */
 

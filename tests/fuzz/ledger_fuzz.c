@@ -118,7 +118,7 @@ static void plan_with(const struct ledger *ledger)
 
 			if (plan_rollback(&input, release, ledger->v[i].rollout, &plan, NULL) < 0)
 				continue;
-			plan_preflight(&input, &plan, NULL, NULL);
+			plan_preflight(&input, &plan, NULL);
 			plan_release(&plan);
 		}
 	found_release(&found);

@@ -281,7 +281,7 @@ static int look_and_say(struct scene *scene, const struct plan *plan, struct err
 {
 	CLEANUP_STRV struct strv words = {0};
 
-	if (plan_preflight(&scene->input, plan, NULL, err) < 0)
+	if (plan_preflight(&scene->input, plan, err) < 0)
 		return -1;
 	if (plan_words(plan, &words, err) < 0)
 		return -1;

@@ -43,7 +43,7 @@ static int preflight(struct scene *scene, struct error *err)
 
 	if (plan_deploy(&scene->input, images, releases, false, &plan, err) < 0)
 		fail_msg("%s", error_text(err));
-	rc = plan_preflight(&scene->input, &plan, images, err);
+	rc = plan_preflight(&scene->input, &plan, err);
 	plan_release(&plan);
 	return rc;
 }
@@ -257,7 +257,7 @@ static void what_is_kept_needs_nothing(void **state UNUSED)
 	assert_int_equal(plan_deploy(&scene.input, images, releases, false, &plan, NULL), 0);
 	plan.services[WEB].action = PLAN_KEEP;
 	plan.services[API].action = PLAN_NOTHING;
-	assert_int_equal(plan_preflight(&scene.input, &plan, images, NULL), 0);
+	assert_int_equal(plan_preflight(&scene.input, &plan, NULL), 0);
 	plan_release(&plan);
 	scene_release(&scene);
 }
@@ -277,10 +277,10 @@ static void a_rollback_is_looked_at_too(void **state UNUSED)
 		"1 deploy committed web a - r1", "2 deploy committed web b a r2", NULL});
 	json_object_set_new(scene.box.ledger.v[0].options, "ports", json_of("[\":8080:80/tcp\"]"));
 	assert_int_equal(plan_rollback(&scene.input, NULL, "r2", &plan, NULL), 0);
-	assert_int_equal(plan_preflight(&scene.input, &plan, NULL, NULL), 0);
+	assert_int_equal(plan_preflight(&scene.input, &plan, NULL), 0);
 	scene.facts.ports = &taken;
 	scene.facts.n_ports = 1;
-	assert_int_equal(plan_preflight(&scene.input, &plan, NULL, &err), -1);
+	assert_int_equal(plan_preflight(&scene.input, &plan, &err), -1);
 	assert_error(&err, ERROR_CONFLICT, "port 8080");
 	plan_release(&plan);
 	scene_release(&scene);

@@ -257,6 +257,43 @@ static void damaged_options_make_nothing_again(void **state UNUSED)
 	scene_release(&scene);
 }
 
+static struct image_variant kept_variant = {.os = (char[]){"linux"}, .arch = (char[]){"amd64"}};
+static const struct image kept_image = {.variants = &kept_variant, .n = 1};
+
+static const struct image *find_kept(void *context, const struct service *service,
+    const char *arch, const char *made_by, const char *config)
+{
+	assert_string_equal(service->name, "web");
+	assert_string_equal(arch, "amd64");
+	assert_string_equal(config, *(char **)context);
+	return strcmp(made_by, "r1") == 0 ? &kept_image : NULL;
+}
+
+/* Gone from the host, but this machine has what that release's own deploy had delivered. */
+static void what_is_gone_can_be_delivered_again(void **state UNUSED)
+{
+	struct scene scene;
+	struct plan plan;
+	struct error err = {0};
+
+	scene_make(&scene, (const char *const[]){"b * running always always", NULL},
+	    (const char *const[]){"1 deploy committed web a - r1", "2 deploy committed web b a r2",
+		"3 rollback committed web a b r3", "4 rollback committed web b a r4", NULL});
+	scene.input.find_image = find_kept;
+	scene.input.find_context = &scene.box.ledger.v[0].image;
+	assert_int_equal(plan_rollback(&scene.input, NULL, "r4", &plan, NULL), 0);
+	assert_int_equal(plan.services[WEB].action, PLAN_CREATE);
+	assert_null(plan.services[WEB].image_id);
+	assert_ptr_equal(plan.services[WEB].from, &kept_image);
+	plan_release(&plan);
+	free(scene.box.ledger.v[0].rollout);
+	scene.box.ledger.v[0].rollout = strdup("r0");
+	assert_int_equal(plan_rollback(&scene.input, NULL, "r4", &plan, &err), -1);
+	assert_non_null(strstr(err.hint, "not in the store of this machine, either"));
+	assert_error(&err, ERROR_NOT_FOUND, "is not on this host");
+	scene_release(&scene);
+}
+
 /* Whatever a ledger says of releases: what is no release is on no host. */
 static void odd_releases_are_gone(void **state UNUSED)
 {
@@ -310,6 +347,7 @@ int main(void)
 	    cmocka_unit_test(a_return_without_options_takes_the_containers),
 	    cmocka_unit_test(a_containers_own_words_are_not_trusted_either),
 	    cmocka_unit_test(damaged_options_make_nothing_again),
+	    cmocka_unit_test(what_is_gone_can_be_delivered_again),
 	    cmocka_unit_test(odd_releases_are_gone),
 	    cmocka_unit_test(a_long_config_is_cut),
 	};

@@ -213,6 +213,55 @@ test_secrets() {
 	unset SHIPIT_TEST_DB_URL
 }
 
+# What nobody needs is gone from the host, and somebody else wants to go back.
+test_pruned() {
+	local v1 v2 bob=$tmp/bob home=$XDG_STATE_HOME store=$SHIPIT_STORE
+	mkdir -p "$tmp/secret" "$bob/sec"
+	secret_values one
+	with_secrets v1
+	on h1 docker rm -f sec.prod.web >/dev/null 2>&1
+	sec deploy prod
+	v1=$(current_release h1 sec.prod.web)
+	with_secrets v2
+	sec deploy prod
+	v2=$(current_release h1 sec.prod.web)
+	[ "$v1" != "$v2" ] || wrong 'one release'
+	"$LAB" user h1 bob --docker >/dev/null || wrong 'no user'
+	sed 's/^\([[:space:]]*User\) .*/\1 bob/I' "$LAB_SSH_CONFIG" >"$bob/ssh_config"
+
+	begin 'after docker system prune -af: from another laptop a precise refusal, and the old one serves'
+	on h1 docker system prune -af >/dev/null || wrong 'no prune'
+	sed "s|$LAB_SSH_CONFIG|$bob/ssh_config|" "$tmp/sec/shipit.yml" >"$bob/sec/shipit.yml"
+	export XDG_STATE_HOME=$bob/state SHIPIT_STORE=$bob/store.db
+	HOME=$bob shipit -f "$bob/sec/shipit.yml" rollback prod
+	want_code 1
+	want_out "release $v1 of web is not on this host" 'not in the store of this machine, either'
+	want_same 'what runs' "$v2" "$(current_release h1 sec.prod.web)"
+	want_body h1 v2 8097
+	[ ! -e "$bob/store.db" ] || wrong 'it made a store'
+
+	begin 'and where the image can be had it goes back, secrets and all'
+	export SHIPIT_STORE=$store
+	HOME=$bob shipit -f "$bob/sec/shipit.yml" rollback prod --dry-run
+	want_code 0
+	want_out 'after delivering its image'
+	HOME=$bob shipit -f "$bob/sec/shipit.yml" rollback prod
+	want_code 0
+	want_out 'deliver web: ok'
+	want_body h1 v1 8097
+	want_same 'the release' "$v1" "$(current_release h1 sec.prod.web)"
+	secrets_arrived
+
+	begin 'and from there without the secrets: refused, and it serves on'
+	on h1 docker rm "sec.prod.web.$v2" >/dev/null
+	unset SHIPIT_TEST_DB_URL
+	HOME=$bob shipit -f "$bob/sec/shipit.yml" rollback prod
+	want_code 2
+	want_out "release $v2 of web cannot be made again" 'the secret db_url cannot be had'
+	want_body h1 v1 8097
+	export XDG_STATE_HOME=$home
+}
+
 is_stopped() { # PID
 	[ "$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null)" = T ]
 }
