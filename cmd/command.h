@@ -20,16 +20,16 @@ struct settings {
 	bool json, quiet, yes, no_color, help;
 	int verbose;
 
-	bool dry_run, no_build, force; /* deploy */
-	const char *unreachable;       /* deploy: "skip" or "fail"; NULL: not said */
-	bool pull, no_cache;	       /* build */
-	const char *to;		       /* rollback: a release */
-	int number;		       /* history: lines; 0: the default */
-	bool offline;		       /* check */
-	uint64_t max_rate;	       /* deploy: bytes per second; 0: no limit */
-	uint64_t max_size;	       /* registry gc: bytes; 0: the default */
-	const char *listen;	       /* registry serve: ADDRESS:PORT; NULL: the default */
-	bool beyond_loopback;	       /* registry serve */
+	bool dry_run, no_build, force, adopt; /* deploy */
+	const char *unreachable;	      /* deploy: "skip" or "fail"; NULL: not said */
+	bool pull, no_cache;		      /* build */
+	const char *to;			      /* rollback: a release */
+	int number;			      /* history: lines; 0: the default */
+	bool offline;			      /* check */
+	uint64_t max_rate;		      /* deploy: bytes per second; 0: no limit */
+	uint64_t max_size;		      /* registry gc: bytes; 0: the default */
+	const char *listen;		      /* registry serve: ADDRESS:PORT; NULL: the default */
+	bool beyond_loopback;		      /* registry serve */
 };
 
 enum option_kind {

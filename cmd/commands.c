@@ -35,6 +35,7 @@ static const struct option_spec deploy_options[] = {
     {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
     {"no-build", 0, OPTION_SWITCH, NULL, AT(no_build), "take the images as they are here"},
     {"force", 0, OPTION_SWITCH, NULL, AT(force), "replace what is unchanged, too"},
+    {"adopt", 0, OPTION_SWITCH, NULL, AT(adopt), "replace what was run by hand and holds its port"},
     {"unreachable", 0, OPTION_CHOICE, "skip|fail", AT(unreachable),
 	"hosts that do not answer: skip (default), or fail"},
     {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),

@@ -11,6 +11,7 @@ int deploy_run(struct cli *cli, struct error *err)
 	    .services = &services,
 	    .kind = ROLLOUT_DEPLOY,
 	    .force = s->force,
+	    .adopt = s->adopt,
 	    .no_build = s->no_build,
 	    .dry_run = s->dry_run,
 	    .max_rate = s->max_rate,

@@ -83,6 +83,7 @@ static void json_row(const struct cli *cli, const struct environment *env, const
 		json_put(object, "at", c->at);
 		json_put(object, "source", c->source);
 	}
+	json_object_set_new(object, "drift", json_boolean(found->drift));
 	if (found->pending != NULL)
 		json_put(object, "interrupted", found->pending->rollout);
 	json_object_set_new(object, "notes", word_list(found));

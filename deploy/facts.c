@@ -27,7 +27,8 @@ static const char *image_arch(const char *machine)
 	return machine;
 }
 
-static int add_container(struct facts *facts, const json_t *inspect, struct error *err)
+static int add_container(
+    struct facts *facts, const char *prefix, const json_t *inspect, struct error *err)
 {
 	struct container *v = reallocarray(facts->containers, facts->n_containers + 1, sizeof(*v));
 
@@ -37,7 +38,11 @@ static int add_container(struct facts *facts, const json_t *inspect, struct erro
 	if (container_parse(inspect, &v[facts->n_containers]) < 0)
 		return error_memory(err);
 	facts->n_containers++;
-	return 0;
+	if (*v[facts->n_containers - 1].service != '\0')
+		return 0;
+	return container_by_name(prefix, inspect, &v[facts->n_containers - 1]) < 0
+		   ? error_memory(err)
+		   : 0;
 }
 
 static int add_port(struct facts *facts, const json_t *port, const char *holder, struct error *err)
@@ -65,20 +70,35 @@ static int add_port(struct facts *facts, const json_t *port, const char *holder,
 	return 0;
 }
 
+/* The name of a service is nobody else's. That of a release may be chance, unless the ledger has
+ * it: it was run by hand, and then retired by us. */
+static bool is_ours_by_name(const char *name, const char *prefix, const struct ledger *ledger)
+{
+	const char *release;
+	size_t len = container_name_parse(prefix, name, &release);
+	CLEANUP_FREE char *service = len > 0 ? strndup(name + strlen(prefix) + 1, len) : NULL;
+
+	return service != NULL &&
+	       (release == NULL || ledger_release_entry(ledger, service, release) != NULL);
+}
+
 /* What has our prefix and no service or release is the ledger's container, or a stranger's. */
-static bool is_ours(const json_t *labels, const char *prefix)
+static bool is_ours(
+    const json_t *labels, const char *name, const char *prefix, const struct ledger *ledger)
 {
 	const char *of = json_string_value(json_object_get(labels, LABEL_PREFIX "prefix"));
 	const char *service = json_string_value(json_object_get(labels, LABEL_PREFIX "service"));
 	const char *release = json_string_value(json_object_get(labels, LABEL_PREFIX "release"));
 
-	return of != NULL && strcmp(of, prefix) == 0 && service != NULL && text_is_name(service) &&
+	if (of == NULL)
+		return is_ours_by_name(name, prefix, ledger);
+	return strcmp(of, prefix) == 0 && service != NULL && text_is_name(service) &&
 	       release != NULL && name_is_release(release);
 }
 
 /* One entry of the list: ours are to be inspected, of the others the names and ports matter. */
-static int look_at(const char *prefix, const json_t *summary, struct facts *facts,
-    struct strv *ours, struct error *err)
+static int look_at(const char *prefix, const struct ledger *ledger, const json_t *summary,
+    struct facts *facts, struct strv *ours, struct error *err)
 {
 	const char *name = json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
 	json_t *port;
@@ -91,15 +111,15 @@ static int look_at(const char *prefix, const json_t *summary, struct facts *fact
 		if (add_port(facts, port, name, err) < 0)
 			return -1;
 	}
-	rc = is_ours(json_object_get(summary, "Labels"), prefix)
+	rc = is_ours(json_object_get(summary, "Labels"), name, prefix, ledger)
 		 ? strv_add(ours, json_str(summary, "Id", name))
 		 : strv_add(&facts->foreign, name);
 	return rc < 0 ? error_memory(err) : 0;
 }
 
 /* What went away between the two questions is not there. */
-static int take_inspects(
-    struct engine_question *answers, size_t n, struct facts *facts, struct error *err)
+static int take_inspects(struct engine_question *answers, size_t n, const char *prefix,
+    struct facts *facts, struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (answers[i].err.kind == ERROR_NOT_FOUND)
@@ -108,14 +128,14 @@ static int take_inspects(
 			error_move(err, &answers[i].err);
 			return -1;
 		}
-		if (add_container(facts, answers[i].json, err) < 0)
+		if (add_container(facts, prefix, answers[i].json, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int inspect_all(
-    struct engine *engine, const struct strv *ids, struct facts *facts, struct error *err)
+static int inspect_all(struct engine *engine, const char *prefix, const struct strv *ids,
+    struct facts *facts, struct error *err)
 {
 	struct engine_question *questions = calloc(ids->n + 1, sizeof(*questions));
 	int rc;
@@ -127,7 +147,7 @@ static int inspect_all(
 		    (struct engine_question){.what = ENGINE_ASK_CONTAINER, .name = ids->v[i]};
 	rc = ids->n > 0 ? engine_ask(engine, questions, ids->n, err) : 0;
 	if (rc == 0)
-		rc = take_inspects(questions, ids->n, facts, err);
+		rc = take_inspects(questions, ids->n, prefix, facts, err);
 	engine_questions_release(questions, ids->n);
 	free(questions);
 	return rc;
@@ -149,8 +169,8 @@ static void forget_containers(struct facts *facts)
 	facts->n_containers = facts->n_ports = 0;
 }
 
-static int take_list(struct engine *engine, const char *prefix, const json_t *list,
-    struct facts *fresh, struct error *err)
+static int take_list(struct engine *engine, const char *prefix, const struct ledger *ledger,
+    const json_t *list, struct facts *fresh, struct error *err)
 {
 	CLEANUP_STRV struct strv ours = {0};
 	json_t *summary;
@@ -158,10 +178,10 @@ static int take_list(struct engine *engine, const char *prefix, const json_t *li
 
 	json_array_foreach(list, i, summary)
 	{
-		if (look_at(prefix, summary, fresh, &ours, err) < 0)
+		if (look_at(prefix, ledger, summary, fresh, &ours, err) < 0)
 			return -1;
 	}
-	return inspect_all(engine, &ours, fresh, err);
+	return inspect_all(engine, prefix, &ours, fresh, err);
 }
 
 static int take_containers(struct engine *engine, const char *prefix, const json_t *list,
@@ -169,7 +189,7 @@ static int take_containers(struct engine *engine, const char *prefix, const json
 {
 	struct facts fresh = {0};
 
-	if (take_list(engine, prefix, list, &fresh, err) < 0) {
+	if (take_list(engine, prefix, &facts->ledger, list, &fresh, err) < 0) {
 		forget_containers(&fresh);
 		return -1;
 	}

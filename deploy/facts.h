@@ -13,7 +13,8 @@
 
 struct engine;
 
-/* A container of this prefix. All strings owned. */
+/* A container of this prefix: by its labels, or where it has none of ours by its name:
+ * PREFIX.SERVICE, or PREFIX.SERVICE.RELEASE of a release that the ledger has. All strings owned. */
 struct container {
 	char *id;
 	char *name; /* without the leading slash */
@@ -27,6 +28,7 @@ struct container {
 	char *health; /* "healthy", "unhealthy", "starting", or NULL: no healthcheck */
 	int exit_code;
 	bool running;
+	bool by_hand;	    /* nobody but its name says that it is ours: somebody ran it by hand */
 	int64_t started_at; /* unix seconds; 0: never */
 	int stop_grace_s;
 };

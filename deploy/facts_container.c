@@ -1,12 +1,15 @@
 #include "deploy/facts_container.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
 
@@ -85,6 +88,68 @@ static int64_t started_at(const json_t *inspect)
 	if (clock_parse_utc(whole, &when) < 0)
 		return 0;
 	return (int64_t)when - zone_of(text + 19 + strspn(text + 19, ".0123456789"));
+}
+
+size_t container_name_parse(const char *prefix, const char *name, const char **ret_release)
+{
+	size_t len = strlen(prefix), service_len;
+	char service[64];
+
+	if (strncmp(name, prefix, len) != 0 || name[len] != '.')
+		return 0;
+	name += len + 1;
+	service_len = strcspn(name, ".");
+	if (service_len >= sizeof(service))
+		return 0;
+	memcpy(service, name, service_len);
+	service[service_len] = '\0';
+	*ret_release = name[service_len] == '.' ? name + service_len + 1 : NULL;
+	if (!text_is_name(service) || strcmp(service, LEDGER_SERVICE) == 0 ||
+	    (*ret_release != NULL && !name_is_release(*ret_release)))
+		return 0;
+	return service_len;
+}
+
+static time_t created_at(const json_t *inspect)
+{
+	char whole[CLOCK_UTC_SIZE];
+	time_t when = 0;
+
+	snprintf(whole, sizeof(whole), "%.19sZ", json_str(inspect, "Created", ""));
+	return clock_parse_utc(whole, &when) < 0 ? 0 : when;
+}
+
+static int replace(char **text, char *by)
+{
+	free(*text);
+	*text = by;
+	return by == NULL ? -1 : 0;
+}
+
+int container_by_name(const char *prefix, const json_t *inspect, struct container *c)
+{
+	const char *release, *image = json_str(inspect, "Image", "");
+	size_t len = container_name_parse(prefix, c->name, &release);
+	char made[RELEASE_SIZE] = "";
+
+	if (len == 0)
+		return 0;
+	if (release == NULL) {
+		char id[DIGEST_TEXT_SIZE];
+
+		if (digest_text(c->id, strlen(c->id), id, NULL) < 0 ||
+		    name_release(created_at(inspect), id, made, NULL) < 0)
+			return -1;
+		release = made;
+	}
+	c->by_hand = true;
+	if (replace(&c->service, strndup(c->name + strlen(prefix) + 1, len)) < 0 ||
+	    replace(&c->release, strdup(release)) < 0 || replace(&c->image, strdup(image)) < 0)
+		return -1;
+	/* When it was retired it was made to stay down, and what it had been is not known. */
+	return c->running || strcmp(c->policy, "no") != 0
+		   ? 0
+		   : replace(&c->restart, strdup(RESTART_DEFAULT));
 }
 
 int container_parse(const json_t *inspect, struct container *ret)

@@ -116,8 +116,27 @@ static int repair_ledger(struct found *found, const struct ledger *ledger)
 	if (add(found, REPAIR_LEDGER, found->current, NULL, false) < 0)
 		return -1;
 	found->repairs[found->n_repairs - 1].result = LEDGER_COMMITTED;
-	return strv_addf(&found->words, "%s: %s runs, which is not what the ledger calls current",
+	found->drift = true;
+	return strv_addf(&found->words,
+	    found->current->by_hand
+		? "%s: drift: %s was run by hand; a deploy replaces it, and keeps it stopped"
+		: "%s: drift: %s runs, which is not what the ledger calls current",
 	    found->service, found->current->release);
+}
+
+/* Somebody removed or stopped what ought to run. */
+static int look_for_loss(struct found *found, const struct ledger *ledger)
+{
+	const struct ledger_entry *entry = ledger_current(ledger, found->service);
+
+	if (entry == NULL || found->pending != NULL ||
+	    (found->current != NULL && strcmp(found->current->release, entry->release) == 0))
+		return 0;
+	if (found->current != NULL && found->current->running)
+		return 0; /* it was said */
+	found->drift = true;
+	return strv_addf(&found->words, "%s: drift: %s ought to run, and its container is gone",
+	    found->service, entry->release);
 }
 
 static bool is_in(const struct ledger *ledger, const char *service, const char *release)
@@ -222,7 +241,9 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	}
 	if (repair_current(found, name) < 0)
 		return -1;
-	return repair_ledger(found, &facts->ledger);
+	return repair_ledger(found, &facts->ledger) < 0 || look_for_loss(found, &facts->ledger) < 0
+		   ? -1
+		   : 0;
 }
 
 int found_make(const struct facts *facts, const char *prefix, const char *service,

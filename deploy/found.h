@@ -39,6 +39,8 @@ struct found {
 	 * current one comes back by itself before another one no longer does. */
 	struct repair *repairs;
 	size_t n_repairs;
+	bool drift;	   /* what is there is not what the ledger says, and no interrupted rollout
+			      explains it */
 	struct strv words; /* a line for each thing worth saying */
 };
 

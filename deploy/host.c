@@ -150,7 +150,7 @@ static enum way lock_in_turn(struct host_run *run)
 
 static int read_facts(struct host_run *run, struct error *err)
 {
-	if (host_facts(run, err) < 0)
+	if (host_facts(run, err) < 0 || host_adopt(run, err) < 0)
 		return -1;
 	return run->rollout->options.dry_run ? 0 : host_repair(run, run->link.engine, err);
 }

@@ -280,6 +280,17 @@ static int learn_healthcheck(struct host_run *run, struct work *work, struct err
 	return 0;
 }
 
+int host_prepare_ledger(struct host_run *run, struct engine *engine, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	CLEANUP_JSON json_t *labels = container_owner_labels(rollout->options.inventory->project,
+	    rollout->options.environment->name, rollout->prefix);
+
+	if (labels == NULL)
+		return error_memory(err);
+	return ledger_prepare(engine, rollout->prefix, labels, err);
+}
+
 /* The key under which the plan's secrets are sealed, where the host has none yet. */
 static int write_key(struct host_run *run, struct error *err)
 {
@@ -292,14 +303,7 @@ static int write_key(struct host_run *run, struct error *err)
 
 int host_create(struct host_run *run, struct error *err)
 {
-	const struct rollout *rollout = run->rollout;
-	CLEANUP_JSON json_t *labels = container_owner_labels(rollout->options.inventory->project,
-	    rollout->options.environment->name, rollout->prefix);
-
-	if (labels == NULL)
-		return error_memory(err);
-	if (ledger_prepare(run->link.engine, rollout->prefix, labels, err) < 0 ||
-	    write_key(run, err) < 0)
+	if (host_prepare_ledger(run, run->link.engine, err) < 0 || write_key(run, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		struct work *work = &run->works[i];

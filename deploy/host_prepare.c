@@ -109,6 +109,11 @@ static int repair_service(
 {
 	for (size_t i = 0; i < found->words.n; i++)
 		emit_note(&run->source, "%s", found->words.v[i]);
+	if (found->n_repairs > 0 && !run->facts.has_ledger) {
+		if (host_prepare_ledger(run, engine, err) < 0)
+			return -1;
+		run->facts.has_ledger = true;
+	}
 	for (size_t i = 0; i < found->n_repairs; i++)
 		if (repair_one(run, engine, &found->repairs[i], err) < 0)
 			return error_wrap(err,

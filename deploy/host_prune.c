@@ -101,8 +101,9 @@ static int prune_containers(
 	for (size_t i = 0; i < run->facts.n_containers; i++) {
 		const struct container *container = &run->facts.containers[i];
 
+		/* What somebody made by hand is theirs to remove. */
 		if (strcmp(container->service, service->name) != 0 || container->running ||
-		    strv_has(keep, container->release))
+		    container->by_hand || strv_has(keep, container->release))
 			continue;
 		if (engine_container_remove(run->link.care, container->id, false, err) < 0 &&
 		    err->kind != ERROR_NOT_FOUND)

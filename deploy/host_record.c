@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "deploy/run.h"
 
 static struct ledger *ledger_of(struct host_run *run)
@@ -106,6 +107,8 @@ static int record_unknown(struct host_run *run, const struct container *containe
 	const struct ledger_entry *current = ledger_current(ledger_of(run), container->service);
 	const struct ledger_entry *before =
 	    ledger_release_entry(ledger_of(run), container->service, container->release);
+	/* Of one that was run by hand this is the only place that remembers it. */
+	CLEANUP_JSON json_t *policy = json_pack("{s:s}", "restart", container->policy);
 	const struct ledger_entry entry = {
 	    .seq = ledger_next_seq(ledger_of(run)),
 	    .kind = LEDGER_DEPLOY,
@@ -120,7 +123,9 @@ static int record_unknown(struct host_run *run, const struct container *containe
 	    .from = (char *)(uintptr_t) "",
 	    .at = container->at,
 	    .source = container->source,
-	    .options = before != NULL ? before->options : NULL,
+	    .options = before != NULL	    ? before->options
+		       : container->by_hand ? policy
+					    : NULL,
 	    .found = true,
 	};
 

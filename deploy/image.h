@@ -62,8 +62,8 @@ struct image_target {
  * it from. */
 int image_resolve(const struct image_target *target, const struct service *service,
     struct image *ret, struct error *err);
-/* The same of what `tag` names there already, for hosts of `arch`: it must be the image whose config
- * digest is `config`, else ERROR_NOT_FOUND. */
+/* The same of what `tag` names there already, for hosts of `arch`: it must be the image whose
+ * config digest is `config`, else ERROR_NOT_FOUND. */
 int image_look(const struct image_target *target, const struct service *service, const char *arch,
     const char *config, struct image *ret, struct error *err);
 

@@ -216,8 +216,8 @@ static int look_in_store(struct resolving *work, struct error *err)
 	struct imported imported = {0};
 	int rc;
 
-	if (import_look(work->target->store, work->image.repository, work->image.tag, &imported,
-		err) < 0)
+	if (import_look(
+		work->target->store, work->image.repository, work->image.tag, &imported, err) < 0)
 		return -1;
 	rc = take_imported(work, &imported, err);
 	imported_release(&imported);

@@ -169,13 +169,14 @@ static int gone(
 		return -1;
 	for (size_t i = 0; i < there.n; i++)
 		buf_addf(&text, "%s%s", i > 0 ? ", " : "", there.v[i]);
-	error_set(err, ERROR_NOT_FOUND, "release %s of %s is not on this host; there %s %s", release,
-	    service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
+	error_set(err, ERROR_NOT_FOUND, "release %s of %s is not on this host; there %s %s",
+	    release, service, there.n == 1 ? "is" : "are", there.n > 0 ? text.data : "none");
 	/* A deploy knows it best; a rollback only what the ledger says. */
 	return ledger_release_entry(&input->facts->ledger, service, release) == NULL
 		   ? -1
 		   : error_hint(err,
-			 "its image was removed there and is not in the store of this machine, either: "
+			 "its image was removed there and is not in the store of this machine, "
+			 "either: "
 			 "roll back from the machine that deployed it, or deploy it anew");
 }
 
@@ -210,8 +211,8 @@ static int take_options(
 }
 
 /* The rollout that had the image delivered is that of the deploy, whatever rollbacks came after. */
-static const struct image *find_image(const struct plan_input *input,
-    const struct service *service, const struct ledger_entry *release)
+static const struct image *find_image(const struct plan_input *input, const struct service *service,
+    const struct ledger_entry *release)
 {
 	const struct ledger *ledger = &input->facts->ledger;
 	const struct image *image = NULL;
@@ -223,8 +224,8 @@ static const struct image *find_image(const struct plan_input *input,
 
 		if (entry->kind == LEDGER_DEPLOY && strcmp(entry->service, service->name) == 0 &&
 		    strcmp(entry->release, release->release) == 0)
-			image = input->find_image(input->find_context, service,
-			    input->facts->arch, entry->rollout, release->image);
+			image = input->find_image(input->find_context, service, input->facts->arch,
+			    entry->rollout, release->image);
 	}
 	return image;
 }

@@ -46,8 +46,8 @@ struct plan {
 	size_t n;
 };
 
-/* The image of a release that is no longer on the host, as it can be delivered again: what the rollout
- * `made_by` put into the store or registry. NULL: it cannot be had. Borrowed. */
+/* The image of a release that is no longer on the host, as it can be delivered again: what the
+ * rollout `made_by` put into the store or registry. NULL: it cannot be had. Borrowed. */
 typedef const struct image *plan_find_image_fn(void *context, const struct service *service,
     const char *arch, const char *made_by, const char *config);
 
@@ -61,8 +61,8 @@ struct plan_input {
 	const struct found *found;	       /* one for each of `services` */
 	const struct service *const *services; /* the ones chosen */
 	size_t n_services;
-	struct secrets *secrets; /* those not asked for yet are; NULL: there are none */
-	const char *key;	 /* of the host, for their seals */
+	struct secrets *secrets;	/* those not asked for yet are; NULL: there are none */
+	const char *key;		/* of the host, for their seals */
 	plan_find_image_fn *find_image; /* rollback; NULL: there are none */
 	void *find_context;
 };
@@ -76,8 +76,7 @@ int plan_rollback(const struct plan_input *input, const char *to, const char *un
     struct plan *ret, struct error *err);
 
 /* What facts can tell beforehand: architecture, disk, names and ports that others hold. */
-int plan_preflight(
-    const struct plan_input *input, const struct plan *plan, struct error *err);
+int plan_preflight(const struct plan_input *input, const struct plan *plan, struct error *err);
 
 /* The plan in words, a line each: "web: replace 2026... by 2026...". */
 int plan_words(const struct plan *plan, struct strv *ret, struct error *err);

@@ -47,7 +47,10 @@ static int check_port(
 		error_set(err, ERROR_CONFLICT,
 		    "port %d, which %s wants, is taken by the container %s", port,
 		    planned->service->name, taken->holder);
-		return error_hint(err, "stop that container, or publish %s on another port",
+		return error_hint(err,
+		    "stop that container, publish %s on another port, or let it take that one's "
+		    "place: "
+		    "shipit deploy --adopt",
 		    planned->service->name);
 	}
 	/* A program may listen on another address than ours: that is for the engine to say. */
@@ -85,7 +88,9 @@ static int check_name(
 		return 0;
 	error_set(
 	    err, ERROR_CONFLICT, "a container called %s is there that shipit did not create", name);
-	return error_hint(err, "rename or remove it: docker rename %s %s.old", name, name);
+	return error_hint(err,
+	    "it says that it is of another project; rename or remove it: docker rename %s %s.old",
+	    name, name);
 }
 
 /* "linux/amd64", or "linux/amd64, linux/arm64". */
@@ -98,8 +103,7 @@ static int list_platforms(const struct image *image, struct buf *out)
 	return 0;
 }
 
-static int check_arch(
-    const struct facts *facts, const struct planned *planned, struct error *err)
+static int check_arch(const struct facts *facts, const struct planned *planned, struct error *err)
 {
 	const struct image *image = planned->from;
 	CLEANUP_BUF struct buf platforms = BUF_INIT(64 * 1024);
@@ -160,8 +164,7 @@ static int check_disk(const struct facts *facts, const struct plan *plan, struct
 	return error_hint(err, "free some on the host, for instance with: docker image prune");
 }
 
-int plan_preflight(
-    const struct plan_input *input, const struct plan *plan, struct error *err)
+int plan_preflight(const struct plan_input *input, const struct plan *plan, struct error *err)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct planned *planned = &plan->services[i];

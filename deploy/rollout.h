@@ -29,6 +29,7 @@ struct rollout_options {
 	const char
 	    *undo;  /* rollback: the rollout to take back; NULL: the last one by the ledgers */
 	bool force; /* replace what is unchanged, too */
+	bool adopt; /* a stranger's container that holds a port is taken for the one before */
 	bool no_build;
 	bool pull, no_cache;   /* of builds */
 	bool dry_run;	       /* plan only: connects and reads, takes no lock, changes nothing */

@@ -127,8 +127,7 @@ static int open_again(struct rollout *rollout, struct error *err)
 	return rollout_serve(rollout, err);
 }
 
-static const struct image *known(
-    const struct again *again, const char *repository, const char *tag)
+static const struct image *known(const struct again *again, const char *repository, const char *tag)
 {
 	for (size_t i = 0; i < again->n; i++)
 		if (strcmp(again->images[i]->repository, repository) == 0 &&
@@ -169,8 +168,7 @@ const struct image *rollout_find_image(void *context, const struct service *serv
 {
 	struct rollout *rollout = context;
 	struct again *again = &rollout->again;
-	CLEANUP_FREE char *repository =
-	    string_printf("%s.%s", rollout->prefix, service->name);
+	CLEANUP_FREE char *repository = string_printf("%s.%s", rollout->prefix, service->name);
 	const struct event_source source = {
 	    .events = rollout->options.events, .service = service->name};
 	CLEANUP_ERROR struct error err = {0};

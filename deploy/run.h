@@ -180,6 +180,10 @@ int host_judge(struct host_run *run, struct error *err);
 int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 int host_plan(struct host_run *run, struct error *err);
 
+/* --- host_adopt.c */
+/* With --adopt: give a stranger that holds a service's port that service's name. */
+int host_adopt(struct host_run *run, struct error *err);
+
 /* --- deliver_load.c */
 /* Bring the image of a service by the engine's load, instead of a pull through a tunnel; `why` is
  * said. Sets image_id and the release's tag. */
@@ -187,6 +191,8 @@ int host_load(struct host_run *run, struct planned *planned, const char *why, st
 
 /* --- host_create.c */
 int host_deliver(struct host_run *run, struct error *err);
+/* Make the ledger where it is not there yet. */
+int host_prepare_ledger(struct host_run *run, struct engine *engine, struct error *err);
 int host_create(struct host_run *run, struct error *err);
 /* Put the secrets that are files into a container that was not started yet. */
 int host_put_secrets(

@@ -168,6 +168,8 @@ test_rollback_to() {
 . "$here/bad.sh"
 # shellcheck source=deploy/before.sh
 . "$here/before.sh"
+# shellcheck source=deploy/drift.sh
+. "$here/drift.sh"
 # shellcheck source=deploy/images.sh
 . "$here/images.sh"
 # shellcheck source=deploy/load.sh
@@ -187,7 +189,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned hooks locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt hooks locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

@@ -1,6 +1,7 @@
 /* What an engine answers becomes facts, however odd it is. */
 #include "deploy/facts.h"
 #include "tests/unit/deploy_check.h"
+#include "tests/unit/deploy_ledger.h"
 #include "tests/unit/engine_fake.h"
 #include "transport/engine.h"
 
@@ -90,6 +91,46 @@ static void containers_are_ours_or_foreign(void **state UNUSED)
 	assert_ptr_equal(facts_container(&facts, "web", RELEASE_A), c);
 	assert_null(facts_container(&facts, "api", RELEASE_A));
 	facts_release(&facts);
+	facts_release(&facts);
+}
+
+/* Run by hand under our names: the service's is nobody else's, a release's may be chance. */
+static void a_name_without_labels(void **state UNUSED)
+{
+	static const char list[] =
+	    OK "[{\"Id\":\"ab\",\"Names\":[\"/shop.prod.web\"],\"Labels\":{}},"
+	       "{\"Id\":\"cd\",\"Names\":[\"/shop.prod.api." RELEASE_A "\"]},"
+	       "{\"Id\":\"ef\",\"Names\":[\"/shop.prod.web." RELEASE_A "\"]},"
+	       "{\"Id\":\"1\",\"Names\":[\"/shop.prod.shipit\"]},"
+	       "{\"Id\":\"2\",\"Names\":[\"/shop.prod.web.old\"]},"
+	       "{\"Id\":\"3\",\"Names\":[\"/shop.prod.web_\"]},"
+	       "{\"Id\":\"4\",\"Names\":[\"/shop.prod.\"]},"
+	       "{\"Id\":\"5\",\"Names\":[\"/shop.prod\"]},"
+	       "{\"Id\":\"6\",\"Names\":[\"/shop.production.web\"]}]";
+	static const char *const inspects[] = {OK
+	    "{\"Id\":\"abcdef0123\",\"Name\":\"/shop.prod.web\",\"Image\":\"sha256:77\","
+	    "\"Created\":\"2026-11-22T17:54:32.1Z\",\"State\":{\"Running\":true},"
+	    "\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"unless-stopped\"}}}",
+	    OK "{\"Id\":\"ef\",\"Name\":\"/shop.prod.web." RELEASE_A "\","
+	       "\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"}}}",
+	    NULL};
+	const char *const lines[] = {"1 deploy committed web a - r1", NULL};
+	struct facts facts = {.ledger = ledger_of(lines)};
+	const struct container *c;
+
+	assert_int_equal(refreshed(list, inspects, &facts, NULL), 0);
+	assert_int_equal(facts.n_containers, 2);
+	assert_int_equal(facts.foreign.n, 7);
+	c = &facts.containers[0];
+	assert_true(c->by_hand);
+	assert_string_equal(c->service, "web");
+	assert_string_equal(c->release, "20261122-175432-8d66098");
+	assert_string_equal(c->image, "sha256:77");
+	assert_string_equal(c->restart, "unless-stopped");
+	c = &facts.containers[1];
+	assert_true(c->by_hand);
+	assert_string_equal(c->release, RELEASE_A);
+	assert_string_equal(c->restart, "always");
 	facts_release(&facts);
 }
 
@@ -208,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(containers_are_ours_or_foreign),
+	    cmocka_unit_test(a_name_without_labels),
 	    cmocka_unit_test(altered_labels_are_a_strangers),
 	    cmocka_unit_test(odd_answers_are_no_crash),
 	    cmocka_unit_test(what_goes_away_meanwhile_is_left_out),

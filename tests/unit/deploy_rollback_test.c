@@ -260,8 +260,8 @@ static void damaged_options_make_nothing_again(void **state UNUSED)
 static struct image_variant kept_variant = {.os = (char[]){"linux"}, .arch = (char[]){"amd64"}};
 static const struct image kept_image = {.variants = &kept_variant, .n = 1};
 
-static const struct image *find_kept(void *context, const struct service *service,
-    const char *arch, const char *made_by, const char *config)
+static const struct image *find_kept(void *context, const struct service *service, const char *arch,
+    const char *made_by, const char *config)
 {
 	assert_string_equal(service->name, "web");
 	assert_string_equal(arch, "amd64");
