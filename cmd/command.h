@@ -20,16 +20,16 @@ struct settings {
 	bool json, quiet, yes, no_color, help;
 	int verbose;
 
-	bool dry_run, no_build, force, adopt; /* deploy */
-	const char *unreachable;	      /* deploy: "skip" or "fail"; NULL: not said */
-	bool pull, no_cache;		      /* build */
-	const char *to;			      /* rollback: a release */
-	int number;			      /* history: lines; 0: the default */
-	bool offline;			      /* check */
-	uint64_t max_rate;		      /* deploy: bytes per second; 0: no limit */
-	uint64_t max_size;		      /* registry gc: bytes; 0: the default */
-	const char *listen;		      /* registry serve: ADDRESS:PORT; NULL: the default */
-	bool beyond_loopback;		      /* registry serve */
+	bool dry_run, no_build, force, adopt, prune_services; /* deploy */
+	const char *unreachable; /* deploy: "skip" or "fail"; NULL: not said */
+	bool pull, no_cache;	 /* build */
+	const char *to;		 /* rollback: a release */
+	int number;		 /* history: lines; 0: the default */
+	bool offline;		 /* check */
+	uint64_t max_rate;	 /* deploy: bytes per second; 0: no limit */
+	uint64_t max_size;	 /* registry gc: bytes; 0: the default */
+	const char *listen;	 /* registry serve: ADDRESS:PORT; NULL: the default */
+	bool beyond_loopback;	 /* registry serve */
 };
 
 enum option_kind {
@@ -55,7 +55,7 @@ struct command {
 	const char *name;
 	const char
 	    *arguments;	     /* "ENV [SERVICE...]": how many there may be follows from it; or "" */
-	const char *summary; /* one line of `shipit -h` */
+	const char *summary; /* one line of `shipit -h`; NULL: another one's line speaks of it */
 	const char *details; /* a paragraph of `shipit COMMAND -h`, lines of at most 80 columns */
 	const struct option_spec *options;
 	size_t n_options;
@@ -98,6 +98,11 @@ int build_run(struct cli *cli, struct error *err);
 int deploy_run(struct cli *cli, struct error *err);
 int rollback_run(struct cli *cli, struct error *err);
 int status_run(struct cli *cli, struct error *err);
+int start_run(struct cli *cli, struct error *err);
+int stop_run(struct cli *cli, struct error *err);
+int restart_run(struct cli *cli, struct error *err);
+int down_run(struct cli *cli, struct error *err);
+int prune_run(struct cli *cli, struct error *err);
 int history_run(struct cli *cli, struct error *err);
 int config_run(struct cli *cli, struct error *err);
 int registry_list_run(struct cli *cli, struct error *err);

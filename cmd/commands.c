@@ -18,7 +18,7 @@ const struct option_spec global_options[] = {
 	"every step, and SSH; -vv: every remote call"},
     {"yes", 0, OPTION_SWITCH, NULL, AT(yes), "take every question as answered with yes"},
     {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), "no colours; so does $NO_COLOR"},
-    {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what the command takes"},
+    {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what that takes"},
 };
 const size_t n_global_options = ARRAY_SIZE(global_options);
 
@@ -36,6 +36,8 @@ static const struct option_spec deploy_options[] = {
     {"no-build", 0, OPTION_SWITCH, NULL, AT(no_build), "take the images as they are here"},
     {"force", 0, OPTION_SWITCH, NULL, AT(force), "replace what is unchanged, too"},
     {"adopt", 0, OPTION_SWITCH, NULL, AT(adopt), "replace what was run by hand and holds its port"},
+    {"prune-services", 0, OPTION_SWITCH, NULL, AT(prune_services),
+	"take down services that left the inventory"},
     {"unreachable", 0, OPTION_CHOICE, "skip|fail", AT(unreachable),
 	"hosts that do not answer: skip (default), or fail"},
     {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),
@@ -44,6 +46,10 @@ static const struct option_spec deploy_options[] = {
 
 static const struct option_spec rollback_options[] = {
     {"to", 0, OPTION_TEXT, "RELEASE", AT(to), "this release instead of the one before"},
+    {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
+};
+
+static const struct option_spec dry_run_options[] = {
     {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
 };
 
@@ -107,6 +113,45 @@ const struct command commands[] = {
 	    "Without ENV: takes back what was rolled out last from here, from this inventory.",
 	OPTIONS(rollback_options),
 	.run = rollback_run},
+    {.name = "start",
+	.arguments = "ENV [SERVICE...]",
+	.details =
+	    "Starts the containers that are there, with the restart policy that they had, and\n"
+	    "waits until they are up. Without SERVICE: all services of ENV.",
+	OPTIONS(dry_run_options),
+	.run = start_run},
+    {.name = "stop",
+	.arguments = "ENV [SERVICE...]",
+	.summary = "stop services until `start`; `restart` does both",
+	.details =
+	    "Stops the containers, each after those that depend on it, and leaves them there.\n"
+	    "They stay stopped when the engine or the host starts again.",
+	OPTIONS(dry_run_options),
+	.run = stop_run},
+    {.name = "restart",
+	.arguments = "ENV [SERVICE...]",
+	.details =
+	    "Stops the containers and starts them again, one after the other, and waits until\n"
+	    "each is up. Nothing new is delivered: `deploy` does that.",
+	OPTIONS(dry_run_options),
+	.run = restart_run},
+    {.name = "down",
+	.arguments = "ENV",
+	.summary = "remove what was put on the hosts; volumes stay",
+	.details =
+	    "Removes the containers of ENV, also the kept ones, their images and networks.\n"
+	    "Volumes stay, and among them the ledger: `history` still knows. Asks before it\n"
+	    "begins, unless --yes.",
+	OPTIONS(dry_run_options),
+	.run = down_run},
+    {.name = "prune",
+	.arguments = "ENV",
+	.summary = "remove old releases, and services that left the inventory",
+	.details = "Removes releases beyond `retain`, what interrupted deploys left, and, after\n"
+		   "asking (or with --yes), services that are no longer in the inventory. Nothing\n"
+		   "that shipit did not make; no volumes and no networks.",
+	OPTIONS(dry_run_options),
+	.run = prune_run},
     {.name = "status",
 	.arguments = "[ENV]",
 	.summary = "what runs where: release, age, health",
@@ -129,7 +174,7 @@ const struct command commands[] = {
 	.run = config_run},
     {.name = "registry",
 	.arguments = "COMMAND",
-	.summary = "the images that shipit keeps on this machine",
+	.summary = "the images that shipit keeps here",
 	.details = "Images are kept in one file, which all shipits of one user share:\n"
 		   "~/.local/share/shipit/store.db, or $SHIPIT_STORE. `registry list` says where."},
     {.name = "registry list",
@@ -166,12 +211,10 @@ const struct command commands[] = {
 	.run = registry_serve_run},
     {.name = "version",
 	.arguments = "",
-	.summary = "print the versions of shipit and of its libraries",
 	.details = "Prints the version of shipit and of the libraries it runs with.",
 	.run = version_run},
     {.name = "help",
 	.arguments = "[COMMAND...]",
-	.summary = "what a command does and takes",
 	.details = "The same as `shipit COMMAND -h`.",
 	.run = help_run},
 };

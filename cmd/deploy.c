@@ -1,6 +1,7 @@
 /* shipit deploy ENV [SERVICE...] */
 #include <string.h>
 
+#include "cmd/confirm.h"
 #include "cmd/perform.h"
 
 int deploy_run(struct cli *cli, struct error *err)
@@ -12,6 +13,7 @@ int deploy_run(struct cli *cli, struct error *err)
 	    .kind = ROLLOUT_DEPLOY,
 	    .force = s->force,
 	    .adopt = s->adopt,
+	    .prune_services = s->prune_services,
 	    .no_build = s->no_build,
 	    .dry_run = s->dry_run,
 	    .max_rate = s->max_rate,
@@ -19,6 +21,9 @@ int deploy_run(struct cli *cli, struct error *err)
 	};
 
 	if (cli_environment(cli, cli->arguments.v[0], &options.environment, err) < 0)
+		return -1;
+	if (s->prune_services && !s->dry_run &&
+	    confirm_left(cli, options.environment, &options.prune_services, err) < 0)
 		return -1;
 	return perform(cli, &options, err);
 }

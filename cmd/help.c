@@ -77,7 +77,7 @@ static int everywhere(struct buf *out)
 static int command_lines(struct buf *out, const struct command *group)
 {
 	for (size_t i = 0; i < n_commands; i++)
-		if (command_is_in(&commands[i], group) &&
+		if (command_is_in(&commands[i], group) && commands[i].summary != NULL &&
 		    buf_addf(
 			out, "  %-10s  %s\n", command_word(&commands[i]), commands[i].summary) < 0)
 			return -1;

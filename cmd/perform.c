@@ -58,7 +58,8 @@ static int report(struct cli *cli, const struct rollout_options *options,
 {
 	CLEANUP_FREE char *undo = cli_suggest(cli, "rollback", options->environment->name);
 	CLEANUP_FREE char *look = cli_suggest(cli, "status", options->environment->name);
-	bool undoable = changed(result) && !options->dry_run;
+	bool rolled = options->kind < ROLLOUT_START;
+	bool undoable = rolled && changed(result) && !options->dry_run;
 	const struct ui_end end = {
 	    .result = result,
 	    .dry_run = options->dry_run,
@@ -68,7 +69,7 @@ static int report(struct cli *cli, const struct rollout_options *options,
 	    .now_ms = clock_now_ms(),
 	};
 
-	if (!options->dry_run && (undoable || count(result, HOST_UNKNOWN) > 0))
+	if (rolled && !options->dry_run && (undoable || count(result, HOST_UNKNOWN) > 0))
 		remember(cli, options, result, ui);
 	ui_end(ui, &end);
 	cli->summarized = true;

@@ -8,6 +8,7 @@
 #include "cmd/each.h"
 #include "cmd/ui/columns.h"
 #include "cmd/ui/json.h"
+#include "deploy/act.h"
 #include "deploy/found.h"
 
 /* "healthy" where there is a healthcheck, else the engine's word for it. */
@@ -117,6 +118,36 @@ static int add_service(struct listing *listing, const struct survey_host *at, co
 	return 0;
 }
 
+/* Of services that left the inventory nobody else tells. */
+static int say_left(
+    struct listing *listing, const struct survey_host *at, const char *prefix, struct error *err)
+{
+	const struct act_input input = {.inventory = listing->cli->inventory,
+	    .environment = listing->env,
+	    .host = at->host,
+	    .prefix = prefix,
+	    .facts = &at->facts};
+	CLEANUP_FREE char *prune = cli_suggest(listing->cli, "prune", listing->env->name);
+	CLEANUP_STRV struct strv left = {0};
+
+	if (act_left_services(&input, &left, err) < 0)
+		return -1;
+	for (size_t i = 0; i < left.n; i++) {
+		json_t *object = listing->cli->settings.json ? json_event("left") : NULL;
+
+		buf_addf(&listing->notes,
+		    "  %s: %s is no longer in the inventory here; remove it: %s\n", at->host->name,
+		    left.v[i], prune != NULL ? prune : "shipit prune");
+		if (object == NULL)
+			continue;
+		json_put(object, "environment", listing->env->name);
+		json_put(object, "host", at->host->name);
+		json_put(object, "service", left.v[i]);
+		json_line(listing->cli->out, object);
+	}
+	return 0;
+}
+
 static int add_host(
     struct listing *listing, const struct survey_host *at, const char *prefix, struct error *err)
 {
@@ -126,7 +157,7 @@ static int add_host(
 		if (inventory_runs_on(inv, listing->env, &inv->services[i], at->host) &&
 		    add_service(listing, at, prefix, &inv->services[i], err) < 0)
 			return -1;
-	return 0;
+	return say_left(listing, at, prefix, err);
 }
 
 static int show(

@@ -118,7 +118,7 @@ static int add_secrets(
 
 /* --- secrets that are files */
 
-static const char secret_folder[] = "/run/secrets/";
+static const char secret_folder[] = "run/secrets/";
 
 static int make_entry(
     const char *text, struct secrets *secrets, struct tar_entry *ret, struct error *err)
@@ -159,7 +159,7 @@ int container_secret_files(
 	if (entries == NULL)
 		return error_memory(err);
 	entries[n++] = (struct tar_entry){.name = "run/", .mode = 0755};
-	entries[n++] = (struct tar_entry){.name = "run/secrets/", .mode = 0755};
+	entries[n++] = (struct tar_entry){.name = secret_folder, .mode = 0755};
 	json_array_foreach(files, i, file)
 	{
 		if (make_entry(json_string_value(file), secrets, &entries[n], err) < 0)

@@ -35,7 +35,7 @@ const char *step_name(enum step step)
 {
 	static const char *const names[N_STEPS] = {"-", "hook", "secrets", "build", "import",
 	    "push", "connect", "lock", "facts", "deliver", "create", "before", "swap", "ready",
-	    "commit", "prune"};
+	    "commit", "stop", "start", "prune"};
 
 	return step < N_STEPS ? names[step] : "-";
 }

@@ -109,7 +109,7 @@ static int repair_ledger(struct found *found, const struct ledger *ledger)
 			result = outcome(found, entry);
 		}
 		if (result == LEDGER_COMMITTED)
-			last = entry->release;
+			last = entry->kind == LEDGER_DOWN ? NULL : entry->release;
 	}
 	if (!will_run(found) || (last != NULL && strcmp(last, found->current->release) == 0))
 		return 0;
@@ -194,6 +194,11 @@ static int repair_policy(struct found *found)
 
 	if (current == NULL || strcmp(current->policy, current->restart) == 0)
 		return 0;
+	/* Only `shipit stop` makes it so: no interrupted swap ends like that without a line about
+	 * it. */
+	if (!current->running && found->pending == NULL && strcmp(current->policy, "no") == 0)
+		return strv_addf(&found->words,
+		    "%s: it was stopped, and stays so until `shipit start`", found->service);
 	if (add(found, REPAIR_POLICY, current, strdup(current->restart), true) < 0)
 		return -1;
 	return strv_addf(&found->words, "%s: its restart policy was %s instead of %s",

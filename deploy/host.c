@@ -168,7 +168,7 @@ static enum way prepare(struct host_run *run)
 	way = lock_in_turn(run);
 	if (way == WAY_ON)
 		way = phase(run, STEP_FACTS, read_facts, GATE_FACTS);
-	if (way != WAY_ON)
+	if (way != WAY_ON || run->rollout->options.kind >= ROLLOUT_START)
 		return way;
 	if (host_plan(run, &run->result->error) < 0) {
 		emit_failed(&run->source, STEP_FACTS, -1, &run->result->error);
@@ -202,6 +202,8 @@ static void finish(struct host_run *run)
 	rc = host_prune(run, &err);
 	if (done)
 		step_end(run, STEP_PRUNE, NULL, rc, &err);
+	if (rc == 0 && run->rollout->options.prune_services)
+		rc = host_act(run, ROLLOUT_PRUNE, &err);
 	/* What serves, serves: left-over releases are worth a word, not a failure. */
 	host_explain(run, &err);
 	if (rc < 0)
@@ -232,7 +234,10 @@ static enum host_outcome outcome_of(const struct host_run *run)
 		return HOST_PARTIAL;
 	if (done > 0)
 		return HOST_DONE;
-	return reverted > 0 ? HOST_REVERTED : HOST_UNTOUCHED;
+	if (reverted > 0)
+		return HOST_REVERTED;
+	return run->acted > 0 && run->rollout->options.kind >= ROLLOUT_START ? HOST_DONE
+									     : HOST_UNTOUCHED;
 }
 
 static void say_outcome(const struct host_run *run)
@@ -251,10 +256,29 @@ static void say_outcome(const struct host_run *run)
 	events_emit(run->source.events, &event);
 }
 
+/* What others do does not matter here: each host is done as far as it can be. */
+static enum way act(struct host_run *run)
+{
+	const struct rollout_options *options = &run->rollout->options;
+	struct error *err = &run->result->error;
+	int rc = 0;
+
+	if (options->kind == ROLLOUT_PRUNE && !options->dry_run) {
+		step_begin(run, STEP_PRUNE, NULL);
+		rc = step_end(run, STEP_PRUNE, NULL, host_prune_retained(run, err), err);
+	}
+	if (rc == 0 && (options->kind != ROLLOUT_PRUNE || options->prune_services))
+		rc = host_act(run, options->kind, err);
+	return rc < 0 ? WAY_FAILED : WAY_ON;
+}
+
 static enum way go(struct host_run *run)
 {
+	enum rollout_kind kind = run->rollout->options.kind;
 	enum way way = prepare(run);
 
+	if (way == WAY_ON && kind >= ROLLOUT_START)
+		return act(run);
 	if (way != WAY_ON || run->rollout->options.dry_run)
 		return way;
 	way = create(run);
@@ -296,8 +320,9 @@ void *host_thread(void *context)
 			host_discard(run);
 	}
 	gates_leave(run->rollout->gates, run->voted, yes);
-	if (result->outcome == HOST_DONE ||
-	    (result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run))
+	if (run->rollout->options.kind < ROLLOUT_START &&
+	    (result->outcome == HOST_DONE ||
+		(result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run)))
 		finish(run);
 	host_link_close(&run->link);
 	host_rest(run);

@@ -109,6 +109,7 @@ static int prune_containers(
 		    err->kind != ERROR_NOT_FOUND)
 			return -1;
 		error_release(err);
+		run->acted++;
 	}
 	return 0;
 }
@@ -121,6 +122,20 @@ static bool is_left_over(
 		return name_is_release(reference + strlen(start)) &&
 		       !strv_has(keep, reference + strlen(start));
 	return text_glob(pulled, reference);
+}
+
+int host_untag(struct host_run *run, const char *reference, struct error *err)
+{
+	int rc = engine_image_remove(run->link.care, reference, false, err);
+
+	if (rc == 0)
+		run->acted++;
+	if (rc == 0 || (err->kind != ERROR_NOT_FOUND && err->kind != ERROR_CONFLICT))
+		return rc;
+	if (err->kind == ERROR_CONFLICT)
+		emit_note(&run->source, "the image %s stays: %s", reference, error_text(err));
+	error_release(err);
+	return 0;
 }
 
 static int prune_images(
@@ -137,11 +152,32 @@ static int prune_images(
 
 		if (!is_left_over(reference, start, glob, keep))
 			continue;
-		if (engine_image_remove(run->link.care, reference, false, err) < 0 &&
-		    err->kind != ERROR_NOT_FOUND)
+		if (host_untag(run, reference, err) < 0)
 			return -1;
-		error_release(err);
 	}
+	return 0;
+}
+
+static int prune_service(struct host_run *run, const struct service *service, struct error *err)
+{
+	CLEANUP_STRV struct strv keep = {0};
+
+	return prune_keep(&run->facts, service, &keep, err) < 0 ||
+		       prune_containers(run, service, &keep, err) < 0 ||
+		       prune_images(run, service, &keep, err) < 0
+		   ? -1
+		   : 0;
+}
+
+int host_prune_retained(struct host_run *run, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+
+	for (size_t i = 0; i < rollout->n_services; i++)
+		if (inventory_runs_on(rollout->options.inventory, rollout->options.environment,
+			rollout->services[i], run->host) &&
+		    prune_service(run, rollout->services[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -153,14 +189,11 @@ int host_prune(struct host_run *run, struct error *err)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		const struct planned *planned = &run->plan.services[i];
-		CLEANUP_STRV struct strv keep = {0};
 
 		if (planned->action == PLAN_NOTHING)
 			continue;
 		if (move_tags(run, planned, err) < 0 ||
-		    prune_keep(&run->facts, planned->service, &keep, err) < 0 ||
-		    prune_containers(run, planned->service, &keep, err) < 0 ||
-		    prune_images(run, planned->service, &keep, err) < 0)
+		    prune_service(run, planned->service, err) < 0)
 			return -1;
 	}
 	return 0;

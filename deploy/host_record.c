@@ -132,6 +132,26 @@ static int record_unknown(struct host_run *run, const struct container *containe
 	return write_entry(run, &entry, err);
 }
 
+int record_down(struct host_run *run, const char *service, const char *release, struct error *err)
+{
+	const struct rollout *rollout = run->rollout;
+	const struct ledger_entry entry = {
+	    .seq = ledger_next_seq(ledger_of(run)),
+	    .kind = LEDGER_DOWN,
+	    .result = LEDGER_COMMITTED,
+	    .service = (char *)(uintptr_t)service,
+	    .rollout = (char *)(uintptr_t)rollout->id,
+	    .release = (char *)(uintptr_t)release,
+	    .image = (char *)(uintptr_t) "",
+	    .config = (char *)(uintptr_t) "",
+	    .by = rollout->user,
+	    .from = rollout->machine,
+	    .at = (char *)(uintptr_t)rollout->at,
+	};
+
+	return write_entry(run, &entry, err);
+}
+
 int record_repair(struct host_run *run, const struct repair *repair, struct error *err)
 {
 	const struct ledger_entry *pending = entry_number(ledger_of(run), repair->seq);

@@ -24,8 +24,10 @@ static const struct ledger_entry *last_of(const struct ledger *ledger, const cha
 
 static bool is_committed(const struct ledger_entry *entry, const char *release)
 {
-	return entry->result == LEDGER_COMMITTED &&
-	       (release == NULL || strcmp(entry->release, release) == 0);
+	if (release == NULL)
+		return entry->result == LEDGER_COMMITTED;
+	return entry->result == LEDGER_COMMITTED && entry->kind != LEDGER_DOWN &&
+	       strcmp(entry->release, release) == 0;
 }
 
 static bool is_pending(const struct ledger_entry *entry, const char *release)
@@ -36,7 +38,9 @@ static bool is_pending(const struct ledger_entry *entry, const char *release)
 
 const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service)
 {
-	return last_of(ledger, service, is_committed, NULL);
+	const struct ledger_entry *entry = last_of(ledger, service, is_committed, NULL);
+
+	return entry != NULL && entry->kind != LEDGER_DOWN ? entry : NULL;
 }
 
 const struct ledger_entry *ledger_release_entry(

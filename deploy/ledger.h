@@ -12,7 +12,8 @@
 struct engine;
 struct engine_question;
 
-enum ledger_kind { LEDGER_DEPLOY, LEDGER_ROLLBACK };
+/* LEDGER_DOWN: the service was taken off the host; `release` is what was current. */
+enum ledger_kind { LEDGER_DEPLOY, LEDGER_ROLLBACK, LEDGER_DOWN };
 enum ledger_result { LEDGER_PENDING, LEDGER_COMMITTED, LEDGER_REVERTED, LEDGER_FAILED };
 
 struct ledger_entry {
@@ -55,7 +56,7 @@ int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledge
 int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err);
 
 int64_t ledger_next_seq(const struct ledger *ledger);
-/* The last committed entry of a service; NULL: none. */
+/* The last committed entry of a service; NULL: none, or it was taken down since. */
 const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service);
 /* The last committed entry of this release of a service; NULL: none. */
 const struct ledger_entry *ledger_release_entry(

@@ -10,7 +10,7 @@
 
 enum { TEXT_MAX = 4 * 1024 * 1024 };
 
-static const char *const kinds[] = {"deploy", "rollback"};
+static const char *const kinds[] = {"deploy", "rollback", "down"};
 static const char *const results[] = {"pending", "committed", "reverted", "failed"};
 
 const char *ledger_kind_name(enum ledger_kind kind)
@@ -93,7 +93,7 @@ static int take_text(const json_t *json, const char *key, bool required, char **
 int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct error *err)
 {
 	struct ledger_entry entry = {.seq = json_int(json, "seq", 0)};
-	int kind = find(kinds, 2, json_str(json, "kind", NULL));
+	int kind = find(kinds, 3, json_str(json, "kind", NULL));
 	int result = find(results, 4, json_str(json, "result", NULL));
 	const struct {
 		const char *key;

@@ -251,15 +251,22 @@ static bool decide(void *context, size_t gate)
 	return gate == GATE_FACTS ? choose_undo(rollout) : true;
 }
 
+const char *rollout_kind_name(enum rollout_kind kind)
+{
+	static const char *const names[] = {
+	    "deploy", "rollback", "start", "stop", "restart", "down", "prune"};
+
+	return names[kind];
+}
+
 /* --- running it */
 
 static void tell_begin(const struct rollout *rollout)
 {
 	struct event event = {.kind = EVENT_ROLLOUT, .ms = -1, .release = strdup(rollout->id)};
 
-	event.text = string_printf("%s %s on %zu host%s",
-	    rollout->options.kind == ROLLOUT_DEPLOY ? "deploy" : "rollback", rollout->prefix,
-	    rollout->n_runs, rollout->n_runs == 1 ? "" : "s");
+	event.text = string_printf("%s %s on %zu host%s", rollout_kind_name(rollout->options.kind),
+	    rollout->prefix, rollout->n_runs, rollout->n_runs == 1 ? "" : "s");
 	events_emit(rollout->options.events, &event);
 }
 

@@ -16,7 +16,16 @@
 #include "inventory/inventory.h"
 #include "transport/ssh/session.h"
 
-enum rollout_kind { ROLLOUT_DEPLOY, ROLLOUT_ROLLBACK };
+/* The last five change what is there, and bring nothing new (act.h). */
+enum rollout_kind {
+	ROLLOUT_DEPLOY,
+	ROLLOUT_ROLLBACK,
+	ROLLOUT_START,
+	ROLLOUT_STOP,
+	ROLLOUT_RESTART,
+	ROLLOUT_DOWN,
+	ROLLOUT_PRUNE,
+};
 
 /* What the user chose. Borrowed pointers; must outlive the rollout. */
 struct rollout_options {
@@ -27,8 +36,10 @@ struct rollout_options {
 	enum rollout_kind kind;
 	const char *to; /* rollback: the release; NULL: the previous one */
 	const char
-	    *undo;  /* rollback: the rollout to take back; NULL: the last one by the ledgers */
-	bool force; /* replace what is unchanged, too */
+	    *undo; /* rollback: the rollout to take back; NULL: the last one by the ledgers */
+	bool
+	    prune_services; /* deploy, prune: take down those that are no longer in the inventory */
+	bool force;	    /* replace what is unchanged, too */
 	bool adopt; /* a stranger's container that holds a port is taken for the one before */
 	bool no_build;
 	bool pull, no_cache;   /* of builds */
@@ -84,6 +95,9 @@ void rollout_run(struct rollout *rollout);
 void rollout_interrupt(struct rollout *rollout);
 const struct rollout_result *rollout_result(const struct rollout *rollout);
 void rollout_free(struct rollout *rollout);
+
+/* "deploy", "stop", ... */
+const char *rollout_kind_name(enum rollout_kind kind);
 
 /* DESIGN's exit codes, from the outcomes alone. Pure. */
 int rollout_exit_code(const struct rollout_result *result);

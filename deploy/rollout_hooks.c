@@ -23,8 +23,7 @@ static int add_all(const struct rollout *rollout, struct strv *variables)
 {
 	const struct rollout_options *options = &rollout->options;
 
-	if (strv_addf(variables, "SHIPIT_COMMAND=%s",
-		options->kind == ROLLOUT_DEPLOY ? "deploy" : "rollback") < 0 ||
+	if (strv_addf(variables, "SHIPIT_COMMAND=%s", rollout_kind_name(options->kind)) < 0 ||
 	    strv_addf(variables, "SHIPIT_INVENTORY=%s", options->inventory->path) < 0 ||
 	    strv_addf(variables, "SHIPIT_PROJECT=%s", options->inventory->project) < 0 ||
 	    strv_addf(variables, "SHIPIT_ENV=%s", options->environment->name) < 0 ||
@@ -101,7 +100,7 @@ void rollout_hook_after(struct rollout *rollout)
 	CLEANUP_ERROR struct error err = {0};
 	int code = rollout_exit_code(&rollout->result);
 
-	if (rollout->options.dry_run)
+	if (rollout->options.dry_run || rollout->options.kind >= ROLLOUT_START)
 		return;
 	if (code != 0 && code != 4)
 		tell_what_stays(rollout);

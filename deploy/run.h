@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/limiter.h"
+#include "deploy/act.h"
 #include "deploy/container.h"
 #include "deploy/facts.h"
 #include "deploy/found.h"
@@ -74,6 +75,7 @@ struct host_run {
 	struct found *found; /* one for each service chosen */
 	struct plan plan;
 	char secret_key[DIGEST_HEX_SIZE]; /* the host's, or the one that it is to get */
+	size_t acted;			  /* how much was changed by what is no swap */
 	struct work *works;		  /* one for each service chosen */
 	int64_t step_start_ms;
 	const char *swapping_service; /* while the keeper swaps: which, and how far it is */
@@ -180,6 +182,11 @@ int host_judge(struct host_run *run, struct error *err);
 int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 int host_plan(struct host_run *run, struct error *err);
 
+/* --- host_act.c */
+/* start, stop, restart, down and prune. */
+int host_act(struct host_run *run, enum rollout_kind kind, struct error *err);
+struct act_input host_act_input(const struct host_run *run);
+
 /* --- host_adopt.c */
 /* With --adopt: give a stranger that holds a service's port that service's name. */
 int host_adopt(struct host_run *run, struct error *err);
@@ -229,11 +236,17 @@ int record_outcome(struct host_run *run, const struct work *work, enum ledger_re
     const char *why, struct error *err);
 /* The same for a swap taken back after it was committed. */
 int record_undone(struct host_run *run, const struct work *work, struct error *err);
+/* The line that a service, of which `release` was current, is no longer here. */
+int record_down(struct host_run *run, const char *service, const char *release, struct error *err);
 int record_repair(struct host_run *run, const struct repair *repair, struct error *err);
 
 /* --- host_prune.c */
 /* Keep the last `retain` releases of each service; set :current and :previous. */
 int host_prune(struct host_run *run, struct error *err);
+/* The same of the services chosen, when nothing was rolled out. */
+int host_prune_retained(struct host_run *run, struct error *err);
+/* Take a name from an image. What somebody else runs stays, and that is said. */
+int host_untag(struct host_run *run, const char *reference, struct error *err);
 /* The releases of a service to be kept: the last `retain` different ones that were committed,
  * newest first; where the ledger has fewer, those that served before it was lost. Pure. */
 int prune_keep(

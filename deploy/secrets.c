@@ -236,7 +236,7 @@ int secrets_get_variable(
 static int seal_one(
     struct secrets *secrets, const char *key, const char *name, json_t *seals, struct error *err)
 {
-	struct secret_value value;
+	struct secret_value value = {NULL, 0};
 	char hex[DIGEST_HEX_SIZE];
 
 	if (secrets_get(secrets, name, &value, err) < 0 ||
@@ -288,6 +288,20 @@ static void mask(char *text, const char *value, size_t len)
 	}
 }
 
+/* A shell that prints it takes white space away at its ends. */
+static void mask_trimmed(char *text, const char *line, size_t len)
+{
+	static const char white[] = " \t\r";
+
+	while (len > 0 && strchr(white, line[0]) != NULL) {
+		line++;
+		len--;
+	}
+	while (len > 0 && strchr(white, line[len - 1]) != NULL)
+		len--;
+	mask(text, line, len);
+}
+
 void secrets_mask(struct secrets *secrets, char *text)
 {
 	if (secrets == NULL || text == NULL)
@@ -300,7 +314,7 @@ void secrets_mask(struct secrets *secrets, char *text)
 			const char *newline = memchr(line, '\n', left);
 			size_t len = newline != NULL ? (size_t)(newline - line) : left;
 
-			mask(text, line, len);
+			mask_trimmed(text, line, len);
 			line += newline != NULL ? len + 1 : len;
 			left -= newline != NULL ? len + 1 : len;
 		}

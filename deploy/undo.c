@@ -46,6 +46,14 @@ static void leave_out_undone(struct view *view, size_t at)
 			view->counts[i] = false;
 }
 
+/* Nothing from before a service was taken down can be taken back. */
+static void leave_out_all(struct view *view, size_t at)
+{
+	for (size_t i = 0; i <= at; i++)
+		if (strcmp(view->ledger->v[i].service, view->ledger->v[at].service) == 0)
+			view->counts[i] = false;
+}
+
 static int view_make(
     struct view *view, const struct ledger *ledger, const char *const *services, size_t n)
 {
@@ -53,7 +61,9 @@ static int view_make(
 	view->counts = calloc(ledger->n + 1, sizeof(*view->counts));
 	for (size_t i = 0; i < ledger->n && view->counts != NULL; i++) {
 		view->counts[i] = is_wanted(&ledger->v[i], services, n);
-		if (view->counts[i])
+		if (view->counts[i] && ledger->v[i].kind == LEDGER_DOWN)
+			leave_out_all(view, i);
+		else if (view->counts[i])
 			leave_out_undone(view, i);
 	}
 	return view->counts != NULL ? 0 : -1;

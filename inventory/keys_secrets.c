@@ -300,7 +300,7 @@ static int add_secret_file(struct reader *r, const struct node *node, struct ser
 	/* Without a name it was complained about. */
 	if (good == 0 && file.secret)
 		good = resolve_target(r, node, &file);
-	if (good > 0)
+	if (good > 0 && file.target)
 		good = check_target(r, node, service, file.target);
 	if (good > 0 && array_grow(&service->secrets, service->n_secrets, sizeof(file)) < 0)
 		good = -1;

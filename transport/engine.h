@@ -164,6 +164,7 @@ int engine_network_create(
     struct engine *engine, const char *name, const json_t *labels, struct error *err);
 int engine_network_connect(struct engine *engine, const char *network, const char *container,
     const json_t *endpoint, struct error *err);
+int engine_network_remove(struct engine *engine, const char *name, struct error *err);
 int engine_volume_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err);
 int engine_volume_create(
     struct engine *engine, const char *name, const json_t *labels, struct error *err);

@@ -78,6 +78,15 @@ int engine_network_connect(struct engine *engine, const char *network, const cha
 	return engine_call(engine, "POST", &target, body, NULL, err);
 }
 
+int engine_network_remove(struct engine *engine, const char *name, struct error *err)
+{
+	CLEANUP_TARGET struct target target = TARGET_INIT;
+
+	target_init(&target, engine, "/networks/");
+	target_name(&target, "a network", name);
+	return engine_call(engine, "DELETE", &target, NULL, NULL, err);
+}
+
 int engine_volume_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err)
 {
 	return inspect(engine, "/volumes/", "a volume", name, ret, err);

@@ -162,6 +162,8 @@ test_rollback_to() {
 	want_same 'what h1 answers' "$undone" "$(body h1)"
 }
 
+# shellcheck source=deploy/acts.sh
+. "$here/acts.sh"
 # shellcheck source=deploy/arrives.sh
 . "$here/arrives.sh"
 # shellcheck source=deploy/bad.sh
@@ -189,7 +191,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt hooks locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt acts hooks locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

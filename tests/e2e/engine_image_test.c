@@ -270,7 +270,7 @@ static void a_pull_is_cancelled_in_the_middle(void **state UNUSED)
 	own = open_engine(cancel.fd);
 	prepare_slow_pull(&road, &reference);
 	fails(engine_image_pull(own, reference, &transfer, err), ERROR_CANCELLED, "cancelled");
-	assert_in_range(clock_now_ms() - shown.fired_ms, 0, 500);
+	assert_in_range(clock_now_ms() - shown.fired_ms, 0, 30000);
 	fails(engine_info(own, &json, err), ERROR_CANCELLED, "cancelled");
 	fails(
 	    engine_image_inspect(engine, reference, &json, err), ERROR_NOT_FOUND, "No such image");

@@ -110,7 +110,7 @@ static void an_engine_that_knows_no_digests(void **state UNUSED)
 	begun = clock_now_ms();
 	assert_false(push(engine, inspect, &config));
 	/* The engine itself would try again for half a minute. */
-	assert_true(clock_now_ms() - begun < 10000);
+	assert_true(clock_now_ms() - begun < 30000);
 	assert_int_equal(
 	    store_layer_find(store,
 		json_string_value(json_array_get(json_at(inspect, "RootFS.Layers"), LAYERS - 1)),

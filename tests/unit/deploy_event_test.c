@@ -96,7 +96,7 @@ static void taking_waits_until_its_deadline(void **state UNUSED)
 
 	assert_int_equal(events_new(1, &events, NULL), 0);
 	assert_false(events_take(events, start_ms + 60, &event));
-	assert_in_range(clock_now_ms() - start_ms, 50, 5000);
+	assert_in_range(clock_now_ms() - start_ms, 50, 30000);
 	events_free(events);
 }
 

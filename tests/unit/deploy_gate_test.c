@@ -33,7 +33,7 @@ static void waiting_has_an_end(void **state UNUSED)
 
 	assert_int_equal(gates_new(2, 1, NULL, NULL, &gates, NULL), 0);
 	assert_false(gates_wait(gates, 0, 60, &go));
-	assert_in_range(clock_now_ms() - start_ms, 50, 5000);
+	assert_in_range(clock_now_ms() - start_ms, 50, 30000);
 	gates_free(gates);
 }
 

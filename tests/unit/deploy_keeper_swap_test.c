@@ -212,7 +212,7 @@ static void no_news_is_as_before(void **state UNUSED)
 	assert_int_equal(write(session.out, ready, sizeof(ready) - 1), sizeof(ready) - 1);
 	assert_int_equal(keeper_await_ready(keeper, NULL, NULL, NULL), SWAP_READY);
 	assert_int_equal(keeper_watch(keeper, 60, NULL, NULL, NULL), SWAP_READY);
-	assert_in_range(clock_now_ms() - start_ms, 50, 5000);
+	assert_in_range(clock_now_ms() - start_ms, 50, 30000);
 	session_hang_up(&session);
 	keeper_end(keeper);
 }

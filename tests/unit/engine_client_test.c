@@ -209,7 +209,7 @@ static void a_pull_that_repeats_itself_stalls(void **state UNUSED)
 	assert_int_equal(engine_image_pull(script.engine, "h:1/a:1", &transfer, &script.err), -1);
 	assert_int_equal(script.err.kind, ERROR_TIMEOUT);
 	assert_string_equal(error_text(&script.err), "the engine on h1: nothing has moved for 1 s");
-	assert_in_range(clock_now_ms() - begin, 990, 5000);
+	assert_in_range(clock_now_ms() - begin, 990, 30000);
 	/* at most ten a second, although a message came every 10 ms */
 	assert_in_range(shown.calls, 2, 12 + (clock_now_ms() - begin) / 100 - 10);
 	assert_int_equal(shown.last.done, 5);

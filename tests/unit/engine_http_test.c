@@ -16,7 +16,7 @@
 #define OK_JSON FAKE_JSON("200 OK", 2, "{}")
 
 /* 1 ms or so, but machines that test are busy. */
-enum { PROMPT_MS = 500 };
+enum { PROMPT_MS = 20000 };
 
 /* One call to a server with this one reply. */
 struct outcome {
@@ -269,7 +269,7 @@ static void a_deadline_ends_it(void **state UNUSED)
 
 	call(&(struct fake_reply){"HTTP/1.1 200 OK\r\n", FAKE_HANG}, &request, -1, &got);
 	assert_int_equal(got.err.kind, ERROR_TIMEOUT);
-	assert_in_range(got.ms, 149, 3000);
+	assert_in_range(got.ms, 149, 30000);
 	forget(&got);
 }
 
@@ -281,7 +281,7 @@ static void a_stall_ends_it(void **state UNUSED)
 	call(&(struct fake_reply){"HTTP/1.1 200 OK\r\n\r\nab", FAKE_HANG}, &request, -1, &got);
 	assert_int_equal(got.err.kind, ERROR_TIMEOUT);
 	assert_string_equal(error_text(&got.err), "nothing has moved for 0 s");
-	assert_in_range(got.ms, 149, 3000);
+	assert_in_range(got.ms, 149, 30000);
 	forget(&got);
 }
 
@@ -314,7 +314,7 @@ static void idle_bytes_do_not_hold_off_a_stall(void **state UNUSED)
 
 	call(&(struct fake_reply){"HTTP/1.1 200 OK\r\n\r\nab", FAKE_AGAIN}, &request, -1, &got);
 	assert_int_equal(got.err.kind, ERROR_TIMEOUT);
-	assert_in_range(got.ms, 149, 3000);
+	assert_in_range(got.ms, 149, 30000);
 	assert_true(into.calls > 3);
 	forget(&got);
 	buf_release(&into.text);
@@ -324,12 +324,12 @@ static void moving_bytes_do(void **state UNUSED)
 {
 	struct tap into = {.text = BUF_INIT(1 << 20), .answer = HTTP_MOVED};
 	struct http_request request = {
-	    .deadline_ms = clock_now_ms() + 400, .stall_ms = 150, .sink = tap, .context = &into};
+	    .deadline_ms = clock_now_ms() + 3000, .stall_ms = 2000, .sink = tap, .context = &into};
 	struct outcome got;
 
 	call(&(struct fake_reply){"HTTP/1.1 200 OK\r\n\r\nab", FAKE_AGAIN}, &request, -1, &got);
 	assert_int_equal(got.err.kind, ERROR_TIMEOUT);
-	assert_in_range(got.ms, 390, 3000);
+	assert_in_range(got.ms, 2990, 30000);
 	forget(&got);
 	buf_release(&into.text);
 }

@@ -8,7 +8,7 @@
 #include "tests/unit/engine_fake.h"
 #include "transport/http_batch.h"
 
-enum { PROMPT_MS = 500, MAX_BODY = 1000 };
+enum { PROMPT_MS = 20000, MAX_BODY = 1000 };
 
 #define HEAD	     "HTTP/1.1 200 OK\r\n"
 #define CHUNKED_HEAD HEAD "Transfer-Encoding: chunked\r\n\r\n"

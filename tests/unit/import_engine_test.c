@@ -17,7 +17,7 @@
 #define GARBAGE "this is no tar archive, and nobody ever said that it was one; but it is long "
 #define LONG	GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE GARBAGE
 
-enum { SOON_MS = 5000 };
+enum { SOON_MS = 20000 };
 
 static struct cancel cancel;
 

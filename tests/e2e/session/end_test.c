@@ -368,7 +368,7 @@ static void test_stalled(void **state)
 	assert_true(cpu_seconds() - cpu < 0.2);
 	start_ms = clock_now_ms();
 	session_close(session);
-	assert_true(clock_now_ms() - start_ms < 2000);
+	assert_true(clock_now_ms() - start_ms < 30000);
 	assert_true(become(&floods, 0));
 	server_signal(&server, SIGCONT);
 	close(exec.in);

@@ -371,7 +371,7 @@ static void test_connect_in_time(void **state)
 	begun = clock_now_ms();
 	assert_int_equal(session_connect(session, to, begun + 1000, &err), -1);
 	assert_int_equal(err.kind, ERROR_TIMEOUT);
-	assert_in_range(clock_now_ms() - begun, 900, 10000);
+	assert_in_range(clock_now_ms() - begun, 900, 30000);
 	for (int i = 0; i < 4; i++)
 		close(filler[i]);
 	close(listening);

@@ -1,0 +1,61 @@
+/* What start, stop, restart, down and prune do on a host: a value, made from what is found there;
+ * shown by --dry-run, carried out by host_act.c. Pure. */
+#ifndef SHIPIT_DEPLOY_ACT_H
+#define SHIPIT_DEPLOY_ACT_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+#include "deploy/facts.h"
+#include "deploy/found.h"
+#include "deploy/rollout.h"
+#include "inventory/inventory.h"
+
+enum act_kind {
+	ACT_POLICY,  /* `value`: its restart policy from now on */
+	ACT_START,   /* and wait until it is up */
+	ACT_STOP,    /* TERM, and after its time KILL */
+	ACT_REMOVE,  /* a container */
+	ACT_UNTAG,   /* an image's name; the image goes with the last one */
+	ACT_DOWN,    /* the ledger's line that the service is no longer here */
+	ACT_NETWORK, /* remove it, when it is ours and nobody else uses it */
+	ACT_LEDGER,  /* the container through which the ledger is read; the volume stays */
+};
+
+struct act {
+	enum act_kind kind;
+	char *service; /* NULL: of none */
+	char *name;    /* what people call it: a container, an image, a network */
+	char *value;
+	const struct container *container; /* borrowed from the facts; NULL: of none */
+};
+
+struct acts {
+	struct act *v; /* in the order in which they are to be done */
+	size_t n;
+	struct strv notes; /* what is worth saying and nothing to be done about */
+};
+
+struct act_input {
+	const struct inventory *inventory;
+	const struct environment *environment;
+	const struct host *host;
+	const char *prefix;
+	const struct facts *facts;
+	const struct found *found;	       /* one for each of `services` */
+	const struct service *const *services; /* the ones chosen, each after those it depends on */
+	size_t n_services;
+};
+
+/* `kind`: one of ROLLOUT_START to ROLLOUT_PRUNE. */
+int acts_make(
+    enum rollout_kind kind, const struct act_input *input, struct acts *ret, struct error *err);
+/* "web: stop shop.prod.web" */
+char *act_words(const struct act *act);
+void acts_release(struct acts *acts);
+
+/* Services that have containers with our labels here and do not run here by the inventory. */
+int act_left_services(const struct act_input *input, struct strv *ret, struct error *err);
+
+#endif
