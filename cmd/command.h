@@ -47,7 +47,7 @@ struct option_spec {
 	enum option_kind kind;
 	const char *argument; /* what help calls its value; NULL: it takes none */
 	size_t offset;	      /* into struct settings */
-	const char *help;
+	const char *help;     /* NULL: the manual says it */
 };
 
 /* A group has no `run`: its commands have its name and a word of their own ("registry gc"). */

@@ -17,7 +17,7 @@ const struct option_spec global_options[] = {
     {"verbose", 'v', OPTION_COUNT, NULL, AT(verbose),
 	"every step, and SSH; -vv: every remote call"},
     {"yes", 0, OPTION_SWITCH, NULL, AT(yes), "take every question as answered with yes"},
-    {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), "no colours; so does $NO_COLOR"},
+    {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), NULL},
     {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what that takes"},
 };
 const size_t n_global_options = ARRAY_SIZE(global_options);
@@ -211,6 +211,7 @@ const struct command commands[] = {
 	.run = registry_serve_run},
     {.name = "version",
 	.arguments = "",
+	.summary = "print the versions of shipit and of its libraries",
 	.details = "Prints the version of shipit and of the libraries it runs with.",
 	.run = version_run},
     {.name = "help",

@@ -36,8 +36,9 @@ static int option_lines(struct buf *out, const struct option_spec *options, size
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP_BUF struct buf words = BUF_INIT(256);
 
-		if (option_words(&words, &options[i]) < 0 ||
-		    buf_addf(out, "%-*s  %s\n", (int)widest, words.data, options[i].help) < 0)
+		if (options[i].help != NULL &&
+		    (option_words(&words, &options[i]) < 0 ||
+			buf_addf(out, "%-*s  %s\n", (int)widest, words.data, options[i].help) < 0))
 			return -1;
 	}
 	return 0;

@@ -164,8 +164,7 @@ int container_secret_files(
 	{
 		if (make_entry(json_string_value(file), secrets, &entries[n], err) < 0)
 			return -1;
-		usual +=
-		    strncmp(entries[n++].name, secret_folder + 1, strlen(secret_folder + 1)) == 0;
+		usual += strncmp(entries[n++].name, secret_folder, sizeof(secret_folder) - 1) == 0;
 	}
 	return usual > 0 ? tar_make(entries, n, tar, err) : tar_make(entries + 2, n - 2, tar, err);
 }

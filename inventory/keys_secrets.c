@@ -280,7 +280,7 @@ static int check_target(
 	char shown[SHOWN_SIZE];
 
 	for (size_t i = 0; i < service->n_secrets; i++)
-		if (strcmp(service->secrets[i].target, target) == 0)
+		if (service->secrets[i].target && strcmp(service->secrets[i].target, target) == 0)
 			return mistake(
 			    r, node, "two secrets are put at \"%s\"", show_text(shown, target));
 	return 1;

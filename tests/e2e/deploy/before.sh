@@ -118,7 +118,8 @@ before_runs() {
 }
 
 lock_is_free() {
-	on h1 sh -c 'flock -n /run/lock/shipit.pre.prod true'
+	local host
+	for host in h1 h2 h3; do on $host flock -n /run/lock/shipit.pre.prod true || return 1; done
 }
 
 test_hooks() {

@@ -151,10 +151,10 @@ test_help() {
 	shipit -h
 	want_code 0
 	local command
-	for command in init check build deploy rollback status history config version; do
+	for command in init check build deploy rollback stop down prune status history config version; do
 		want_out "$command"
 	done
-	for command in '' init check build deploy rollback status history config version; do
+	for command in '' init check build deploy rollback start stop restart down prune status history config version; do
 		# shellcheck disable=SC2086 # none is no word
 		shipit $command -h
 		want_code 0
