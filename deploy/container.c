@@ -1,6 +1,7 @@
 #include "deploy/container.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -348,6 +349,18 @@ static int put_network(
 	return json_set(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
 }
 
+/* "on-failure:5" */
+static json_t *restart_policy(const char *policy)
+{
+	const char *colon = strchr(policy, ':');
+	size_t len = colon != NULL ? (size_t)(colon - policy) : strlen(policy);
+
+	if (colon == NULL)
+		return json_pack("{s:s}", "Name", policy);
+	return json_pack("{s:s%, s:I}", "Name", policy, len, "MaximumRetryCount",
+	    (json_int_t)strtol(colon + 1, NULL, 10));
+}
+
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
     struct secrets *secrets, json_t **ret, struct error *err)
 {
@@ -370,7 +383,8 @@ int container_body(const struct identity *identity, const json_t *options, const
 	    json_set(body, "StopTimeout", json_integer(grace_s)) < 0 ||
 	    put_healthcheck(body, options) < 0 || put_ports(body, host, options) < 0 ||
 	    put_volumes(body, host, options) < 0 || put_devices(host, options) < 0 ||
-	    json_set(host, "RestartPolicy", json_pack("{s:s}", "Name", "no")) < 0 ||
+	    json_set(host, "RestartPolicy",
+		restart_policy(identity->fixed_policy ? options_restart(options) : "no")) < 0 ||
 	    json_set(host, "LogConfig",
 		json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size",
 		    log_size, "max-file", log_files)) < 0 ||
@@ -394,7 +408,8 @@ int container_before_body(const struct identity *identity, const json_t *options
 	labels = container_owner_labels(identity->project, identity->environment, identity->prefix);
 	json_object_del(body, "ExposedPorts");
 	json_object_del(host, "PortBindings");
-	if (json_set(body, "Labels", labels) < 0 ||
+	if (json_set(host, "RestartPolicy", restart_policy("no")) < 0 ||
+	    json_set(body, "Labels", labels) < 0 ||
 	    json_set(labels, LABEL_PREFIX "before", json_string(identity->service)) < 0 ||
 	    json_set(body, "Cmd", json_words(command)) < 0 ||
 	    json_set(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0 ||

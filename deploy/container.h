@@ -17,13 +17,14 @@ struct identity {
 	const char *image;  /* config digest */
 	const char *config; /* config hash */
 	const char *by, *at, *source;
+	bool fixed_policy; /* the engine can change none later: it gets the user's at once */
 };
 
-/* The body of POST /containers/create. Restart policy `no`: commit gives it the user's. `image_id`
- * is what the host's engine calls the image. Only the first network is in it: engines before
- * API 1.44 take one; the others are connected afterwards (container_networks). It has the values of
- * secrets that are variables; `secrets` may be NULL where there are none. Options that
- * options_check does not take: ERROR_PROTOCOL. */
+/* The body of POST /containers/create. Restart policy `no`: commit gives it the user's
+ * (fixed_policy). `image_id` is what the host's engine calls the image. Only the first network is
+ * in it: engines before API 1.44 take one; the others are connected afterwards
+ * (container_networks). It has the values of secrets that are variables; `secrets` may be NULL
+ * where there are none. Options that options_check does not take: ERROR_PROTOCOL. */
 int container_body(const struct identity *identity, const json_t *options, const char *image_id,
     struct secrets *secrets, json_t **ret, struct error *err);
 

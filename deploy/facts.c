@@ -284,6 +284,7 @@ static int take_all(struct engine *engine, struct keeper *keeper, const char *pr
 		err) < 0 ||
 	    take_both(engine, keeper, prefix, answers[ASK_CONTAINERS].json, facts, err) < 0)
 		return -1;
+	facts->fixed_policies = engine_policies_are_fixed(engine);
 	facts->free_bytes = facts->listens.free_bytes;
 	if (facts->listens.clock != 0)
 		facts->clock_skew_s = facts->listens.clock - (int64_t)time(NULL);

@@ -56,7 +56,9 @@ struct facts {
 	struct strv images;	     /* "REPOSITORY:TAG" of name_image and name_pulled */
 	struct strv image_ids;	     /* ids of the images above, same order */
 	struct ledger ledger;
-	bool has_ledger; /* the ledger's volume is there */
+	bool has_ledger;     /* the ledger's volume is there */
+	bool fixed_policies; /* of this engine (engine_policies_are_fixed): what stops would be
+				started again with the host, so nothing stopped is kept */
 };
 
 /* Read them over an open engine; from the keeper: architecture, disk, clock and listening ports. */

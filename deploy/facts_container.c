@@ -179,6 +179,9 @@ int container_parse(const json_t *inspect, struct container *ret)
 		container_release(&c);
 		return -1;
 	}
+	/* podman says "" where there is no healthcheck. */
+	if (c.health != NULL && *c.health == '\0')
+		free(steal_ptr(c.health));
 	/* A label that somebody altered: what it has is what it wants. */
 	if (!options_is_restart(c.restart)) {
 		free(c.restart);

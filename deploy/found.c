@@ -179,7 +179,7 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 			return -1;
 		return add(found, REPAIR_REMOVE, container, NULL, false);
 	}
-	if (strcmp(container->policy, "no") != 0 &&
+	if (strcmp(container->policy, "no") != 0 && !facts->fixed_policies &&
 	    add(found, REPAIR_POLICY, container, strdup("no"), true) < 0)
 		return -1;
 	if (strcmp(container->name, name) != 0 &&
@@ -188,11 +188,12 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 	return 0;
 }
 
-static int repair_policy(struct found *found)
+static int repair_policy(struct found *found, const struct facts *facts)
 {
 	const struct container *current = found->current;
 
-	if (current == NULL || strcmp(current->policy, current->restart) == 0)
+	if (current == NULL || facts->fixed_policies ||
+	    strcmp(current->policy, current->restart) == 0)
 		return 0;
 	/* Only `shipit stop` makes it so: no interrupted swap ends like that without a line about
 	 * it. */
@@ -235,7 +236,7 @@ static int make(struct found *found, const struct facts *facts, const char *pref
 	    choose(facts, found->service, name, ledger_current(&facts->ledger, found->service));
 	found->pending_result =
 	    found->pending != NULL ? outcome(found, found->pending) : LEDGER_REVERTED;
-	if (repair_policy(found) < 0)
+	if (repair_policy(found, facts) < 0)
 		return -1;
 	for (size_t i = 0; i < facts->n_containers; i++) {
 		const struct container *container = &facts->containers[i];

@@ -31,6 +31,7 @@ struct identity host_identity(const struct host_run *run, const struct planned *
 	    .config = planned->config,
 	    .by = rollout->options.by,
 	    .at = rollout->at,
+	    .fixed_policy = run->facts.fixed_policies,
 	    .source = planned->from != NULL ? planned->from->source : NULL,
 	};
 }

@@ -40,7 +40,8 @@ static int look(struct host_run *run, const char *id, const struct ready *ready,
 	if (strcmp(health, "unhealthy") == 0)
 		return error_set(err, ERROR_FAILED, "it is unhealthy");
 	return clock_now_ms() - since_ms >= ready->running_ms &&
-	       ((ready->healthy_set && !ready->healthy) || strcmp(health, "healthy") == 0);
+	       ((ready->healthy_set && !ready->healthy) || *health == '\0' ||
+		   strcmp(health, "healthy") == 0);
 }
 
 static int await_up(

@@ -95,6 +95,15 @@ static int move_tags(struct host_run *run, const struct planned *planned, struct
 	return now != NULL ? move_tag(run, service, now, "current", err) : 0;
 }
 
+/* One that was retired and would be started again with the host: there the image and the ledger
+ * have to do. */
+static bool would_come_back(const struct host_run *run, const struct container *container)
+{
+	CLEANUP_FREE char *name = name_container(run->rollout->prefix, container->service);
+
+	return run->facts.fixed_policies && name != NULL && strcmp(container->name, name) != 0;
+}
+
 static int prune_containers(
     struct host_run *run, const struct service *service, const struct strv *keep, struct error *err)
 {
@@ -103,7 +112,8 @@ static int prune_containers(
 
 		/* What somebody made by hand is theirs to remove. */
 		if (strcmp(container->service, service->name) != 0 || container->running ||
-		    container->by_hand || strv_has(keep, container->release))
+		    container->by_hand ||
+		    (strv_has(keep, container->release) && !would_come_back(run, container)))
 			continue;
 		if (engine_container_remove(run->link.care, container->id, false, err) < 0 &&
 		    err->kind != ERROR_NOT_FOUND)

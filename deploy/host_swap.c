@@ -37,6 +37,12 @@ static int seconds(int64_t ms)
 	return (int)((ms + 999) / 1000);
 }
 
+/* `-` leaves it as it is. */
+static const char *policy_of(const struct host_run *run, const char *policy)
+{
+	return run->facts.fixed_policies ? "-" : policy;
+}
+
 static enum swap_end run_swap(struct host_run *run, struct work *work, struct error *err)
 {
 	const struct planned *planned = work->planned;
@@ -52,7 +58,7 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 	    .name = name,
 	    .new_id = work->new_id,
 	    .new_name = work->new_name,
-	    .policy = options_restart(planned->options),
+	    .policy = policy_of(run, options_restart(planned->options)),
 	    .running_s = seconds(ready->running_ms),
 	    .timeout_s = seconds(ready->timeout_ms),
 	    .healthy = work->healthy,
@@ -67,7 +73,7 @@ static enum swap_end run_swap(struct host_run *run, struct work *work, struct er
 	if (old != NULL) {
 		swap.old_id = old->id;
 		swap.old_name = old_name;
-		swap.old_policy = old->policy;
+		swap.old_policy = policy_of(run, old->policy);
 		swap.old_runs = old->running;
 	}
 	swap.grace_s = old != NULL && old->stop_grace_s > grace_s ? old->stop_grace_s : grace_s;
@@ -191,11 +197,11 @@ static enum swap_end undo_swap(struct host_run *run, struct work *work, struct e
 	    .name = name,
 	    .old_id = work->new_id,
 	    .old_name = retained,
-	    .old_policy = options_restart(planned->options),
+	    .old_policy = policy_of(run, options_restart(planned->options)),
 	    .old_runs = true,
 	    .new_id = old->id,
 	    .new_name = back,
-	    .policy = old->restart,
+	    .policy = policy_of(run, old->restart),
 	    .grace_s = seconds(options_stop_grace_ms(planned->options)),
 	    .running_s = 1,
 	    .overlap = planned->overlap,

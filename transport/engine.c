@@ -308,6 +308,16 @@ bool engine_is_podman(const struct engine *engine)
 	return engine->is_podman;
 }
 
+bool engine_policies_are_fixed(const struct engine *engine)
+{
+	struct api release = {0};
+
+	if (!engine->is_podman)
+		return false;
+	return read_api(engine->version, "Version", &release) < 0 || release.major < 5 ||
+	       (release.major == 5 && release.minor < 1);
+}
+
 bool engine_is_here(const struct engine *engine)
 {
 	return engine->is_here;

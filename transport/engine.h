@@ -42,6 +42,8 @@ int engine_local_address(char **ret, struct error *err);
 const json_t *engine_version(const struct engine *engine);
 /* podman answers the same API a little differently; what matters is evened out here. */
 bool engine_is_podman(const struct engine *engine);
+/* A container's restart policy is what it was created with: podman before 5.1. */
+bool engine_policies_are_fixed(const struct engine *engine);
 /* By a Unix socket: its loopback is (most likely) ours. */
 bool engine_is_here(const struct engine *engine);
 int engine_info(struct engine *engine, json_t **ret, struct error *err);

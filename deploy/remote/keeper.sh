@@ -68,9 +68,18 @@ set_policy() { # ID POLICY
 	[ "$2" = - ] || try 60 update --restart "$2" "$1"
 }
 
+# Where a rootless podman keeps what its service must share with its command. A login by PAM sets it, not
+# every one does.
+find_runtime() {
+	[ -z "${XDG_RUNTIME_DIR-}" ] || return 0
+	XDG_RUNTIME_DIR=/run/user/$(exec 9>&-; id -u)
+	if [ -d "$XDG_RUNTIME_DIR" ]; then export XDG_RUNTIME_DIR; else unset XDG_RUNTIME_DIR; fi
+}
+
 find_engine() { # SUDO COMMAND
 	sudo=''
 	[ "$1" = 0 ] || sudo=yes
+	case $2 in *podman*) find_runtime ;; esac
 	if ! engine=$(command -v "$2"); then
 		say 'error engine' "There is no command \"$2\" on this host (PATH is $PATH)."
 	elif ! try 30 ps -q; then
@@ -218,12 +227,19 @@ look() { # at the new one; false, with a reason, when it has failed
 	esac
 }
 
+fail_again() { # it may be gone before its last words can be asked for
+	said=$(exec 9>&-; run 20 logs --tail 20 "$new" 2>&1)
+	fail ready 'exited, and was started again'
+}
+
 await_ready() {
 	clock
 	deadline=$((now + timeout * 100)) since=$now run_of='' shown=''
 	while look || fail ready "$reason"; do
 		clock
 		if [ "$status" = running ] && [ "$begun" != "$run_of" ]; then
+			# Where policies are fixed it has its own already, which hides that it ends.
+			[ -z "$run_of" ] || [ "$policy" != - ] || fail_again
 			since=$now
 			run_of=$begun
 		fi
@@ -292,7 +308,16 @@ was_reverted() {
 }
 
 stop_new() { # SECONDS
-	try $(($1 + 60)) stop -t "$1" "$new"
+	try $(($1 + 60)) stop -t "$1" "$new" || return 1
+	[ "$policy" != - ] || stays_down || try 60 rm -f "$new"
+}
+
+# With a policy of its own that cannot be changed, one that ends all the time may have been stopped between
+# two of its lives, and is started again.
+stays_down() {
+	was=$(ask_about "$new" '{{.State.StartedAt}}')
+	sleep 1 9>&-
+	[ "$(ask_about "$new" '{{.State.Running}} {{.State.StartedAt}}')" = "false $was" ]
 }
 
 stop_old() {
@@ -305,6 +330,8 @@ start_old() {
 		try 120 start "$old" && is_running "$old" && return
 		said=${said:-the old one was started, and stopped again}
 		sleep $rest 9>&-
+		# podman frees the old one's address a little later, or not at all.
+		[ "$oldpolicy" != - ] || run 60 container cleanup "$old" >/dev/null 2>&1 9>&-
 	done
 	return 1
 }
