@@ -19,7 +19,9 @@ WINDOW = POINTS.index("swap:start"), POINTS.index("commit:start")  # swapped, no
 
 # What a fault does is in Case.do_NAME. "cut" is never mended while shipit runs, "back" is as soon
 # as the host has let go, "hiccup" before that; "both" is "kill" and "power".
-FAULTS = "kill", "cut", "back", "power", "both", "hiccup", "deaf", "sleep", "keeper"
+# "sshd" and "engine" are killed and come back at once; "crash" is the end of the container that serves.
+FAULTS = ("kill", "cut", "back", "power", "both", "hiccup", "deaf", "sleep", "keeper", "sshd", "engine",
+          "crash")
 POLICIES = "always", "unless-stopped", "on-failure", "no"
 
 CLEAR_S = 30  # lock, listener and processes are gone
@@ -250,12 +252,46 @@ class Case:
         self.outages.append((off, on))
         self.say("the engine is back")
         host.watch()
+        self.await_answer(on)
+
+    def await_answer(self, since):
         try:
-            until("an answer", BOOT_S, lambda: host.samples[-1].serves != "-")
+            until("an answer", BOOT_S, lambda: self.host.samples[-1].serves != "-")
         except Failed:
             if not self.may_be_down():
                 raise
-            self.outages.append((on, None))
+            self.outages.append((since, None))
+
+    def do_sshd(self):
+        self.host.fault("kill", "sshd")
+        self.host.fault("start", "sshd")
+        self.resume()
+        self.exit = self.wait_shipit(END_S)
+        self.await_clear()
+
+    def do_engine(self):
+        off = time.monotonic()
+        self.host.fault("kill", "dockerd")
+        self.host.fault("start", "dockerd")
+        self.host.lab("wait", self.host.name, "engine")
+        on = time.monotonic()
+        self.outages.append((off, on))
+        self.say("the engine is back")
+        self.resume()
+        self.exit = self.wait_shipit(END_S)
+        self.await_answer(on)
+        self.await_clear()
+
+    def do_crash(self):
+        """Of its own, not by the engine, which would take it for the user's wish."""
+        crashed = time.monotonic()
+        pid = max(((c["Created"], self.host.ask("/containers/%s/json" % c["Id"])["State"]["Pid"])
+                   for c in self.host.ask("/containers/json")))[1]
+        self.host("kill", "-KILL", str(pid))
+        self.resume()
+        self.exit = self.wait_shipit(END_S)
+        self.await_answer(crashed)
+        self.await_clear()
 
     def do_keeper(self):
         """Somebody kills the keeper's first process."""
@@ -268,8 +304,13 @@ class Case:
 
     def may_be_down(self):
         """A policy says whether a container comes back with the power; during a swap all do."""
-        return (self.fault in ("power", "both") and self.policy == "no" and
-                not WINDOW[0] < self.at <= WINDOW[1])
+        if WINDOW[0] < self.at <= WINDOW[1]:
+            return False
+        # An engine that finds its containers running stops them first, and that is no failure.
+        if self.policy != "no" and (self.fault, self.policy) != ("engine", "on-failure"):
+            return False
+        return (self.fault in ("power", "both", "engine") or
+                (self.fault == "crash" and self.at > WINDOW[1]))
 
     def await_clear(self):
         """Lock, listener, processes, SSH server."""
@@ -306,14 +347,17 @@ class Case:
         if self.point == "commit:progress":
             code = {"kill": None, "both": None, "cut": 3}.get(self.fault, 1)
             # Down is only what was committed: before, the old one comes back whatever its policy.
-            down = ("down", 0 if self.fault == "power" else None)
+            down = ("down", None if self.fault == "both" else 0)
             return [("old", code), ("new", 0), ("new", code)] + [down] * self.may_be_down()
         if self.fault in ("kill", "both"):
             return [("new" if committed else "old", None)] + [("down", None)] * self.may_be_down()
+        if self.fault == "crash" and self.at <= WINDOW[0]:
+            return [("new", 0)]  # what crashed was going to be replaced
         if committed:
             return [("new", 0)] + [("down", 0)] * self.may_be_down()
         # While an image travels the link is made again, for as long as nothing is swapped.
-        if self.fault == "hiccup" or self.point in ("connect:start", "deliver:progress"):
+        if self.fault == "hiccup" or self.point in ("connect:start", "deliver:progress") or (
+                self.fault in ("sshd", "engine") and self.at < WINDOW[0]):
             return [("old", 1), ("new", 0)] + [("down", 1)] * self.may_be_down()
         if self.at < WINDOW[0]:
             return [("old", 1)] + [("down", 1)] * self.may_be_down()

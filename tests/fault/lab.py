@@ -155,7 +155,7 @@ class Host:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env)
         threading.Thread(target=self.read, args=(self.watcher.stdout,), daemon=True).start()
         seen = len(self.samples)
-        until("the watch on " + self.name, 30, lambda: len(self.samples) > seen)
+        until("the watch on " + self.name, 90, lambda: len(self.samples) > seen)
 
     def read(self, lines):
         for line in lines:
