@@ -55,6 +55,8 @@ char *act_words(const struct act *act)
 		return string_printf("%s%sstart %s", service, colon, act->name);
 	case ACT_STOP:
 		return string_printf("%s%sstop %s", service, colon, act->name);
+	case ACT_RESTART:
+		return string_printf("%s%srestart %s", service, colon, act->name);
 	case ACT_REMOVE:
 		return string_printf("%s%sremove the container %s", service, colon, act->name);
 	case ACT_UNTAG:
@@ -96,7 +98,7 @@ static int one(struct acts *acts, enum rollout_kind kind, const struct service *
 		return c->running ? stop(acts, c) : 0;
 	if (kind == ROLLOUT_START)
 		return c->running ? 0 : start(acts, c);
-	return c->running && add_for(acts, ACT_STOP, c, NULL) < 0 ? -1 : start(acts, c);
+	return c->running ? add_for(acts, ACT_RESTART, c, NULL) : start(acts, c);
 }
 
 static bool runs_here(const struct act_input *input, const struct service *service)

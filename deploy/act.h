@@ -16,6 +16,7 @@ enum act_kind {
 	ACT_POLICY,  /* `value`: its restart policy from now on */
 	ACT_START,   /* and wait until it is up */
 	ACT_STOP,    /* TERM, and after its time KILL */
+	ACT_RESTART, /* both in one call, which the engine finishes whatever becomes of us */
 	ACT_REMOVE,  /* a container */
 	ACT_UNTAG,   /* an image's name; the image goes with the last one */
 	ACT_DOWN,    /* the ledger's line that the service is no longer here */

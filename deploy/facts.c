@@ -101,6 +101,7 @@ static int look_at(const char *prefix, const struct ledger *ledger, const json_t
     struct facts *facts, struct strv *ours, struct error *err)
 {
 	const char *name = json_string_value(json_array_get(json_object_get(summary, "Names"), 0));
+	const json_t *labels = json_object_get(summary, "Labels");
 	json_t *port;
 	size_t i;
 	int rc;
@@ -111,9 +112,14 @@ static int look_at(const char *prefix, const struct ledger *ledger, const json_t
 		if (add_port(facts, port, name, err) < 0)
 			return -1;
 	}
-	rc = is_ours(json_object_get(summary, "Labels"), name, prefix, ledger)
-		 ? strv_add(ours, json_str(summary, "Id", name))
-		 : strv_add(&facts->foreign, name);
+	if (is_ours(labels, name, prefix, ledger))
+		rc = strv_add(ours, json_str(summary, "Id", name));
+	else
+		rc = strv_add(&facts->foreign, name) < 0 ||
+			     (json_object_get(labels, LABEL_PREFIX "prefix") == NULL &&
+				 strv_add(&facts->strangers, name) < 0)
+			 ? -1
+			 : 0;
 	return rc < 0 ? error_memory(err) : 0;
 }
 
@@ -164,6 +170,7 @@ static void forget_containers(struct facts *facts)
 	free(facts->containers);
 	free(facts->ports);
 	strv_release(&facts->foreign);
+	strv_release(&facts->strangers);
 	facts->containers = NULL;
 	facts->ports = NULL;
 	facts->n_containers = facts->n_ports = 0;
@@ -199,6 +206,7 @@ static int take_containers(struct engine *engine, const char *prefix, const json
 	facts->ports = fresh.ports;
 	facts->n_ports = fresh.n_ports;
 	facts->foreign = fresh.foreign;
+	facts->strangers = fresh.strangers;
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct container {
 	char *health; /* "healthy", "unhealthy", "starting", or NULL: no healthcheck */
 	int exit_code;
 	bool running;
+	bool auto_remove;   /* it is gone once it is stopped (docker run --rm) */
 	bool by_hand;	    /* nobody but its name says that it is ours: somebody ran it by hand */
 	int64_t started_at; /* unix seconds; 0: never */
 	int stop_grace_s;
@@ -53,6 +54,7 @@ struct facts {
 	size_t n_ports;
 	struct keeper_facts listens; /* and what else the keeper said */
 	struct strv foreign;	     /* names of containers that are not this prefix's */
+	struct strv strangers;	     /* of them, those without any label of ours */
 	struct strv images;	     /* "REPOSITORY:TAG" of name_image and name_pulled */
 	struct strv image_ids;	     /* ids of the images above, same order */
 	struct ledger ledger;

@@ -157,6 +157,7 @@ int container_parse(const json_t *inspect, struct container *ret)
 	const char *name = json_str(inspect, "Name", "");
 	struct container c = {
 	    .running = json_flag(inspect, "State.Running", false),
+	    .auto_remove = json_flag(inspect, "HostConfig.AutoRemove", false),
 	    .exit_code = (int)json_int(inspect, "State.ExitCode", 0),
 	    .started_at = started_at(inspect),
 	    .stop_grace_s = (int)json_int(inspect, "Config.StopTimeout", 10),

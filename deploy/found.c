@@ -93,6 +93,12 @@ static int repair_pending(struct found *found, const struct ledger_entry *pendin
 	    result == LEDGER_COMMITTED ? "committed" : "reverted");
 }
 
+/* Once it is retired its name counts only with a line about it. */
+static bool is_by_hand(const struct container *current)
+{
+	return current != NULL && current->by_hand;
+}
+
 static int repair_ledger(struct found *found, const struct ledger *ledger)
 {
 	const char *last = NULL; /* what is current by the ledger, when all of it is written */
@@ -111,7 +117,8 @@ static int repair_ledger(struct found *found, const struct ledger *ledger)
 		if (result == LEDGER_COMMITTED)
 			last = entry->kind == LEDGER_DOWN ? NULL : entry->release;
 	}
-	if (!will_run(found) || (last != NULL && strcmp(last, found->current->release) == 0))
+	if ((!will_run(found) && !is_by_hand(found->current)) ||
+	    (last != NULL && strcmp(last, found->current->release) == 0))
 		return 0;
 	if (add(found, REPAIR_LEDGER, found->current, NULL, false) < 0)
 		return -1;
@@ -173,7 +180,7 @@ static int repair_other(struct found *found, const struct facts *facts, const ch
 		strv_addf(&found->words, "%s: %s ran beside the current release", found->service,
 		    container->release) < 0))
 		return -1;
-	if (never_served(&facts->ledger, container)) {
+	if (!container->by_hand && never_served(&facts->ledger, container)) {
 		if (strv_addf(&found->words, "%s: %s was created and never came into service",
 			found->service, container->release) < 0)
 			return -1;

@@ -192,6 +192,21 @@ static enum way create(struct host_run *run)
 	return pass(run, GATE_CREATED) ? WAY_ON : WAY_REFUSED;
 }
 
+/* What moved to a host that was not reached runs nowhere else yet. */
+static bool all_connected(const struct host_run *run)
+{
+	const struct rollout *rollout = run->rollout;
+
+	for (size_t i = 0; i < rollout->n_runs; i++)
+		if (!rollout->runs[i].connected) {
+			emit_note(&run->source,
+			    "services that left the inventory stay: %s was not reached",
+			    rollout->runs[i].host->name);
+			return false;
+		}
+	return true;
+}
+
 static void finish(struct host_run *run)
 {
 	CLEANUP_ERROR struct error err = {0};
@@ -203,7 +218,7 @@ static void finish(struct host_run *run)
 	rc = host_prune(run, &err);
 	if (done)
 		step_end(run, STEP_PRUNE, NULL, rc, &err);
-	if (rc == 0 && run->rollout->options.prune_services)
+	if (rc == 0 && run->rollout->options.prune_services && all_connected(run))
 		rc = host_act(run, ROLLOUT_PRUNE, &err);
 	/* What serves, serves: left-over releases are worth a word, not a failure. */
 	host_explain(run, &err);
@@ -227,7 +242,7 @@ static enum host_outcome outcome_of(const struct host_run *run)
 		lost += work->end == SWAP_LOST;
 		down += work->end == SWAP_DOWN;
 	}
-	if (down > 0)
+	if (down > 0 || run->down)
 		return HOST_DOWN;
 	if (lost > 0)
 		return HOST_UNKNOWN;
@@ -280,6 +295,10 @@ static enum way go(struct host_run *run)
 
 	if (way == WAY_ON && kind >= ROLLOUT_START)
 		return act(run);
+	if (way == WAY_ON && run->rollout->options.dry_run &&
+	    run->rollout->options.prune_services &&
+	    host_act(run, ROLLOUT_PRUNE, &run->result->error) < 0)
+		return WAY_FAILED;
 	if (way != WAY_ON || run->rollout->options.dry_run)
 		return way;
 	way = create(run);

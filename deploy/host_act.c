@@ -24,9 +24,10 @@ static int ended(const json_t *inspect, struct error *err)
 	    (int)json_int(inspect, "State.ExitCode", 0));
 }
 
-/* Is it what `ready` wants, as far as the engine can tell? 1: yes, 0: not yet. */
+/* Is it what `ready` wants, as far as the engine can tell? 1: yes, 0: not yet. `restarts`: how
+ * often it was started again when it was looked at first; -1: this is the first time. */
 static int look(struct host_run *run, const char *id, const struct ready *ready, int64_t since_ms,
-    int64_t restarts, struct error *err)
+    int64_t *restarts, struct error *err)
 {
 	CLEANUP_JSON json_t *inspect = NULL;
 	const char *health;
@@ -34,8 +35,11 @@ static int look(struct host_run *run, const char *id, const struct ready *ready,
 	if (engine_container_inspect(run->link.engine, id, &inspect, err) < 0)
 		return -1;
 	health = json_str(inspect, "State.Health.Status", "healthy");
+	if (*restarts < 0)
+		*restarts = json_int(inspect, "RestartCount", 0);
 	if (!json_flag(inspect, "State.Running", false) ||
-	    json_int(inspect, "RestartCount", 0) > restarts)
+	    json_flag(inspect, "State.Restarting", false) ||
+	    json_int(inspect, "RestartCount", 0) > *restarts)
 		return ended(inspect, err);
 	if (strcmp(health, "unhealthy") == 0)
 		return error_set(err, ERROR_FAILED, "it is unhealthy");
@@ -44,17 +48,17 @@ static int look(struct host_run *run, const char *id, const struct ready *ready,
 		   strcmp(health, "healthy") == 0);
 }
 
-static int await_up(
-    struct host_run *run, const struct act *act, int64_t restarts, struct error *err)
+static int await_up(struct host_run *run, const struct act *act, struct error *err)
 {
 	static const struct ready plain = {.running_ms = 1000, .timeout_ms = 60000};
 	const struct service *service = service_named(run, act->service);
 	const struct ready *ready = service != NULL ? &service->ready : &plain;
 	int64_t since_ms = clock_now_ms(), deadline_ms = since_ms + ready->timeout_ms;
 	struct pollfd stop = {.fd = run->rollout->stop.fd, .events = POLLIN};
+	int64_t restarts = -1;
 	int rc;
 
-	while ((rc = look(run, act->container->id, ready, since_ms, restarts, err)) == 0) {
+	while ((rc = look(run, act->container->id, ready, since_ms, &restarts, err)) == 0) {
 		if (clock_left_ms(deadline_ms) == 0)
 			return error_set(err, ERROR_FAILED,
 			    "it was started, and is not ready after %lld s",
@@ -65,22 +69,43 @@ static int await_up(
 	return rc < 0 ? -1 : 0;
 }
 
+static int begin(struct host_run *run, const struct act *act, struct error *err)
+{
+	const struct container *container = act->container;
+
+	return act->kind == ACT_RESTART
+		   ? engine_container_restart(
+			 run->link.engine, container->id, container->stop_grace_s, err)
+		   : engine_container_start(run->link.engine, container->id, err);
+}
+
+/* Of one that ran before and does not now it has to be said that it is down. */
+static void judge(struct host_run *run, const struct act *act, struct error *err)
+{
+	CLEANUP_JSON json_t *inspect = NULL;
+
+	if (act->kind != ACT_RESTART ||
+	    (engine_container_inspect(run->link.care, act->container->id, &inspect, NULL) == 0 &&
+		json_flag(inspect, "State.Running", false)))
+		return;
+	run->down = true;
+	error_hint(err, "it is down, or was when it was looked at last: shipit status tells, and a "
+			"deploy mends it");
+}
+
 static int start(struct host_run *run, const struct act *act, struct error *err)
 {
-	CLEANUP_JSON json_t *before = NULL;
 	CLEANUP_BUF struct buf logs = BUF_INIT(64 * 1024);
 	CLEANUP_STRV struct strv lines = {0};
 
-	if (engine_container_inspect(run->link.engine, act->container->id, &before, err) < 0 ||
-	    engine_container_start(run->link.engine, act->container->id, err) < 0)
-		return -1;
-	if (await_up(run, act, json_int(before, "RestartCount", 0), err) == 0)
+	if (begin(run, act, err) == 0 && await_up(run, act, err) == 0)
 		return 0;
 	if (err->kind == ERROR_FAILED &&
 	    engine_container_logs(run->link.care, act->container->id, TAIL_LINES, &logs, NULL) ==
 		0 &&
 	    strv_split(&lines, logs.data, "\r\n") == 0)
 		last_words(err, lines.v, lines.n);
+	judge(run, act, err);
 	return -1;
 }
 
@@ -133,6 +158,7 @@ static int do_it(struct host_run *run, const struct act *act, struct error *err)
 		error_release(err);
 		return 0;
 	case ACT_START:
+	case ACT_RESTART:
 		return start(run, act, err);
 	case ACT_STOP:
 		return engine_container_stop(
@@ -155,7 +181,9 @@ static int do_it(struct host_run *run, const struct act *act, struct error *err)
 /* Those that take their time are steps that are shown. */
 static enum step step_of(const struct act *act)
 {
-	return act->kind == ACT_START ? STEP_START : act->kind == ACT_STOP ? STEP_STOP : STEP_NONE;
+	if (act->kind == ACT_START || act->kind == ACT_RESTART)
+		return STEP_START;
+	return act->kind == ACT_STOP ? STEP_STOP : STEP_NONE;
 }
 
 static int perform(struct host_run *run, const struct act *act, struct error *err)
@@ -175,7 +203,9 @@ static int perform(struct host_run *run, const struct act *act, struct error *er
 	}
 	if (step != STEP_NONE)
 		step_end(run, step, act->service, rc, err);
-	run->acted += rc == 0 && act->kind != ACT_UNTAG; /* that counts itself */
+	/* An image's name counts itself; what is only there to be looked through does not. */
+	run->acted += rc == 0 && act->kind != ACT_UNTAG && act->kind != ACT_NETWORK &&
+		      act->kind != ACT_LEDGER;
 	return rc;
 }
 

@@ -24,7 +24,8 @@ static const char *holder_of(const struct host_run *run, const json_t *options)
 			const struct taken_port *taken = &run->facts.ports[k];
 
 			if (taken->port == outer && strcmp(taken->protocol, protocol) == 0 &&
-			    strv_has(&run->facts.foreign, taken->holder))
+			    options_ips_overlap(taken->ip, ip) &&
+			    strv_has(&run->facts.strangers, taken->holder))
 				return taken->holder;
 		}
 	}
@@ -54,7 +55,7 @@ static int adopt_for(
 	if (engine_container_rename(run->link.engine, holder, name, err) < 0)
 		return error_wrap(err, "adopting %s", holder);
 	*ret_done = true;
-	return 0;
+	return facts_refresh(run->link.engine, run->rollout->prefix, &run->facts, err);
 }
 
 int host_adopt(struct host_run *run, struct error *err)
@@ -72,9 +73,5 @@ int host_adopt(struct host_run *run, struct error *err)
 		if (adopt_for(run, service, &done, err) < 0)
 			return -1;
 	}
-	if (!done)
-		return 0;
-	if (facts_refresh(run->link.engine, rollout->prefix, &run->facts, err) < 0)
-		return -1;
-	return host_judge(run, err);
+	return done ? host_judge(run, err) : 0;
 }

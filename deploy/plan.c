@@ -77,6 +77,31 @@ static const struct image_variant *variant_for(const struct image *image, const 
 	return variant != NULL ? variant : &image->variants[0];
 }
 
+/* What somebody ran by hand has to be there when the new one does not work, and to stay stopped
+ * when it does. */
+static int check_by_hand(
+    const struct facts *facts, const struct container *container, struct error *err)
+{
+	if (!container->by_hand)
+		return 0;
+	if (container->auto_remove) {
+		error_set(err, ERROR_CONFLICT,
+		    "%s was run by hand, with --rm: once it is stopped it is gone, and could not "
+		    "be put back",
+		    container->name);
+		return error_hint(
+		    err, "remove it when it may be away: docker rm -f %s", container->name);
+	}
+	if (!facts->fixed_policies || strcmp(container->policy, "no") == 0)
+		return 0;
+	error_set(err, ERROR_CONFLICT,
+	    "%s was run by hand, with a restart policy that this engine cannot change: it would be "
+	    "started "
+	    "with the host, beside the new one",
+	    container->name);
+	return error_hint(err, "remove it when it may be away: podman rm -f %s", container->name);
+}
+
 static int deploy_one(const struct plan_input *input, size_t i, const struct image *image,
     const char *release, bool force, struct planned *planned, struct error *err)
 {
@@ -104,6 +129,8 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 		planned->action = PLAN_KEEP;
 		return set_text(&planned->why, "unchanged") < 0 ? error_memory(err) : 0;
 	}
+	if (current != NULL && check_by_hand(input->facts, current, err) < 0)
+		return -1;
 	planned->action = PLAN_CREATE;
 	planned->overlap = can_overlap(service, planned->options);
 	return 0;
@@ -268,6 +295,9 @@ static int return_to(
 		    err);
 	memcpy(planned->release, release, RELEASE_SIZE);
 	planned->target = facts_container(input->facts, service, release);
+	/* Where it crashed in a loop nothing but removing it would stop it. */
+	if (planned->target != NULL && planned->target->by_hand && input->facts->fixed_policies)
+		return gone(input, service, release, err);
 	planned->action = planned->target != NULL ? PLAN_RETURN : PLAN_CREATE;
 	image_id = facts_image_id(input->facts, tag);
 	if (planned->target == NULL && image_id == NULL && entry != NULL)

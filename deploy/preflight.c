@@ -10,11 +10,6 @@
 /* Beyond what the image needs: layers lie there twice for a moment, and logs want to go on. */
 enum { DISK_SPARE = 64 * 1024 * 1024 };
 
-static bool overlap(const char *a, const char *b)
-{
-	return *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
-}
-
 /* The container that publishes it, other than our own old one; NULL: none. */
 static const struct taken_port *holder_of(const struct facts *facts, const struct planned *planned,
     const char *ip, int port, const char *protocol, bool *ret_own)
@@ -23,7 +18,7 @@ static const struct taken_port *holder_of(const struct facts *facts, const struc
 		const struct taken_port *taken = &facts->ports[i];
 
 		if (taken->port != port || strcmp(taken->protocol, protocol) != 0 ||
-		    !overlap(taken->ip, ip))
+		    !options_ips_overlap(taken->ip, ip))
 			continue;
 		if (planned->old == NULL || strcmp(taken->holder, planned->old->name) != 0)
 			return taken;

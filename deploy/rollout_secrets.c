@@ -76,6 +76,18 @@ static int have(struct rollout *rollout, const struct strv *names, struct error 
 	return 0;
 }
 
+/* What a container says of them is masked, also where none is needed. No program is run for that.
+ */
+static void know_for_masking(struct rollout *rollout)
+{
+	const struct inventory *inv = rollout->options.inventory;
+	struct secret_value ignored;
+
+	for (size_t i = 0; i < inv->n_secrets; i++)
+		if (inv->secrets[i].kind != SECRET_COMMAND)
+			secrets_get(rollout->secrets, inv->secrets[i].name, &ignored, NULL);
+}
+
 /* A rollback needs some only where a container has to be made again: then it asks. */
 int rollout_secrets(struct rollout *rollout, struct error *err)
 {
@@ -87,7 +99,9 @@ int rollout_secrets(struct rollout *rollout, struct error *err)
 	if (secrets_new(rollout->options.inventory, rollout->stop.fd, &rollout->secrets, err) < 0)
 		return -1;
 	events_set_mask(rollout->options.events, mask, rollout->secrets);
-	if (rollout->options.kind != ROLLOUT_DEPLOY)
+	if (rollout->options.kind != ROLLOUT_DEPLOY) {
+		know_for_masking(rollout);
 		return 0;
+	}
 	return list_needed(rollout, &names, err) < 0 ? -1 : have(rollout, &names, err);
 }

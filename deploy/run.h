@@ -76,6 +76,7 @@ struct host_run {
 	struct plan plan;
 	char secret_key[DIGEST_HEX_SIZE]; /* the host's, or the one that it is to get */
 	size_t acted;			  /* how much was changed by what is no swap */
+	bool down;			  /* and what ran does not any more */
 	struct work *works;		  /* one for each service chosen */
 	int64_t step_start_ms;
 	const char *swapping_service; /* while the keeper swaps: which, and how far it is */

@@ -24,8 +24,10 @@ struct entry {
 struct secrets {
 	const struct inventory *inventory;
 	int cancel_fd;
-	pthread_mutex_t lock;
-	struct entry *v; /* one for each secret of the inventory */
+	pthread_mutex_t
+	    asking; /* held while one is asked for: one at a time, and nobody else waits */
+	pthread_mutex_t lock; /* over values and `known` */
+	struct entry *v;      /* one for each secret of the inventory */
 };
 
 int secrets_new(
@@ -41,6 +43,7 @@ int secrets_new(
 	}
 	secrets->inventory = inventory;
 	secrets->cancel_fd = cancel_fd;
+	pthread_mutex_init(&secrets->asking, NULL);
 	pthread_mutex_init(&secrets->lock, NULL);
 	for (size_t i = 0; i < inventory->n_secrets; i++) {
 		secrets->v[i].secret = &inventory->secrets[i];
@@ -56,6 +59,7 @@ void secrets_free(struct secrets *secrets)
 		return;
 	for (size_t i = 0; i < secrets->inventory->n_secrets; i++)
 		buf_release(&secrets->v[i].value);
+	pthread_mutex_destroy(&secrets->asking);
 	pthread_mutex_destroy(&secrets->lock);
 	free(secrets->v);
 	free(secrets);
@@ -156,28 +160,56 @@ static int from_command(const struct secret *secret, const char *dir, int cancel
 	return rc;
 }
 
-static int ask(const struct secrets *secrets, struct entry *entry, struct error *err)
+static int ask(const struct secrets *secrets, const struct secret *secret, struct buf *value,
+    struct error *err)
 {
-	const struct secret *secret = entry->secret;
 	int rc = 0;
 
 	switch (secret->kind) {
 	case SECRET_ENV:
-		rc = from_variable(secret, &entry->value, err);
+		rc = from_variable(secret, value, err);
 		break;
 	case SECRET_FILE:
-		rc = from_file(secret, secrets->cancel_fd, &entry->value, err);
+		rc = from_file(secret, secrets->cancel_fd, value, err);
 		break;
 	case SECRET_COMMAND:
-		rc = from_command(
-		    secret, secrets->inventory->dir, secrets->cancel_fd, &entry->value, err);
+		rc = from_command(secret, secrets->inventory->dir, secrets->cancel_fd, value, err);
 		break;
 	}
-	if (rc == 0 && entry->value.len == 0)
+	if (rc == 0 && value->len == 0)
 		rc = error_set(err, ERROR_INVENTORY, "it is empty");
-	if (rc < 0)
-		buf_release(&entry->value);
-	entry->known = rc == 0;
+	return rc;
+}
+
+static bool is_known(struct secrets *secrets, const struct entry *entry)
+{
+	bool known;
+
+	pthread_mutex_lock(&secrets->lock);
+	known = entry->known;
+	pthread_mutex_unlock(&secrets->lock);
+	return known;
+}
+
+/* Events, which are masked, go on while a program is waited for. */
+static int learn(struct secrets *secrets, struct entry *entry, struct error *err)
+{
+	struct buf value = BUF_SECRET(SECRET_MAX);
+	int rc = 0;
+
+	pthread_mutex_lock(&secrets->asking);
+	if (!is_known(secrets, entry)) {
+		rc = ask(secrets, entry->secret, &value, err);
+		if (rc == 0) {
+			pthread_mutex_lock(&secrets->lock);
+			entry->value = value;
+			entry->known = true;
+			pthread_mutex_unlock(&secrets->lock);
+		} else {
+			buf_release(&value);
+		}
+	}
+	pthread_mutex_unlock(&secrets->asking);
 	return rc;
 }
 
@@ -193,17 +225,13 @@ int secrets_get(
     struct secrets *secrets, const char *name, struct secret_value *ret, struct error *err)
 {
 	struct entry *entry = secrets != NULL ? find(secrets, name) : NULL;
-	int rc;
 
 	if (entry == NULL) {
 		error_set(err, ERROR_INVENTORY,
 		    "the secret %s is needed, and the inventory has none of that name", name);
 		return error_hint(err, "write it into `secrets` again");
 	}
-	pthread_mutex_lock(&secrets->lock);
-	rc = entry->known ? 0 : ask(secrets, entry, err);
-	pthread_mutex_unlock(&secrets->lock);
-	if (rc < 0)
+	if (!is_known(secrets, entry) && learn(secrets, entry, err) < 0)
 		return error_wrap(err, "the secret %s cannot be had", name);
 	*ret = (struct secret_value){entry->value.data, entry->value.len};
 	return 0;

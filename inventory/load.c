@@ -234,6 +234,7 @@ static int load_dotenv(struct reader *r, const char *path, const char *dir, stru
 		return 0;
 	}
 	int result = envfile_parse(text, len, shown, &variables, &found, r->problems);
+	explicit_bzero(text, len);
 	pairs_release(&r->dotenv);
 	r->dotenv = found;
 	return result < 0 ? error_memory(err) : 0;
@@ -270,6 +271,10 @@ int inventory_load(
 	int result = load_file(&r, path, ret, &own);
 	if (problems->n == 0)
 		problems_release(problems);
+	/* Secrets may stand there. */
+	for (size_t i = 0; i < r.dotenv.n; i++)
+		if (r.dotenv.v[i].value)
+			explicit_bzero(r.dotenv.v[i].value, strlen(r.dotenv.v[i].value));
 	pairs_release(&r.dotenv);
 	if (err && result < 0)
 		error_move(err, &own);

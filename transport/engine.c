@@ -144,20 +144,25 @@ static int compare(struct api a, struct api b)
 	return a.major != b.major ? a.major - b.major : a.minor - b.minor;
 }
 
-/* "1.41" */
-static int read_api(const json_t *version, const char *key, struct api *ret)
+/* "1.41"; with `more` also "5.4.0-dev". */
+static int read_numbers(const char *text, bool more, struct api *ret)
 {
-	const char *text = json_str(version, key, "");
 	char *dot, *end;
 	long major = strtol(text, &dot, 10), minor;
 
 	if (dot == text || *dot != '.')
 		return -1;
 	minor = strtol(dot + 1, &end, 10);
-	if (end == dot + 1 || *end != '\0' || major < 0 || major > 999 || minor < 0 || minor > 999)
+	if (end == dot + 1 || (*end != '\0' && !more) || major < 0 || major > 999 || minor < 0 ||
+	    minor > 999)
 		return -1;
 	*ret = (struct api){(int)major, (int)minor};
 	return 0;
+}
+
+static int read_api(const json_t *version, const char *key, struct api *ret)
+{
+	return read_numbers(json_str(version, key, ""), false, ret);
 }
 
 /* Docker Engine API, "Versioning": the client asks for min(its own newest, the engine's
@@ -314,8 +319,8 @@ bool engine_policies_are_fixed(const struct engine *engine)
 
 	if (!engine->is_podman)
 		return false;
-	return read_api(engine->version, "Version", &release) < 0 || release.major < 5 ||
-	       (release.major == 5 && release.minor < 1);
+	return read_numbers(json_str(engine->version, "Version", ""), true, &release) < 0 ||
+	       compare(release, (struct api){5, 1}) < 0;
 }
 
 bool engine_is_here(const struct engine *engine)

@@ -77,6 +77,7 @@ int engine_container_create(
     struct engine *engine, const char *name, const json_t *body, char **ret_id, struct error *err);
 int engine_container_start(struct engine *engine, const char *id, struct error *err);
 int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err);
+int engine_container_restart(struct engine *engine, const char *id, int grace_s, struct error *err);
 int engine_container_rename(
     struct engine *engine, const char *id, const char *name, struct error *err);
 /* `policy`: "no", "always", "unless-stopped", "on-failure", "on-failure:5". podman before 5.1

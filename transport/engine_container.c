@@ -58,7 +58,8 @@ int engine_container_start(struct engine *engine, const char *id, struct error *
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
 }
 
-int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err)
+static int stop_by(
+    struct engine *engine, const char *id, const char *action, int grace_s, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct http_request request = {.method = "POST"};
@@ -69,12 +70,22 @@ int engine_container_stop(struct engine *engine, const char *id, int grace_s, st
 	if (grace_s < 0)
 		grace_s = 0;
 	snprintf(seconds, sizeof(seconds), "%d", grace_s);
-	engine_container_target(&target, engine, id, "/stop");
+	engine_container_target(&target, engine, id, action);
 	target_query(&target, "t", seconds);
 	request.deadline_ms = clock_now_ms() + (int64_t)grace_s * 1000 + HTTP_TOTAL_MS;
 	rc = engine_perform(engine, &target, &request, &response, err);
 	http_response_release(&response);
 	return rc;
+}
+
+int engine_container_stop(struct engine *engine, const char *id, int grace_s, struct error *err)
+{
+	return stop_by(engine, id, "/stop", grace_s, err);
+}
+
+int engine_container_restart(struct engine *engine, const char *id, int grace_s, struct error *err)
+{
+	return stop_by(engine, id, "/restart", grace_s, err);
 }
 
 int engine_container_rename(

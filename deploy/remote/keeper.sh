@@ -263,6 +263,7 @@ await_ready() {
 await_verdict() {
 	until [ -n "$ask" ]; do
 		look || fail ready "$reason"
+		[ "$policy" != - ] || [ "$status:$begun" = "running:$run_of" ] || [ "$status" != running ] || fail_again
 		pause
 		! unwanted || ask=revert
 	done

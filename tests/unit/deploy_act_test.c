@@ -24,7 +24,7 @@ static const struct act_case {
 	"web: restart policy on-failure:3\nweb: start shop.prod.web\n"},
     {"restart what runs and what does not",
 	{"a * running always always", "api:c * exited no always"}, {NULL}, ROLLOUT_RESTART,
-	"web: stop shop.prod.web\nweb: start shop.prod.web\n"
+	"web: restart shop.prod.web\n"
 	"api: restart policy always\napi: start shop.prod.api\n"},
     {"down, with what is retained, and what the ledger has to know",
 	{"a = exited no always", "b * running always always"},

@@ -435,10 +435,40 @@ static void questions_leave_together(void **state UNUSED)
 	assert_int_equal(questions[0].err.kind, ERROR_NONE);
 }
 
+#define PODMAN_OF(version)                                                                         \
+	REPLY("{\"Version\":\"" version "\",\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.24\","   \
+	      "\"Components\":[{\"Name\":\"Podman Engine\",\"Version\":\"" version "\"}]}")
+
+static void which_engines_can_change_a_policy(void **state UNUSED)
+{
+	static const struct {
+		const char *who;
+		bool fixed;
+	} cases[] = {
+	    {DOCKER_20, false},
+	    {PODMAN, true},
+	    {PODMAN_OF("4.9.3"), true},
+	    {PODMAN_OF("5.0.2"), true},
+	    {PODMAN_OF("5.1.0"), false},
+	    {PODMAN_OF("5.4.0-dev"), false},
+	    {PODMAN_OF("10.0"), false},
+	    {PODMAN_OF("odd"), true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct script script;
+
+		start(&script, cases[i].who, NULL, 0);
+		assert_int_equal(engine_policies_are_fixed(script.engine), cases[i].fixed);
+		end(&script);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_version_is_negotiated),
+	    cmocka_unit_test(which_engines_can_change_a_policy),
 	    cmocka_unit_test(questions_leave_together),
 	    cmocka_unit_test(a_pull_without_a_last_word_is_checked),
 	    cmocka_unit_test(podman_is_told_that_loopback_is_plain),

@@ -75,7 +75,7 @@ test_acts() {
 	started=$(inspect h1 '{{.State.StartedAt}}' act.prod.web)
 	acting restart prod web --limit h1 --dry-run
 	want_code 0
-	want_out 'web: stop act.prod.web' 'web: start act.prod.web'
+	want_out 'web: restart act.prod.web'
 	want_same 'a dry run' "$started" "$(inspect h1 '{{.State.StartedAt}}' act.prod.web)"
 	acting restart prod web --limit h1
 	want_code 0
