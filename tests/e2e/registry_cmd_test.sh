@@ -9,6 +9,7 @@ unset SHIPIT_REGISTRY_AUTH
 # serve ARGUMENT...: in the background, all of its output in $tmp/serve; its address in $address, pid in
 # $pid.
 serve() {
+	: >"$tmp/serve" # else the address of before may be read
 	# The shell has its background jobs ignore SIGINT.
 	env --default-signal=INT "$SHIPIT" registry serve "$@" >"$tmp/serve" 2>&1 &
 	pid=$!

@@ -103,9 +103,8 @@ test_acts() {
 	want_same 'db' 'true always' "$(state_of h1 db)"
 	acting prune prod --yes
 	want_code 0
-	want_out 'the image localhost/shipit/act.prod.'
 	for h in h1 h2; do
-		want_same "containers of db on $h" '' "$(on $h docker ps -aq --filter label=dev.shipit.service=db)"
+		want_same "containers of db on $h" '' "$(on $h docker ps -aq --filter label=dev.shipit.service=db --filter label=dev.shipit.prefix=act.prod)"
 		want_same "the volume on $h" act.prod.data "$(on $h docker volume ls -q --filter name=act.prod.data)"
 		want_body $h v3 8096
 	done

@@ -69,7 +69,7 @@ test_neighbours() {
 	want_same 'the neighbour' running "$(inspect h1 '{{.State.Status}}' a.c.web.20260101-000000-abcdef0)"
 	want_same 'its image' 1 "$(on h1 docker images -q localhost/shipit/a.c.webby | wc -l)"
 	want_same 'networks' 'a-b.c.default a.b-c.default a.c.default ' \
-	    "$(on h1 docker network ls --format '{{.Name}}' | grep '^a.*default' | LC_ALL=C sort | tr '\n' ' ')"
+	    "$(on h1 docker network ls --format '{{.Name}}' | grep '^a[-.].*default' | LC_ALL=C sort | tr '\n' ' ')"
 	on h1 docker rm -f a.c.web.20260101-000000-abcdef0 >/dev/null
 }
 

@@ -40,11 +40,11 @@ with_pod() { # IMAGE [LINE...]
 			services:
 			  web:
 			    image: "box:$image"
-			    ports: ["8081:80"]
+			    ports: ["8181:80"]
 			    environment: {WORD: {secret: word}, LINES: "one\ntwo"}
 			    secrets: [word]
 			    volumes: ["data:/data"]
-			    ready: {running: 1s, http: "http://:8081/", timeout: 30s}
+			    ready: {running: 1s, http: "http://:8181/", timeout: 30s}
 			    stop_grace_period: 1s
 			    retain: 2
 		END
@@ -64,7 +64,7 @@ by_podman() { # ARG...
 
 # From the host: what Docker on the same host makes of its firewall is not podman's.
 pod_body() {
-	want_same "what $pod_user's answers" "$1" "$(on "$pod_host" curl -s --max-time 5 http://127.0.0.1:8081/)"
+	want_same "what $pod_user's answers" "$1" "$(on "$pod_host" curl -s --max-time 5 http://127.0.0.1:8181/)"
 }
 
 pod_release() {

@@ -1,6 +1,7 @@
 /* A session as a program, to be measured beside `ssh`:
  *
- *	driver HOST run COMMAND		its exit status
+ *	driver HOST run COMMAND		its exit status; prints when that was known, in seconds of
+ *						the monotonic clock
  *	driver HOST forward TARGET	prints the port there; until its standard input
  *						ends, then prints the CPU seconds of this process
  *						and its children
@@ -43,6 +44,7 @@ static int run(struct session *session, const char *command, struct error *err)
 	close(exec.in);
 	if (session_exec_wait(session, exec.id, -1, &status, err) < 0)
 		return complain(err);
+	printf("%.3f\n", (double)clock_now_ms() / 1000);
 	close(exec.out);
 	close(exec.err);
 	return status;
