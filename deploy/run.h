@@ -66,6 +66,7 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
+	bool down;	/* what ran before a restart does not any more */
 	size_t voted;	/* gates */
 	int reconnects; /* while it delivered */
 	struct held held;
@@ -74,13 +75,12 @@ struct host_run {
 	struct facts before; /* what the plan points into, when facts were read anew */
 	struct found *found; /* one for each service chosen */
 	struct plan plan;
-	char secret_key[DIGEST_HEX_SIZE]; /* the host's, or the one that it is to get */
-	size_t acted;			  /* how much was changed by what is no swap */
-	bool down;			  /* and what ran does not any more */
-	struct work *works;		  /* one for each service chosen */
+	size_t acted;	    /* how much was changed by what is no swap */
+	struct work *works; /* one for each service chosen */
 	int64_t step_start_ms;
 	const char *swapping_service; /* while the keeper swaps: which, and how far it is */
 	enum step swapping_step;
+	char secret_key[DIGEST_HEX_SIZE]; /* the host's, or the one that it is to get */
 };
 
 /* Images that a rollback has delivered again. */
