@@ -10,6 +10,7 @@ and a second line"
 	export SHIPIT_TEST_DB_URL=$secret_env
 	printf -- '-----BEGIN KEY-----\n%s %s\n\n-----END KEY-----\n' "$word" "$1" >"$tmp/secret/tls.key"
 	printf '\001\377\000%s %s\n\r\n' "$word" "$1" >"$tmp/secret/bytes"
+	printf '\t%s \033[1mé' "$word" >"$tmp/secret/token"
 }
 
 with_secrets() { # IMAGE [LINE...]
@@ -24,7 +25,7 @@ with_secrets() { # IMAGE [LINE...]
 			  db_url: {env: SHIPIT_TEST_DB_URL}
 			  tls.key: {file: ../secret/tls.key}
 			  vault: {command: [sh, -c, "cat ../secret/bytes"]}
-			  token: {command: [printf, '\t$word \033[1mé']}
+			  token: {command: [cat, ../secret/token]}
 			services:
 			  web:
 			    image: box:$image
