@@ -44,9 +44,16 @@ static int run(struct session *session, const char *command, struct error *err)
 	close(exec.in);
 	if (session_exec_wait(session, exec.id, -1, &status, err) < 0)
 		return complain(err);
-	printf("%.3f\n", (double)clock_now_ms() / 1000);
 	close(exec.out);
 	close(exec.err);
+	return status;
+}
+
+static int run_timed(struct session *session, const char *command, struct error *err)
+{
+	int status = run(session, command, err);
+
+	printf("%.3f\n", (double)clock_now_ms() / 1000);
 	return status;
 }
 
@@ -144,8 +151,10 @@ int main(int argc, char **argv)
 		rc = many(&target, atoi(argv[3]));
 	else if (session_open(&target, &session, &err) < 0)
 		rc = complain(&err);
+	else if (forwards)
+		rc = forward(session, argv[3], &err);
 	else
-		rc = forwards ? forward(session, argv[3], &err) : run(session, argv[3], &err);
+		rc = run_timed(session, argv[3], &err);
 	session_close(session);
 	rmdir(run_dir);
 	if (forwards)
