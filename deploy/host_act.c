@@ -248,14 +248,11 @@ int host_act(struct host_run *run, enum rollout_kind kind, struct error *err)
 {
 	const struct rollout_options *options = &run->rollout->options;
 	const struct act_input input = host_act_input(run);
-	struct acts acts;
-	int rc;
+	const struct acts *acts = &run->acts;
 
-	if (acts_make(kind, &input, &acts, err) < 0)
+	if (acts_make(kind, &input, &run->acts, err) < 0)
 		return -1;
-	for (size_t i = 0; i < acts.notes.n; i++)
-		emit_note(&run->source, "%s", acts.notes.v[i]);
-	rc = options->dry_run ? describe(run, &acts, err) : perform_all(run, &acts, err);
-	acts_release(&acts);
-	return rc;
+	for (size_t i = 0; i < acts->notes.n; i++)
+		emit_note(&run->source, "%s", acts->notes.v[i]);
+	return options->dry_run ? describe(run, acts, err) : perform_all(run, acts, err);
 }

@@ -137,6 +137,7 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 static void run_release(struct host_run *run, size_t n_services)
 {
 	plan_release(&run->plan);
+	acts_release(&run->acts);
 	for (size_t i = 0; i < n_services; i++) {
 		if (run->found != NULL)
 			found_release(&run->found[i]);

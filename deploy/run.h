@@ -76,6 +76,7 @@ struct host_run {
 	struct found *found; /* one for each service chosen */
 	struct plan plan;
 	size_t acted;	    /* how much was changed by what is no swap */
+	struct acts acts;   /* events borrow from them: kept until the end */
 	struct work *works; /* one for each service chosen */
 	int64_t step_start_ms;
 	const char *swapping_service; /* while the keeper swaps: which, and how far it is */
