@@ -203,10 +203,20 @@ int proc_wait(pid_t pid, int64_t deadline_ms, int cancel_fd, int *ret_status, st
  * the cancelling came first, or the sink is out of memory. */
 typedef int sink_fn(void *context, int which, const char *data, size_t len);
 
+/* What a program says may be a secret. */
+struct chunk {
+	char data[16 * 1024];
+};
+
+static void wipe(struct chunk *chunk)
+{
+	explicit_bzero(chunk->data, sizeof(chunk->data));
+}
+
 static int drain(
     int fds[2], int64_t deadline_ms, int cancel_fd, sink_fn *sink, void *context, struct error *err)
 {
-	char chunk[16 * 1024];
+	__attribute__((cleanup(wipe))) struct chunk chunk;
 	int open_fds = 2;
 
 	while (open_fds > 0) {
@@ -226,14 +236,14 @@ static int drain(
 
 			if (slots[i].revents == 0)
 				continue;
-			n = read(fds[i], chunk, sizeof(chunk));
+			n = read(fds[i], chunk.data, sizeof(chunk.data));
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n <= 0) {
 				close(fds[i]);
 				fds[i] = -1;
 				open_fds--;
-			} else if (sink(context, i, chunk, (size_t)n) < 0) {
+			} else if (sink(context, i, chunk.data, (size_t)n) < 0) {
 				return error_memory(err);
 			}
 		}
