@@ -48,7 +48,7 @@ static int list_left(
 	if (cli_survey(cli, env, false, &survey, err) < 0)
 		return -1;
 	for (size_t i = 0; i < survey.n && rc == 0; i++) {
-		const struct act_input input = {.inventory = cli->inventory,
+		const struct plan_input input = {.inventory = cli->inventory,
 		    .environment = env,
 		    .host = survey.hosts[i].host,
 		    .prefix = prefix,

@@ -122,7 +122,7 @@ static int add_service(struct listing *listing, const struct survey_host *at, co
 static int say_left(
     struct listing *listing, const struct survey_host *at, const char *prefix, struct error *err)
 {
-	const struct act_input input = {.inventory = listing->cli->inventory,
+	const struct plan_input input = {.inventory = listing->cli->inventory,
 	    .environment = listing->env,
 	    .host = at->host,
 	    .prefix = prefix,

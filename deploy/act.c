@@ -101,13 +101,13 @@ static int one(struct acts *acts, enum rollout_kind kind, const struct service *
 	return c->running ? add_for(acts, ACT_RESTART, c, NULL) : start(acts, c);
 }
 
-static bool runs_here(const struct act_input *input, const struct service *service)
+static bool runs_here(const struct plan_input *input, const struct service *service)
 {
 	return inventory_runs_on(input->inventory, input->environment, service, input->host);
 }
 
 /* What others depend on is started before them, and stopped after them. */
-static int each(enum rollout_kind kind, const struct act_input *input, struct acts *acts)
+static int each(enum rollout_kind kind, const struct plan_input *input, struct acts *acts)
 {
 	for (size_t k = 0; k < input->n_services; k++) {
 		size_t i = kind == ROLLOUT_STOP ? input->n_services - 1 - k : k;
@@ -122,7 +122,7 @@ static int each(enum rollout_kind kind, const struct act_input *input, struct ac
 /* --- down, and services that are no longer in the inventory */
 
 /* All that is here of a service, but what somebody ran by hand and may want. */
-static int take_down(struct acts *acts, const struct act_input *input, const char *service)
+static int take_down(struct acts *acts, const struct plan_input *input, const char *service)
 {
 	const struct facts *facts = input->facts;
 	const struct ledger_entry *current = ledger_current(&facts->ledger, service);
@@ -154,7 +154,7 @@ static int take_down(struct acts *acts, const struct act_input *input, const cha
 		   : 0;
 }
 
-static bool is_chosen(const struct act_input *input, const char *service)
+static bool is_chosen(const struct plan_input *input, const char *service)
 {
 	for (size_t i = 0; i < input->n_services; i++)
 		if (strcmp(input->services[i]->name, service) == 0)
@@ -162,7 +162,7 @@ static bool is_chosen(const struct act_input *input, const char *service)
 	return false;
 }
 
-static int left_services(const struct act_input *input, struct strv *ret)
+static int left_services(const struct plan_input *input, struct strv *ret)
 {
 	const struct facts *facts = input->facts;
 
@@ -179,12 +179,12 @@ static int left_services(const struct act_input *input, struct strv *ret)
 	return 0;
 }
 
-int act_left_services(const struct act_input *input, struct strv *ret, struct error *err)
+int act_left_services(const struct plan_input *input, struct strv *ret, struct error *err)
 {
 	return left_services(input, ret) < 0 ? error_memory(err) : 0;
 }
 
-static int prune(struct acts *acts, const struct act_input *input)
+static int prune(struct acts *acts, const struct plan_input *input)
 {
 	CLEANUP_STRV struct strv left = {0};
 
@@ -196,7 +196,7 @@ static int prune(struct acts *acts, const struct act_input *input)
 	return 0;
 }
 
-static int take_networks(struct acts *acts, const struct act_input *input)
+static int take_networks(struct acts *acts, const struct plan_input *input)
 {
 	const struct inventory *inv = input->inventory;
 	CLEANUP_FREE char *standard = name_default_network(input->prefix);
@@ -218,7 +218,7 @@ static int take_networks(struct acts *acts, const struct act_input *input)
 	return 0;
 }
 
-static int down(struct acts *acts, const struct act_input *input)
+static int down(struct acts *acts, const struct plan_input *input)
 {
 	CLEANUP_FREE char *ledger = name_ledger(input->prefix);
 	CLEANUP_STRV struct strv left = {0};
@@ -239,7 +239,7 @@ static int down(struct acts *acts, const struct act_input *input)
 }
 
 int acts_make(
-    enum rollout_kind kind, const struct act_input *input, struct acts *ret, struct error *err)
+    enum rollout_kind kind, const struct plan_input *input, struct acts *ret, struct error *err)
 {
 	struct acts acts = {0};
 	int rc;

@@ -7,10 +7,8 @@
 
 #include "base/error.h"
 #include "base/strv.h"
-#include "deploy/facts.h"
-#include "deploy/found.h"
+#include "deploy/plan.h"
 #include "deploy/rollout.h"
-#include "inventory/inventory.h"
 
 enum act_kind {
 	ACT_POLICY,  /* `value`: its restart policy from now on */
@@ -38,25 +36,16 @@ struct acts {
 	struct strv notes; /* what is worth saying and nothing to be done about */
 };
 
-struct act_input {
-	const struct inventory *inventory;
-	const struct environment *environment;
-	const struct host *host;
-	const char *prefix;
-	const struct facts *facts;
-	const struct found *found;	       /* one for each of `services` */
-	const struct service *const *services; /* the ones chosen, each after those it depends on */
-	size_t n_services;
-};
-
-/* `kind`: one of ROLLOUT_START to ROLLOUT_PRUNE. */
+/* `kind`: one of ROLLOUT_START to ROLLOUT_PRUNE. Of the input, secrets and images are not needed.
+ */
 int acts_make(
-    enum rollout_kind kind, const struct act_input *input, struct acts *ret, struct error *err);
+    enum rollout_kind kind, const struct plan_input *input, struct acts *ret, struct error *err);
 /* "web: stop shop.prod.web" */
 char *act_words(const struct act *act);
 void acts_release(struct acts *acts);
 
-/* Services that have containers with our labels here and do not run here by the inventory. */
-int act_left_services(const struct act_input *input, struct strv *ret, struct error *err);
+/* Services that have containers with our labels here and do not run here by the inventory; `found`
+ * and `services` are not needed. */
+int act_left_services(const struct plan_input *input, struct strv *ret, struct error *err);
 
 #endif

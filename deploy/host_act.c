@@ -228,26 +228,10 @@ static int describe(struct host_run *run, const struct acts *acts, struct error 
 	return 0;
 }
 
-struct act_input host_act_input(const struct host_run *run)
-{
-	const struct rollout *rollout = run->rollout;
-
-	return (struct act_input){
-	    .inventory = rollout->options.inventory,
-	    .environment = rollout->options.environment,
-	    .host = run->host,
-	    .prefix = rollout->prefix,
-	    .facts = &run->facts,
-	    .found = run->found,
-	    .services = rollout->services,
-	    .n_services = rollout->n_services,
-	};
-}
-
 int host_act(struct host_run *run, enum rollout_kind kind, struct error *err)
 {
 	const struct rollout_options *options = &run->rollout->options;
-	const struct act_input input = host_act_input(run);
+	const struct plan_input input = host_plan_input(run);
 	const struct acts *acts = &run->acts;
 
 	if (acts_make(kind, &input, &run->acts, err) < 0)

@@ -270,10 +270,11 @@ static void tell_changed(struct host_run *run, const struct planned *planned)
 		    planned->release, planned->changed.v[i]);
 }
 
-int host_plan(struct host_run *run, struct error *err)
+struct plan_input host_plan_input(struct host_run *run)
 {
 	const struct rollout *rollout = run->rollout;
-	const struct plan_input input = {
+
+	return (struct plan_input){
 	    .inventory = rollout->options.inventory,
 	    .environment = rollout->options.environment,
 	    .host = run->host,
@@ -287,6 +288,11 @@ int host_plan(struct host_run *run, struct error *err)
 	    .find_image = rollout_find_image,
 	    .find_context = run->rollout,
 	};
+}
+
+int host_plan(struct host_run *run, struct error *err)
+{
+	const struct plan_input input = host_plan_input(run);
 
 	if (know_key(run, err) < 0 || make_plan(run, &input, err) < 0 ||
 	    plan_preflight(&input, &run->plan, err) < 0)

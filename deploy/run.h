@@ -182,12 +182,13 @@ int host_facts(struct host_run *run, struct error *err);
 int host_judge(struct host_run *run, struct error *err);
 /* Set right what an interrupted rollout left, saying so, by one of the link's two engines. */
 int host_repair(struct host_run *run, struct engine *engine, struct error *err);
+/* What plans and acts of this host are made from. */
+struct plan_input host_plan_input(struct host_run *run);
 int host_plan(struct host_run *run, struct error *err);
 
 /* --- host_act.c */
 /* start, stop, restart, down and prune. */
 int host_act(struct host_run *run, enum rollout_kind kind, struct error *err);
-struct act_input host_act_input(const struct host_run *run);
 
 /* --- host_adopt.c */
 /* With --adopt: give a stranger that holds a service's port that service's name. */

@@ -31,7 +31,8 @@ static int add_option(struct buf *line, const char *option, const char *value)
 	return buf_addf(line, " %s", option) < 0 ? -1 : add_word(line, value);
 }
 
-static int add_pairs(struct buf *line, const char *option, const json_t *object)
+/* Of a secret the name alone: docker takes the value from the environment of who runs the line. */
+static int add_pairs(struct buf *line, const char *option, const json_t *object, bool secret)
 {
 	CLEANUP_STRV struct strv list = {0};
 	const char *key;
@@ -39,28 +40,9 @@ static int add_pairs(struct buf *line, const char *option, const json_t *object)
 
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
-		if ((json_is_null(value)
+		if ((secret || json_is_null(value)
 			    ? strv_add(&list, key)
 			    : strv_addf(&list, "%s=%s", key, json_string_value(value))) < 0)
-			return -1;
-	}
-	strv_sort(&list);
-	for (size_t i = 0; i < list.n; i++)
-		if (add_option(line, option, list.v[i]) < 0)
-			return -1;
-	return 0;
-}
-
-/* As `--env KEY`: docker takes the value from the environment of who runs the line. */
-static int add_keys(struct buf *line, const char *option, const json_t *object)
-{
-	CLEANUP_STRV struct strv list = {0};
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
-		if (strv_add(&list, key) < 0)
 			return -1;
 	}
 	strv_sort(&list);
@@ -219,9 +201,9 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 	    add_ports(&line, json_object_get(options, "ports")) == 0 &&
 	    add_volumes(&line, json_object_get(options, "volumes")) == 0 &&
 	    add_list(&line, "--device", json_object_get(options, "devices")) == 0 &&
-	    add_pairs(&line, "--env", json_object_get(options, "environment")) == 0 &&
-	    add_keys(&line, "--env", json_object_get(options, "secret_environment")) == 0 &&
-	    add_pairs(&line, "--label", json_object_get(options, "labels")) == 0 &&
+	    add_pairs(&line, "--env", json_object_get(options, "environment"), false) == 0 &&
+	    add_pairs(&line, "--env", json_object_get(options, "secret_environment"), true) == 0 &&
+	    add_pairs(&line, "--label", json_object_get(options, "labels"), false) == 0 &&
 	    add_healthcheck(&line, json_object_get(options, "healthcheck")) == 0 &&
 	    buf_addf(&line, " --stop-timeout %lld --log-opt max-size=10m --log-opt max-file=3",
 		(long long)(options_stop_grace_ms(options) + 999) / 1000) == 0 &&

@@ -72,21 +72,12 @@ static struct resource networks[] = {{.key = (char[]){"front"}},
     {.key = (char[]){"edge"}, .external = true, .name = (char[]){"edge"}},
     {.key = (char[]){"named"}, .name = (char[]){"corp"}}};
 
-static struct act_input input_of(struct scene *scene)
+static struct plan_input input_of(struct scene *scene)
 {
 	scene->inventory.networks = networks;
 	scene->inventory.n_networks = ARRAY_SIZE(networks);
 	scene->facts.images = (struct strv){images, ARRAY_SIZE(images) - 1};
-	return (struct act_input){
-	    .inventory = &scene->inventory,
-	    .environment = &scene->environment,
-	    .host = &scene->host,
-	    .prefix = BOX_PREFIX,
-	    .facts = &scene->facts,
-	    .found = scene->found,
-	    .services = scene->chosen,
-	    .n_services = SCENE_SERVICES,
-	};
+	return scene->input;
 }
 
 static void what_is_done(void **state UNUSED)
@@ -95,7 +86,7 @@ static void what_is_done(void **state UNUSED)
 		CLEANUP_BUF struct buf out = BUF_INIT(64 * 1024);
 		CLEANUP_FREE char *want = releases_named(cases[i].acts);
 		struct scene scene;
-		struct act_input input;
+		struct plan_input input;
 		struct acts acts;
 
 		scene_make(&scene, cases[i].containers, cases[i].lines);
@@ -115,7 +106,7 @@ static void services_that_left(void **state UNUSED)
 	CLEANUP_STRV struct strv left = {0};
 	CLEANUP_BUF struct buf out = BUF_INIT(64 * 1024);
 	struct scene scene;
-	struct act_input input;
+	struct plan_input input;
 	struct acts acts;
 
 	scene_make(&scene,
