@@ -348,6 +348,17 @@ void facts_release(struct facts *facts)
 	*facts = (struct facts){0};
 }
 
+static bool ips_overlap(const char *a, const char *b)
+{
+	return *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
+}
+
+bool taken_port_is(const struct taken_port *taken, const char *ip, int port, const char *protocol)
+{
+	return taken->port == port && strcmp(taken->protocol, protocol) == 0 &&
+	       ips_overlap(taken->ip, ip);
+}
+
 const struct container *facts_container(
     const struct facts *facts, const char *service, const char *release)
 {

@@ -71,6 +71,8 @@ int facts_refresh(
     struct engine *engine, const char *prefix, struct facts *facts, struct error *err);
 void facts_release(struct facts *facts);
 
+/* Does it hold that port of that address ("": all)? */
+bool taken_port_is(const struct taken_port *taken, const char *ip, int port, const char *protocol);
 /* The container of this release of a service, the running one if there are several; NULL: none. */
 const struct container *facts_container(
     const struct facts *facts, const char *service, const char *release);

@@ -23,8 +23,7 @@ static const char *holder_of(const struct host_run *run, const json_t *options)
 		for (size_t k = 0; k < run->facts.n_ports && outer > 0; k++) {
 			const struct taken_port *taken = &run->facts.ports[k];
 
-			if (taken->port == outer && strcmp(taken->protocol, protocol) == 0 &&
-			    options_ips_overlap(taken->ip, ip) &&
+			if (taken_port_is(taken, ip, outer, protocol) &&
 			    strv_has(&run->facts.strangers, taken->holder))
 				return taken->holder;
 		}

@@ -375,11 +375,6 @@ static int parse_port(const char *text, size_t len)
 	return port <= 65535 ? port : -1;
 }
 
-bool options_ips_overlap(const char *a, const char *b)
-{
-	return *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
-}
-
 /* From the right: an IPv6 address has colons of its own. */
 int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port,
     int *ret_container_port, char ret_protocol[8])

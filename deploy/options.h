@@ -52,8 +52,6 @@ int options_secret_file(const char *text, struct options_secret_file *ret);
 /* One entry of `ports` taken apart: "127.0.0.1:8080:80/tcp". -1 when it is not of that form.
  * `ret_ip` must hold 64 bytes; host port 0: any. */
 enum { PORT_IP_SIZE = 64 };
-/* Do two of these addresses, "" being all, have one in common? */
-bool options_ips_overlap(const char *a, const char *b);
 int options_port(const char *text, char ret_ip[PORT_IP_SIZE], int *ret_host_port,
     int *ret_container_port, char ret_protocol[8]);
 

@@ -17,8 +17,7 @@ static const struct taken_port *holder_of(const struct facts *facts, const struc
 	for (size_t i = 0; i < facts->n_ports; i++) {
 		const struct taken_port *taken = &facts->ports[i];
 
-		if (taken->port != port || strcmp(taken->protocol, protocol) != 0 ||
-		    !options_ips_overlap(taken->ip, ip))
+		if (!taken_port_is(taken, ip, port, protocol))
 			continue;
 		if (planned->old == NULL || strcmp(taken->holder, planned->old->name) != 0)
 			return taken;

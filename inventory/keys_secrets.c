@@ -41,14 +41,14 @@ static bool is_secret_name(const char *text)
 /* ---- the file's */
 
 static int read_variable(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_path(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_file(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_program(struct reader *r, const struct node *value, void *field, const void *arg);
 
 /* clang-format off */
 static const struct key secret_keys[] = {
     KEY("env", read_variable, 0, "a variable of this machine"),
     KEY("environment", read_variable, 0, "the same, as Compose calls it"),
-    KEY("file", read_path, 0, "a file on this machine"),
+    KEY("file", read_file, 0, "a file on this machine"),
     KEY("command", read_program, 0, "a program on this machine that prints it"),
     REFUSED("external", "there is no Swarm to have it from: write env, file or command"),
     LATER("name"),
@@ -87,22 +87,14 @@ static int read_variable(
 	return set_string(&secret->variable, text);
 }
 
-static int read_path(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+static int read_file(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	struct secret *secret = field;
-	const char *text;
-	int got = scalar_text(r, value, "a file's name", &text);
 
-	if (got <= 0)
-		return got;
-	if (!*text)
-		return mistake_value(r, value, "a file's name");
 	if (has_source(secret))
 		return second_source(r, value);
 	secret->kind = SECRET_FILE;
-	secret->file = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
-	return secret->file ? 0 : -1;
+	return read_path(r, value, &secret->file, arg);
 }
 
 static int read_program(struct reader *r, const struct node *value, void *field, const void *arg)

@@ -91,14 +91,13 @@ static const struct choices policies = {
     "strict or accept-new", policy_names, ARRAY_SIZE(policy_names)};
 
 static int read_login(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_config(struct reader *r, const struct node *value, void *field, const void *arg);
 
 #undef AT
 #define AT(field) offsetof(struct ssh_settings, field)
 
 static const struct key ssh_keys[] = {
     KEY("user", read_login, AT(user), "who to log in as"),
-    KEY("config", read_config, AT(config), "another configuration file, as `ssh -F`"),
+    KEY("config", read_path, AT(config), "another configuration file, as `ssh -F`"),
     KEY_ARG("transport", read_choice, &transports, AT(transport), "which SSH client to use"),
     KEY_ARG("host_keys", read_choice, &policies, AT(host_keys), "what to do with unknown hosts"),
 };
@@ -119,21 +118,6 @@ static int read_login(struct reader *r, const struct node *value, void *field, c
 		return got;
 	return is_user_name(text) ? read_string(r, value, field, arg)
 				  : mistake_value(r, value, "a user's name");
-}
-
-static int read_config(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	char **out = field;
-	const char *text;
-	int got = scalar_text(r, value, "a file's name", &text);
-
-	if (got <= 0)
-		return got;
-	if (!*text)
-		return mistake_value(r, value, "a file's name");
-	*out = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
-	return *out ? 0 : -1;
 }
 
 /* ---- hooks ---- */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
+#include "inventory/paths.h"
 #include "inventory/problems.h"
 #include "inventory/words.h"
 
@@ -119,6 +120,24 @@ int each_text(
 		if (got < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int read_path(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	char **out = field;
+	const char *text;
+	int got = scalar_text(r, value, "a file's name", &text);
+
+	if (got <= 0)
+		return got;
+	if (!*text)
+		return mistake_value(r, value, "a file's name");
+	char *path = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
+	if (!path)
+		return -1;
+	free(*out);
+	*out = path;
 	return 0;
 }
 

@@ -5,8 +5,10 @@
 
 #include "inventory/schema.h"
 
-read_fn read_string;   /* char *: any text */
-read_fn read_text;     /* char *: any text that is not empty */
+read_fn read_string; /* char *: any text */
+read_fn read_text;   /* char *: any text that is not empty */
+read_fn
+    read_path; /* char *: a file, made absolute: meant from the inventory's folder, "~/" the home */
 read_fn read_bool;     /* bool: true, false and YAML 1.1's yes, no, on, off */
 read_fn read_duration; /* int64_t, milliseconds: "1m30s"; more than 0 */
 read_fn read_delay;    /* the same, 0 allowed */

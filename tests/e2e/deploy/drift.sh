@@ -70,9 +70,13 @@ test_drift() {
 }
 
 test_adopt() {
-	local id
+	local id image
+	with_web v1
+	drift deploy prod
+	image=$(inspect h1 '{{.Image}}' drift.prod.web)
+	on h1 docker rm -f drift.prod.web >/dev/null
 	begin 'a port that a hand-run container holds: the error names the way out'
-	id=$(on h1 docker run -d --name compose_web_1 --restart always -p 8099:80 "$(on h1 docker images -q localhost/shipit/drift.prod.web | tail -n 1)")
+	id=$(on h1 docker run -d --name compose_web_1 --restart always -p 8099:80 "$image")
 	hosts=h1 project=adopted write_inventory "$tmp/adopt/shipit.yml" box:v3 'ports: ["8099:80"]'
 	shipit -f "$tmp/adopt/shipit.yml" deploy prod
 	want_code 1
