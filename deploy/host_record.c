@@ -7,7 +7,14 @@
 
 static struct ledger *ledger_of(struct host_run *run)
 {
-	return &run->facts.ledger;
+	const struct inventory *inv = run->rollout->options.inventory;
+	struct ledger *ledger = &run->facts.ledger;
+
+	ledger->keep = LEDGER_KEEP;
+	for (size_t i = 0; i < inv->n_services; i++)
+		if ((size_t)inv->services[i].retain > ledger->keep)
+			ledger->keep = (size_t)inv->services[i].retain;
+	return ledger;
 }
 
 /* An entry that borrows everything: for ledger_write, which copies. */
@@ -22,6 +29,10 @@ static struct ledger_entry entry_of(const struct host_run *run, const struct wor
 	    .kind = rollout->options.kind == ROLLOUT_ROLLBACK ? LEDGER_ROLLBACK : LEDGER_DEPLOY,
 	    .service = (char *)(uintptr_t)planned->service->name,
 	    .rollout = (char *)(uintptr_t)rollout->id,
+	    .continues = rollout->undo.continues != NULL
+			     ? rollout->undo.continues
+			     : (char *)(uintptr_t)rollout->options.continues,
+	    .undoes = rollout->undo.rollout,
 	    .release = (char *)(uintptr_t)planned->release,
 	    .previous = planned->previous,
 	    .image = planned->image,
@@ -77,12 +88,14 @@ int record_undone(struct host_run *run, const struct work *work, struct error *e
 
 	if (before == NULL) /* a first deploy: it is as if it had not come into service */
 		return record_outcome(
-		    run, work, LEDGER_REVERTED, "another service of the rollout failed", err);
+		    run, work, LEDGER_REVERTED, "the rollout was taken back", err);
 	entry.seq = ledger_next_seq(ledger_of(run));
 	entry.kind = LEDGER_ROLLBACK;
 	entry.result = LEDGER_COMMITTED;
 	/* All is as it was: what a rollback takes back, and where it leads, too. */
 	entry.rollout = before->rollout;
+	entry.continues = before->continues;
+	entry.undoes = before->undoes;
 	entry.previous = before->previous;
 	entry.release = before->release;
 	entry.image = before->image;

@@ -54,6 +54,11 @@ const struct ledger_entry *ledger_pending(const struct ledger *ledger, const cha
 	return last_of(ledger, service, is_pending, NULL);
 }
 
+const char *ledger_rollout(const struct ledger_entry *entry)
+{
+	return entry->continues != NULL ? entry->continues : entry->rollout;
+}
+
 int64_t ledger_next_seq(const struct ledger *ledger)
 {
 	return ledger->n > 0 ? ledger->v[ledger->n - 1].seq + 1 : 1;

@@ -18,9 +18,12 @@ enum ledger_result { LEDGER_PENDING, LEDGER_COMMITTED, LEDGER_REVERTED, LEDGER_F
 
 struct ledger_entry {
 	int64_t seq;
+	int64_t file; /* the number in its file's name; 0: it has none yet */
 	enum ledger_kind kind;
 	enum ledger_result result;
 	char *service, *rollout, *release;
+	char *continues; /* the rollout of which this one is the rest; NULL: none */
+	char *undoes; /* of a rollback: the rollout that it takes back; NULL: none in particular */
 	char *previous; /* NULL on the first deploy */
 	char *image, *config;
 	char *by, *from, *at;
@@ -35,7 +38,14 @@ struct ledger {
 	size_t n;
 	int newest_version;	   /* the largest "v" seen */
 	char key[DIGEST_HEX_SIZE]; /* under which secrets are sealed; "": none yet */
+	int64_t last_file;	   /* the largest number of a file, whatever is in it */
+	size_t bytes;		   /* in all files */
+	size_t keep; /* releases of each service whose lines stay; 0: LEDGER_KEEP. The caller's */
 };
+
+/* Beyond so many lines, or bytes of them, a new line takes the file of the oldest one that no
+ * rollback needs. */
+enum { LEDGER_LINES = 256, LEDGER_BYTES = 4 * 1024 * 1024, LEDGER_KEEP = 10 };
 
 /* The question for it, to be asked among others; `name`: of names.h. */
 void ledger_question(const char *name, struct engine_question *ret);
@@ -48,13 +58,15 @@ int ledger_parse_tar(const void *tar, size_t len, struct ledger *ret, struct err
 /* Make volume, image and container where they are missing. */
 int ledger_prepare(
     struct engine *engine, const char *prefix, const json_t *labels, struct error *err);
-/* Write one entry (its seq decides the name: .pending or .json) and put it into `ledger`. */
+/* Write one entry and put it into `ledger`. */
 int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
     const struct ledger_entry *entry, struct error *err);
 
 /* Write the key of secrets, 64 hex digits, beside the entries. */
 int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err);
 
+/* The rollout that an entry belongs to: what --retry made later is of the same. */
+const char *ledger_rollout(const struct ledger_entry *entry);
 int64_t ledger_next_seq(const struct ledger *ledger);
 /* The last committed entry of a service; NULL: none, or it was taken down since. */
 const struct ledger_entry *ledger_current(const struct ledger *ledger, const char *service);

@@ -56,6 +56,8 @@ json_t *ledger_entry_json(const struct ledger_entry *entry)
 	} texts[] = {
 	    {"service", entry->service},
 	    {"rollout", entry->rollout},
+	    {"continues", entry->continues},
+	    {"undoes", entry->undoes},
 	    {"release", entry->release},
 	    {"previous", entry->previous},
 	    {"image", entry->image},
@@ -102,6 +104,8 @@ int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct erro
 	} texts[] = {
 	    {"service", &entry.service, true},
 	    {"rollout", &entry.rollout, true},
+	    {"continues", &entry.continues, false},
+	    {"undoes", &entry.undoes, false},
 	    {"release", &entry.release, true},
 	    {"previous", &entry.previous, false},
 	    {"image", &entry.image, true},
@@ -144,6 +148,8 @@ void ledger_entry_release(struct ledger_entry *entry)
 {
 	free(entry->service);
 	free(entry->rollout);
+	free(entry->continues);
+	free(entry->undoes);
 	free(entry->release);
 	free(entry->previous);
 	free(entry->image);

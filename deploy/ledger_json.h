@@ -1,4 +1,4 @@
-/* Inside of the ledger: one entry as text, and a list that is being read. */
+/* Inside of the ledger: one entry as text, a list that is being read, and which lines stay. */
 #ifndef SHIPIT_DEPLOY_LEDGER_JSON_H
 #define SHIPIT_DEPLOY_LEDGER_JSON_H
 
@@ -12,5 +12,9 @@ enum { LEDGER_VERSION = 1 };
 
 /* Takes the entry over, also on failure (out of memory). */
 int ledger_insert(struct ledger *ledger, struct ledger_entry *entry);
+
+/* Which file the line with this number goes into: the one that it has; a new one; or, where there
+ * are enough, that of the oldest line that no rollback needs, which is forgotten. */
+int64_t ledger_file_for(struct ledger *ledger, int64_t seq);
 
 #endif

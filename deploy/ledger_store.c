@@ -66,16 +66,20 @@ static int take_member(void *context, const struct tar_member *member, struct er
 	struct ledger_entry entry;
 	const char *data = member->data;
 	bool pending = false;
-	int64_t seq = number_of(member->name, &pending);
+	int64_t file = number_of(member->name, &pending);
 	int64_t version;
 
 	if (member->type == TAR_FILE && is_key(member)) {
 		memcpy(ledger->key, member->data, DIGEST_HEX_SIZE - 1);
 		return 0;
 	}
+	if (member->type != TAR_FILE || file == 0)
+		return 0;
+	ledger->bytes += member->len;
+	if (file > ledger->last_file)
+		ledger->last_file = file;
 	/* A line without its newline was cut short by a crash: as if it had never been written. */
-	if (member->type != TAR_FILE || seq == 0 || member->len == 0 ||
-	    data[member->len - 1] != '\n')
+	if (member->len == 0 || data[member->len - 1] != '\n')
 		return 0;
 	if (json_parse(data, member->len, member->name, &json, &why) < 0)
 		return skip_unless_memory(&why, err);
@@ -84,7 +88,8 @@ static int take_member(void *context, const struct tar_member *member, struct er
 		ledger->newest_version = version < INT_MAX ? (int)version : INT_MAX;
 	if (ledger_entry_parse(json, &entry, &why) < 0)
 		return skip_unless_memory(&why, err);
-	if (entry.seq != seq || pending != (entry.result == LEDGER_PENDING)) {
+	entry.file = file;
+	if (pending != (entry.result == LEDGER_PENDING)) {
 		ledger_entry_release(&entry);
 		return 0;
 	}
@@ -216,8 +221,8 @@ int ledger_write_key(struct engine *engine, const char *prefix, const char *key,
 	return 0;
 }
 
-static int put_line(
-    struct engine *engine, const char *name, const struct ledger_entry *entry, struct error *err)
+static int put_line(struct engine *engine, const char *name, const struct ledger_entry *entry,
+    size_t *ret_bytes, struct error *err)
 {
 	CLEANUP_BUF struct buf tar = BUF_INIT(2 * ENTRY_MAX);
 	CLEANUP_BUF struct buf line = BUF_INIT(ENTRY_MAX);
@@ -226,7 +231,7 @@ static int put_line(
 	char file[32];
 	struct tar_entry member = {.name = file};
 
-	snprintf(file, sizeof(file), "%06" PRId64 ".%s", entry->seq,
+	snprintf(file, sizeof(file), "%06" PRId64 ".%s", entry->file,
 	    entry->result == LEDGER_PENDING ? "pending" : "json");
 	if (text == NULL)
 		return error_memory(err);
@@ -234,6 +239,7 @@ static int put_line(
 		return buf_error(&line, err, "the ledger's line");
 	member.data = line.data;
 	member.len = line.len;
+	*ret_bytes = line.len;
 	if (tar_make(&member, 1, &tar, err) < 0)
 		return -1;
 	return engine_archive_put(engine, name, folder, tar.data, tar.len, err);
@@ -244,6 +250,7 @@ int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledge
 {
 	CLEANUP_FREE char *name = name_ledger(prefix);
 	struct ledger_entry copy;
+	size_t bytes = 0;
 
 	if (name == NULL)
 		return error_memory(err);
@@ -251,9 +258,15 @@ int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledge
 		return error_set(err, ERROR_FAILED,
 		    "the ledger %s was written by a newer shipit (format %d, this one writes %d)",
 		    name, ledger->newest_version, LEDGER_VERSION);
-	if (put_line(engine, name, entry, err) < 0)
-		return error_wrap(err, "cannot write to the ledger %s", name);
-	if (ledger_entry_copy(&copy, entry) < 0 || ledger_insert(ledger, &copy) < 0)
+	if (ledger_entry_copy(&copy, entry) < 0)
 		return error_memory(err);
-	return 0;
+	copy.file = ledger_file_for(ledger, entry->seq);
+	if (put_line(engine, name, &copy, &bytes, err) < 0) {
+		ledger_entry_release(&copy);
+		return error_wrap(err, "cannot write to the ledger %s", name);
+	}
+	ledger->bytes += bytes;
+	if (copy.file > ledger->last_file)
+		ledger->last_file = copy.file;
+	return ledger_insert(ledger, &copy) < 0 ? error_memory(err) : 0;
 }

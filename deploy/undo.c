@@ -26,7 +26,7 @@ static bool is_wanted(const struct ledger_entry *entry, const char *const *servi
 static bool is_same(const struct ledger_entry *one, const struct ledger_entry *other)
 {
 	return strcmp(one->service, other->service) == 0 &&
-	       strcmp(one->rollout, other->rollout) == 0 &&
+	       strcmp(ledger_rollout(one), ledger_rollout(other)) == 0 &&
 	       strcmp(one->release, other->release) == 0;
 }
 
@@ -74,7 +74,7 @@ static const char *last_of(const struct view *view)
 {
 	for (size_t i = view->ledger->n; i > 0; i--)
 		if (view->counts[i - 1])
-			return view->ledger->v[i - 1].rollout;
+			return ledger_rollout(&view->ledger->v[i - 1]);
 	return NULL;
 }
 
@@ -86,7 +86,7 @@ static bool is_superseded(const struct view *view, const char *rollout)
 	for (size_t i = 0; i < view->ledger->n; i++) {
 		if (!view->counts[i])
 			continue;
-		if (strcmp(view->ledger->v[i].rollout, rollout) == 0) {
+		if (strcmp(ledger_rollout(&view->ledger->v[i]), rollout) == 0) {
 			seen = true;
 			later = false;
 		} else {
@@ -104,7 +104,45 @@ static bool superseded_anywhere(const struct view *views, size_t n, const char *
 	return false;
 }
 
-static int choose(const struct view *views, size_t n, char **ret, struct error *err)
+/* The first line that counts of a rollout, or of what it belongs to; NULL: none. */
+static const struct ledger_entry *find(const struct view *views, size_t n, const char *rollout)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < views[i].ledger->n; k++) {
+			const struct ledger_entry *entry = &views[i].ledger->v[k];
+
+			if (views[i].counts[k] && (strcmp(entry->rollout, rollout) == 0 ||
+						      strcmp(ledger_rollout(entry), rollout) == 0))
+				return entry;
+		}
+	return NULL;
+}
+
+/* `chosen` may be a rollback that did not come to every host: what it took back is still the last
+ * one there. */
+static const char *unfinished(const struct view *views, size_t n, const char *chosen)
+{
+	const struct ledger_entry *entry = find(views, n, chosen);
+
+	if (entry == NULL || entry->kind != LEDGER_ROLLBACK || entry->undoes == NULL)
+		return chosen;
+	for (size_t i = 0; i < n; i++) {
+		const char *last = last_of(&views[i]);
+
+		if (last != NULL && strcmp(last, entry->undoes) == 0)
+			return entry->undoes;
+	}
+	return chosen;
+}
+
+static const char *whole(const struct view *views, size_t n, const char *rollout)
+{
+	const struct ledger_entry *entry = find(views, n, rollout);
+
+	return entry != NULL ? ledger_rollout(entry) : rollout;
+}
+
+static int choose(const struct view *views, size_t n, const char **ret, struct error *err)
 {
 	const char *chosen = NULL, *some = NULL;
 
@@ -134,14 +172,36 @@ static int choose(const struct view *views, size_t n, char **ret, struct error *
 	}
 	if (chosen == NULL)
 		return error_set(err, ERROR_NOT_FOUND, "nothing was deployed here yet");
-	*ret = strdup(chosen);
-	return *ret == NULL ? error_memory(err) : 0;
+	*ret = chosen;
+	return 0;
+}
+
+static int set(const char *taken_back, const char *chosen, struct undo *ret, struct error *err)
+{
+	struct undo undo = {.rollout = strdup(taken_back)};
+
+	if (taken_back != chosen)
+		undo.continues = strdup(chosen);
+	if (undo.rollout == NULL || (taken_back != chosen && undo.continues == NULL)) {
+		undo_release(&undo);
+		return error_memory(err);
+	}
+	*ret = undo;
+	return 0;
+}
+
+void undo_release(struct undo *undo)
+{
+	free(undo->rollout);
+	free(undo->continues);
+	*undo = (struct undo){0};
 }
 
 int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
-    size_t n_services, char **ret, struct error *err)
+    size_t n_services, const char *given, struct undo *ret, struct error *err)
 {
 	struct view *views = calloc(n_ledgers + 1, sizeof(*views));
+	const char *chosen = NULL;
 	int rc = 0;
 
 	if (views == NULL)
@@ -149,8 +209,12 @@ int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const cha
 	for (size_t i = 0; i < n_ledgers && rc == 0; i++)
 		if (view_make(&views[i], ledgers[i], services, n_services) < 0)
 			rc = error_memory(err);
+	if (rc == 0 && given != NULL)
+		chosen = whole(views, n_ledgers, given);
+	else if (rc == 0)
+		rc = choose(views, n_ledgers, &chosen, err);
 	if (rc == 0)
-		rc = choose(views, n_ledgers, ret, err);
+		rc = set(unfinished(views, n_ledgers, chosen), chosen, ret, err);
 	for (size_t i = 0; i < n_ledgers; i++)
 		free(views[i].counts);
 	free(views);

@@ -9,10 +9,18 @@
 #include "base/error.h"
 #include "deploy/ledger.h"
 
-/* `services`: names; only their entries count. `ret` is malloc'ed. ERROR_NOT_FOUND when nothing was
- * ever committed; ERROR_CONFLICT when two rollouts are last, on hosts that have nothing in common.
- */
+/* Both as ledger_rollout says. */
+struct undo {
+	char *rollout;	 /* what is taken back */
+	char *continues; /* the rollback that is finished by this; NULL: it is one of its own */
+};
+
+/* `services`: names; only their entries count. `given`: the one that is meant, as far as is known;
+ * NULL: the last one. A rollback that did not come to all hosts is finished first: then it is what
+ * that took back. ERROR_NOT_FOUND when nothing was ever committed; ERROR_CONFLICT when two rollouts
+ * are last, on hosts that have nothing in common. */
 int undo_choose(const struct ledger *const *ledgers, size_t n_ledgers, const char *const *services,
-    size_t n_services, char **ret, struct error *err);
+    size_t n_services, const char *given, struct undo *ret, struct error *err);
+void undo_release(struct undo *undo);
 
 #endif

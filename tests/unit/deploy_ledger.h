@@ -1,4 +1,6 @@
-/* Ledgers for tests, written as short lines: "SEQ KIND RESULT SERVICE RELEASE PREVIOUS ROLLOUT". */
+/* Ledgers for tests, written as short lines: "SEQ KIND RESULT SERVICE RELEASE PREVIOUS ROLLOUT",
+ * and
+ * "+ROLLOUT" for what it continues, "-ROLLOUT" for what it undoes. */
 #ifndef SHIPIT_TESTS_UNIT_DEPLOY_LEDGER_H
 #define SHIPIT_TESTS_UNIT_DEPLOY_LEDGER_H
 
@@ -24,7 +26,7 @@ static inline json_t *ledger_line_json(const char *line)
 	json_t *json;
 
 	assert_int_equal(strv_split(&words, line, " "), 0);
-	assert_int_equal(words.n, 7);
+	assert_in_range(words.n, 7, 9);
 	image = string_printf("sha256:%s", words.v[4]);
 	json = json_pack("{s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s}}", "v", 1, "seq",
 	    (json_int_t)atoll(words.v[0]), "kind", words.v[1], "result", words.v[2], "service",
@@ -34,6 +36,9 @@ static inline json_t *ledger_line_json(const char *line)
 	assert_non_null(json);
 	if (strcmp(words.v[5], "-") != 0)
 		json_object_set_new(json, "previous", json_string(release_named(words.v[5])));
+	for (size_t i = 7; i < words.n; i++)
+		json_object_set_new(json, words.v[i][0] == '+' ? "continues" : "undoes",
+		    json_string(words.v[i] + 1));
 	return json;
 }
 

@@ -183,7 +183,6 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 	static const struct file files[] = {
 	    {"ledger/000001.json", "{\"v\":1,\"seq\":1,\"kind\":\"dep"},
 	    {"ledger/000001.pending", LINE(1, "pending")}, {"ledger/000002.json", ""},
-	    {"ledger/000003.json", LINE(4, "committed")},    /* another number */
 	    {"ledger/000006.json", LINE(6, "pending")},	     /* no outcome */
 	    {"ledger/000007.pending", LINE(7, "committed")}, /* an outcome */
 	    {"ledger/000008.json", LINE(8, "committed") LINE(8, "committed")},
@@ -214,6 +213,31 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 		assert_int_equal(ledger.n, len == sizeof(whole) - 1);
 		ledger_release(&ledger);
 	}
+}
+
+/* What makes room for it is forgotten; the old line counts until the new one's outcome is there. */
+static void a_line_may_lie_in_the_file_of_an_old_one(void **state UNUSED)
+{
+	static const struct file files[] = {
+	    {"ledger/000001.json", LINE(300, "committed")},
+	    {"ledger/000001.pending", LINE(300, "pending")},
+	    {"ledger/000002.json", LINE(2, "committed")},
+	    {"ledger/000002.pending", LINE(301, "pending")},
+	    {"ledger/000009.json", "torn"},
+	};
+	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+
+	assert_int_equal(ledger.n, 3);
+	assert_int_equal(ledger.v[0].seq, 2);
+	assert_int_equal(ledger.v[1].seq, 300);
+	assert_int_equal(ledger.v[1].result, LEDGER_COMMITTED);
+	assert_int_equal(ledger.v[2].result, LEDGER_PENDING);
+	assert_int_equal(ledger.v[2].file, 2);
+	assert_int_equal(ledger.last_file, 9);
+	assert_int_equal(ledger_next_seq(&ledger), 302);
+	assert_int_equal(ledger_file_for(&ledger, 301), 2);
+	assert_int_equal(ledger_file_for(&ledger, 302), 10);
+	ledger_release(&ledger);
 }
 
 static void the_key_lies_beside_them(void **state UNUSED)
@@ -332,9 +356,87 @@ static void insertion_order_does_not_matter(void **state UNUSED)
 	}
 }
 
+/* --- which lines stay */
+
+enum { HISTORY = 2000, RARE = 700, KEPT = 3 };
+
+/* As a host does it: pending, then an outcome; `files` is what lies there. */
+static void write_line(
+    struct ledger *ledger, int64_t files[], const char *service, int release, const char *result)
+{
+	int64_t seq = ledger_next_seq(ledger);
+
+	for (int outcome = 0; outcome < 2; outcome++) {
+		char name[24];
+		CLEANUP_JSON json_t *json = NULL;
+		struct ledger_entry entry;
+		int64_t file = ledger_file_for(ledger, seq);
+
+		snprintf(name, sizeof(name), "r%d", release);
+		json = json_pack("{s:I,s:s,s:s,s:s,s:s}", "seq", (json_int_t)seq, "kind", "deploy",
+		    "result", outcome ? result : "pending", "service", service, "release", name);
+		assert_int_equal(ledger_entry_parse(json, &entry, NULL), 0);
+		assert_in_range(file, 1, HISTORY);
+		entry.file = file;
+		if (file > ledger->last_file)
+			ledger->last_file = file;
+		assert_int_equal(ledger_insert(ledger, &entry), 0);
+		/* Only what is on its way shares a file, with its own pending line. */
+		assert_true(outcome == 0 || files[file] != seq);
+		if (outcome)
+			files[file] = seq;
+	}
+}
+
+static void old_lines_make_room_and_needed_ones_stay(void **state UNUSED)
+{
+	struct ledger ledger = {.keep = KEPT};
+	int64_t files[HISTORY + 1] = {0};
+
+	/* A service that is deployed once, one that is taken down, and one that is deployed often,
+	 * not always well and not always anew. */
+	write_line(&ledger, files, "rare", 1, "committed");
+	for (int i = 0; i < HISTORY; i++) {
+		if (i == RARE)
+			write_line(&ledger, files, "rare", 2, "committed");
+		write_line(&ledger, files, "web", i / 2, i % 3 == 0 ? "reverted" : "committed");
+		assert_true(ledger.n <= LEDGER_LINES);
+		assert_true(ledger.last_file <= LEDGER_LINES);
+	}
+	assert_int_equal(ledger.n, LEDGER_LINES);
+	assert_string_equal(ledger_current(&ledger, "rare")->release, "r2");
+	assert_non_null(ledger_release_entry(&ledger, "rare", "r1"));
+	for (int i = 0; i < KEPT; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "r%d", HISTORY / 2 - 1 - i);
+		assert_non_null(ledger_release_entry(&ledger, "web", name));
+	}
+	/* What lies in the files is what is remembered. */
+	for (size_t i = 0; i < ledger.n; i++)
+		assert_int_equal(files[ledger.v[i].file], ledger.v[i].seq);
+	ledger_release(&ledger);
+}
+
+/* Large lines are fewer. */
+static void bytes_are_bounded_too(void **state UNUSED)
+{
+	struct ledger ledger = {.keep = KEPT, .bytes = LEDGER_BYTES};
+	int64_t files[HISTORY + 1] = {0};
+
+	for (int i = 0; i < 20; i++)
+		write_line(&ledger, files, "web", i, "committed");
+	assert_true(ledger.n <= KEPT + 1);
+	assert_true(ledger.last_file <= KEPT + 1);
+	ledger_release(&ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_line_may_lie_in_the_file_of_an_old_one),
+	    cmocka_unit_test(old_lines_make_room_and_needed_ones_stay),
+	    cmocka_unit_test(bytes_are_bounded_too),
 	    cmocka_unit_test(lines_go_round),
 	    cmocka_unit_test(members_are_read),
 	    cmocka_unit_test(what_is_no_entry_is_refused),
