@@ -20,7 +20,10 @@ struct settings {
 	bool json, quiet, yes, no_color, help;
 	int verbose;
 
-	bool dry_run, no_build, force, adopt, prune_services; /* deploy */
+	bool dry_run, no_build, force, adopt, prune_services, prune_first; /* deploy */
+	bool retry;		 /* deploy: only where the last one did not come through */
+	int canary;		 /* deploy: 0: not said */
+	const char *batch;	 /* deploy: "3", "25%"; NULL: not said */
 	const char *unreachable; /* deploy: "skip" or "fail"; NULL: not said */
 	bool pull, no_cache;	 /* build */
 	const char *to;		 /* rollback: a release */

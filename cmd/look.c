@@ -30,7 +30,7 @@ static int host_names(
 	size_t n = 0;
 	int rc = 0;
 
-	if (hosts_choose(cli->inventory, env, cli->settings.limit, &hosts, &n, err) < 0)
+	if (hosts_choose(cli->inventory, env, cli->settings.limit, NULL, &hosts, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = strv_add(ret, hosts[i]->name);

@@ -53,6 +53,45 @@ static void remember(const struct cli *cli, const struct rollout_options *option
 		ui_say(ui, text, clock_now_ms());
 }
 
+/* What was refused before it began says nothing about hosts. */
+static bool is_retryable(const struct rollout_options *options, int exit_code)
+{
+	return options->kind == ROLLOUT_DEPLOY && !options->dry_run && exit_code != 2 &&
+	       exit_code != 5;
+}
+
+/* A retry that is retried is the rest of the same. */
+static int write_missing(const struct cli *cli, const struct rollout_options *options,
+    const struct rollout_result *result, struct error *err)
+{
+	const char *rollout = options->continues != NULL ? options->continues : result->rollout;
+	struct missing missing = {.rollout = strdup(rollout)};
+	int rc = missing.rollout != NULL ? 0 : -1;
+
+	for (size_t i = 0; i < result->n_hosts && rc == 0; i++)
+		if (result->hosts[i].outcome != HOST_DONE &&
+		    result->hosts[i].outcome != HOST_UNCHANGED)
+			rc = strv_add(&missing.hosts, result->hosts[i].host);
+	rc = rc < 0 ? error_memory(err)
+		    : state_write_missing(
+			  cli->inventory->path, options->environment->name, &missing, err);
+	missing_release(&missing);
+	return rc;
+}
+
+static void remember_missing(const struct cli *cli, const struct rollout_options *options,
+    const struct rollout_result *result, struct ui *ui)
+{
+	CLEANUP_ERROR struct error err = {0};
+
+	if (write_missing(cli, options, result, &err) == 0)
+		return;
+	CLEANUP_FREE char *text =
+	    string_printf("`shipit deploy --retry` will not know of this: %s", error_text(&err));
+	if (text != NULL)
+		ui_say(ui, text, clock_now_ms());
+}
+
 static int report(struct cli *cli, const struct rollout_options *options,
     const struct rollout_result *result, struct ui *ui)
 {
@@ -71,6 +110,8 @@ static int report(struct cli *cli, const struct rollout_options *options,
 
 	if (rolled && !options->dry_run && (undoable || count(result, HOST_UNKNOWN) > 0))
 		remember(cli, options, result, ui);
+	if (is_retryable(options, end.exit_code))
+		remember_missing(cli, options, result, ui);
 	ui_end(ui, &end);
 	cli->summarized = true;
 	return end.exit_code;
@@ -110,6 +151,14 @@ static int perform_shown(struct cli *cli, const struct rollout_options *options,
 	return report(cli, options, result, ui);
 }
 
+static bool ask_on(void *context, const char *question)
+{
+	CLEANUP_FREE char *text = string_printf("%s [y/N]", question);
+	CLEANUP_FREE char *answer = text != NULL ? ui_prompt(context, NULL, text, true) : NULL;
+
+	return answer != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 int perform(struct cli *cli, struct rollout_options *options, struct error *err)
 {
 	CLEANUP_FREE char *by = cli_user();
@@ -127,6 +176,7 @@ int perform(struct cli *cli, struct rollout_options *options, struct error *err)
 	options->limit = cli->settings.limit;
 	options->prompt = ui_prompt;
 	options->prompt_context = ui;
+	options->confirm = cli->settings.yes ? NULL : ask_on;
 	if (events_new(1024, &options->events, err) == 0 &&
 	    rollout_new(options, &rollout, err) == 0)
 		rc = perform_shown(cli, options, rollout, ui, err);

@@ -223,6 +223,31 @@ static int add_service(json_t *services, const struct inventory *inv, const stru
 	return 0;
 }
 
+static json_t *share_value(const struct share *share)
+{
+	return share->percent ? json_sprintf("%d%%", share->n) : json_integer(share->n);
+}
+
+static json_t *rollout_value(const struct rollout_policy *policy)
+{
+	static const char *const ends[] = {"rollback", "stop", "continue"};
+	json_t *value = json_object();
+
+	if (value == NULL)
+		return NULL;
+	if (policy->batch.n > 0)
+		json_object_set_new(value, "batch", share_value(&policy->batch));
+	json_put_int(value, "canary", policy->canary);
+	if (policy->confirm)
+		json_put(value, "pause", "confirm");
+	else if (policy->pause_ms > 0)
+		json_object_set_new(
+		    value, "pause", json_sprintf("%lldms", (long long)policy->pause_ms));
+	json_object_set_new(value, "max_failures", share_value(&policy->max_failures));
+	json_put(value, "on_failure", ends[policy->on_failure]);
+	return value;
+}
+
 static int fill_environment(json_t *value, const struct inventory *inv,
     const struct environment *env, const struct host **hosts, size_t n, struct error *err)
 {
@@ -232,6 +257,7 @@ static int fill_environment(json_t *value, const struct inventory *inv,
 	if (prefix == NULL || machines == NULL || services == NULL)
 		return error_memory(err);
 	json_put(value, "prefix", prefix);
+	json_object_set_new(value, "rollout", rollout_value(&env->rollout));
 	for (size_t i = 0; i < n; i++)
 		json_object_set_new(machines, hosts[i]->name, host_value(inv, hosts[i]));
 	for (size_t i = 0; i < inv->n_services; i++) {

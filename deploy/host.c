@@ -100,16 +100,21 @@ void host_rest(struct host_run *run)
 }
 
 /* Vote yes and wait for the others, without counting as at work. */
-static bool pass(struct host_run *run, size_t gate)
+static bool pass_gate(struct host_run *run, struct gates *gates, size_t gate, size_t *voted)
 {
 	bool go;
 
 	host_rest(run);
-	run->voted = gate + 1;
-	go = gates_pass(run->rollout->gates, gate, true);
+	*voted = gate + 1;
+	go = gates_pass(gates, gate, true);
 	if (go)
 		host_work(run);
 	return go;
+}
+
+static bool pass(struct host_run *run, size_t gate)
+{
+	return pass_gate(run, run->rollout->gates, gate, &run->voted);
 }
 
 /* --- the way */
@@ -151,9 +156,15 @@ static enum way lock_in_turn(struct host_run *run)
 
 static int read_facts(struct host_run *run, struct error *err)
 {
+	const struct rollout_options *options = &run->rollout->options;
+
 	if (host_facts(run, err) < 0 || host_adopt(run, err) < 0)
 		return -1;
-	return run->rollout->options.dry_run ? 0 : host_repair(run, run->link.engine, err);
+	if (options->dry_run)
+		return 0;
+	if (host_repair(run, run->link.engine, err) < 0)
+		return -1;
+	return options->prune_first ? host_prune_first(run, err) : 0;
 }
 
 static enum way prepare(struct host_run *run)
@@ -175,6 +186,7 @@ static enum way prepare(struct host_run *run)
 		emit_failed(&run->source, STEP_FACTS, -1, &run->result->error);
 		return WAY_FAILED;
 	}
+	run->planned = true;
 	return pass(run, GATE_PLANNED) ? WAY_ON : WAY_REFUSED;
 }
 
@@ -182,14 +194,42 @@ static enum way create(struct host_run *run)
 {
 	struct error *err = &run->result->error;
 
-	if (!plan_changes(&run->plan))
-		return pass(run, GATE_CREATED) ? WAY_ON : WAY_REFUSED;
+	if (!batch_wait(run, TURN_DELIVER))
+		return WAY_REFUSED;
 	if (host_deliver(run, err) < 0)
 		return WAY_FAILED;
 	step_begin(run, STEP_CREATE, NULL);
 	if (step_end(run, STEP_CREATE, NULL, host_create(run, err), err) < 0)
 		return WAY_FAILED;
-	return pass(run, GATE_CREATED) ? WAY_ON : WAY_REFUSED;
+	run->created = true;
+	return batch_wait(run, TURN_SWAP) ? WAY_ON : WAY_REFUSED;
+}
+
+/* What has something to change, in its batch. */
+static enum way change(struct host_run *run)
+{
+	struct error *err = &run->result->error;
+	enum way way = create(run);
+
+	for (size_t i = 0; i < run->plan.n && way == WAY_ON; i++)
+		if (host_before(run, i, err) < 0)
+			way = WAY_FAILED;
+		else if (!pass_gate(run, run->batch->gates, i, &run->voted_batch))
+			way = WAY_REFUSED;
+	if (way == WAY_ON && host_swap_all(run, err) < 0)
+		way = err->kind != ERROR_NONE ? WAY_FAILED : WAY_REFUSED;
+	return way;
+}
+
+/* When all are through: does what was done stay? */
+static enum way end(struct host_run *run)
+{
+	pass(run, GATE_END);
+	host_work(run);
+	if (!rollout_goes_back(run->rollout))
+		return WAY_ON;
+	host_undo(run);
+	return WAY_REFUSED;
 }
 
 /* What moved to a host that was not reached runs nowhere else yet. */
@@ -301,15 +341,21 @@ static enum way go(struct host_run *run)
 		return WAY_FAILED;
 	if (way != WAY_ON || run->rollout->options.dry_run)
 		return way;
-	way = create(run);
-	for (size_t i = 0; i < run->plan.n && way == WAY_ON; i++)
-		if (host_before(run, i, &run->result->error) < 0)
-			way = WAY_FAILED;
-		else if (!pass(run, GATE_BEFORE + i))
-			way = WAY_REFUSED;
-	if (way == WAY_ON && host_swap_all(run, &run->result->error) < 0)
-		way = WAY_FAILED;
-	return way;
+	if (run->batch != NULL)
+		way = change(run);
+	if (way == WAY_FAILED)
+		rollout_fail(run, false);
+	batch_leave(run);
+	return way == WAY_ON ? end(run) : way;
+}
+
+/* What ends the rollout on all hosts, whatever may fail on some. */
+static bool is_final(const struct host_run *run)
+{
+	const struct error *err = &run->result->error;
+
+	return run->result->outcome == HOST_UNREACHABLE || err->kind == ERROR_LOCKED ||
+	       err->kind == ERROR_USAGE || err->kind == ERROR_INVENTORY;
 }
 
 void *host_thread(void *context)
@@ -317,7 +363,7 @@ void *host_thread(void *context)
 	struct host_run *run = context;
 	struct host_result *result = run->result;
 	enum way way;
-	bool yes;
+	bool failed;
 
 	host_work(run);
 	way = go(run);
@@ -326,20 +372,22 @@ void *host_thread(void *context)
 	if (!run->connected) {
 		result->outcome =
 		    host_link_is_unreachable(&result->error) ? HOST_UNREACHABLE : HOST_UNTOUCHED;
-		yes =
-		    result->outcome == HOST_UNREACHABLE && !run->rollout->options.fail_unreachable;
+		failed =
+		    result->outcome != HOST_UNREACHABLE || run->rollout->options.fail_unreachable;
 	} else {
 		result->outcome = outcome_of(run);
-		yes = way == WAY_ON;
-		if (yes && result->outcome == HOST_UNTOUCHED)
+		failed = way == WAY_FAILED;
+		if (way == WAY_ON && result->outcome == HOST_UNTOUCHED)
 			result->outcome = HOST_UNCHANGED;
 		/* A service was committed, a later one not tried, and the first not taken back. */
-		if (!yes && result->outcome == HOST_DONE)
+		if (way != WAY_ON && result->outcome == HOST_DONE)
 			result->outcome = HOST_PARTIAL;
 		if (!run->rollout->options.dry_run)
 			host_discard(run);
 	}
-	gates_leave(run->rollout->gates, run->voted, yes);
+	if (failed)
+		rollout_fail(run, is_final(run));
+	gates_leave(run->rollout->gates, run->voted, true);
 	if (run->rollout->options.kind < ROLLOUT_START &&
 	    (result->outcome == HOST_DONE ||
 		(result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run)))

@@ -11,28 +11,6 @@
 #include "deploy/run.h"
 #include "deploy/tail.h"
 
-static bool changes(const struct host_run *run, size_t service)
-{
-	return service < run->plan.n && run->plan.services[service].action == PLAN_CREATE;
-}
-
-/* All hosts have their plans, so all come to the same one. */
-static bool is_first(const struct host_run *run, size_t service)
-{
-	const struct rollout *rollout = run->rollout;
-
-	for (size_t i = 0; i < rollout->n_runs; i++)
-		if (rollout->runs[i].connected && changes(&rollout->runs[i], service))
-			return run == &rollout->runs[i];
-	return false;
-}
-
-static bool is_wanted(const struct host_run *run, size_t service)
-{
-	return run->rollout->options.kind == ROLLOUT_DEPLOY &&
-	       run->rollout->services[service]->before.command.n > 0;
-}
-
 /* --- the container */
 
 /* One of an earlier rollout that was let go may run on. Else it is removed, with `remove`. */
@@ -145,9 +123,9 @@ int host_before(struct host_run *run, size_t service, struct error *err)
 	const char *name = run->rollout->services[service]->name;
 	int rc;
 
-	if (!is_wanted(run, service))
+	if (!has_before(run->rollout, service))
 		return 0;
-	if (!is_first(run, service))
+	if (run->rollout->before_on[service] != run)
 		return look_beside(run, name, err);
 	/* From now on Ctrl-C has something to bring to an end. */
 	atomic_store(&run->rollout->swapping, true);

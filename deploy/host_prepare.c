@@ -207,7 +207,7 @@ static int make_plan(struct host_run *run, const struct plan_input *input, struc
 	if (rollout->options.kind == ROLLOUT_DEPLOY)
 		return plan_deploy(input, rollout->images, rollout->releases,
 		    rollout->options.force, &run->plan, err);
-	return plan_rollback(input, rollout->options.to, rollout->undo, &run->plan, err);
+	return plan_rollback(input, rollout->options.to, rollout->undo.rollout, &run->plan, err);
 }
 
 /* What no `docker run` can do. */

@@ -35,13 +35,13 @@ static const char *youngest_unknown(
 	return youngest;
 }
 
-int prune_keep(
-    const struct facts *facts, const struct service *service, struct strv *ret, struct error *err)
+int prune_keep(const struct facts *facts, const struct service *service, int retain,
+    struct strv *ret, struct error *err)
 {
 	const struct ledger *ledger = &facts->ledger;
 	const char *unknown;
 
-	for (size_t i = ledger->n; i > 0 && (int)ret->n < service->retain; i--) {
+	for (size_t i = ledger->n; i > 0 && (int)ret->n < retain; i--) {
 		const struct ledger_entry *entry = &ledger->v[i - 1];
 
 		if (strcmp(entry->service, service->name) != 0 ||
@@ -50,8 +50,8 @@ int prune_keep(
 		if (strv_add(ret, entry->release) < 0)
 			return error_memory(err);
 	}
-	while ((int)ret->n < service->retain &&
-	       (unknown = youngest_unknown(facts, service->name, ret)) != NULL)
+	while (
+	    (int)ret->n < retain && (unknown = youngest_unknown(facts, service->name, ret)) != NULL)
 		if (strv_add(ret, unknown) < 0)
 			return error_memory(err);
 	return 0;
@@ -168,27 +168,50 @@ static int prune_images(
 	return 0;
 }
 
-static int prune_service(struct host_run *run, const struct service *service, struct error *err)
+static int prune_service(
+    struct host_run *run, const struct service *service, int retain, struct error *err)
 {
 	CLEANUP_STRV struct strv keep = {0};
 
-	return prune_keep(&run->facts, service, &keep, err) < 0 ||
+	return prune_keep(&run->facts, service, retain, &keep, err) < 0 ||
 		       prune_containers(run, service, &keep, err) < 0 ||
 		       prune_images(run, service, &keep, err) < 0
 		   ? -1
 		   : 0;
 }
 
-int host_prune_retained(struct host_run *run, struct error *err)
+/* `room`: for a release that is about to come. What serves is always kept. */
+static int prune_chosen(struct host_run *run, int room, struct error *err)
 {
 	const struct rollout *rollout = run->rollout;
 
-	for (size_t i = 0; i < rollout->n_services; i++)
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		const struct service *service = rollout->services[i];
+		int retain = service->retain > room ? service->retain - room : 1;
+
 		if (inventory_runs_on(rollout->options.inventory, rollout->options.environment,
-			rollout->services[i], run->host) &&
-		    prune_service(run, rollout->services[i], err) < 0)
+			service, run->host) &&
+		    prune_service(run, service, retain, err) < 0)
 			return -1;
+	}
 	return 0;
+}
+
+int host_prune_retained(struct host_run *run, struct error *err)
+{
+	return prune_chosen(run, 0, err);
+}
+
+int host_prune_first(struct host_run *run, struct error *err)
+{
+	size_t before = run->acted;
+
+	if (prune_chosen(run, 1, err) < 0)
+		return error_wrap(err, "removing old releases");
+	if (run->acted == before)
+		return 0;
+	facts_release(&run->facts);
+	return host_facts(run, err);
 }
 
 int host_prune(struct host_run *run, struct error *err)
@@ -203,7 +226,7 @@ int host_prune(struct host_run *run, struct error *err)
 		if (planned->action == PLAN_NOTHING)
 			continue;
 		if (move_tags(run, planned, err) < 0 ||
-		    prune_service(run, planned->service, err) < 0)
+		    prune_service(run, planned->service, planned->service->retain, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -121,14 +121,14 @@ static int swap_one(struct host_run *run, struct work *work, struct error *err)
 /* Wait for the others while the keeper waits; a container that ends meanwhile refuses all. */
 static bool wait_for_others(struct host_run *run, struct work *work, size_t gate, struct error *err)
 {
-	struct gates *gates = run->rollout->gates;
+	struct gates *gates = run->batch->gates;
 	bool go = false;
 
 	gates_vote(gates, gate, true);
 	while (!gates_wait(gates, gate, WATCH_MS, &go)) {
 		work->end = keeper_watch(run->link.keeper, 0, NULL, NULL, err);
 		if (work->end != SWAP_READY) {
-			gates_refuse(gates);
+			rollout_fail(run, false);
 			return false;
 		}
 	}
@@ -220,7 +220,7 @@ static enum swap_end undo_swap(struct host_run *run, struct work *work, struct e
 	return end == SWAP_READY ? keeper_commit(run->link.keeper, err) : end;
 }
 
-static void undo_one(struct host_run *run, struct work *work)
+static void undo_one(struct host_run *run, struct work *work, const char *why)
 {
 	const struct planned *planned = work->planned;
 	struct event_source source = host_source(run, planned->service->name);
@@ -239,14 +239,19 @@ static void undo_one(struct host_run *run, struct work *work)
 	}
 	work->end = SWAP_REVERTED;
 	record_undone(run, work, NULL);
-	emit_step(&source, STEP_COMMIT, STATE_REVERTED, -1, "a later service failed");
+	emit_step(&source, STEP_COMMIT, STATE_REVERTED, -1, "%s", why);
 }
 
-static void undo_earlier(struct host_run *run, size_t before)
+static void undo_earlier(struct host_run *run, size_t before, const char *why)
 {
 	for (size_t i = before; i > 0; i--)
 		if (run->works[i - 1].swapped && run->works[i - 1].end == SWAP_COMMITTED)
-			undo_one(run, &run->works[i - 1]);
+			undo_one(run, &run->works[i - 1], why);
+}
+
+void host_undo(struct host_run *run)
+{
+	undo_earlier(run, run->plan.n, "another host failed");
 }
 
 /* --- all of it */
@@ -268,7 +273,7 @@ static int service_step(struct host_run *run, struct work *work, size_t gate, st
 		return -1;
 	}
 	host_rest(run);
-	run->voted = gate + 1;
+	run->voted_batch = gate + 1;
 	if (wait_for_others(run, work, gate, err)) {
 		if (commit(run, work, err) == 0)
 			return 0;
@@ -293,11 +298,14 @@ int host_swap_all(struct host_run *run, struct error *err)
 			rc = service_step(run, &run->works[i], gate, err);
 		} else {
 			host_rest(run);
-			run->voted = gate + 1;
-			rc = gates_pass(run->rollout->gates, gate, true) ? 0 : -1;
+			run->voted_batch = gate + 1;
+			rc = gates_pass(run->batch->gates, gate, true) ? 0 : -1;
 		}
 		if (rc < 0) {
-			undo_earlier(run, i);
+			/* Others that wait for this one are to know at once. */
+			if (err->kind != ERROR_NONE)
+				rollout_fail(run, false);
+			undo_earlier(run, i, "a later service failed");
 			return -1;
 		}
 	}

@@ -3,36 +3,70 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strv.h"
 #include "base/text.h"
 
-static bool matches(const struct host *host, const char *limit)
+static bool matches(const struct host *host, const char *pattern)
 {
-	if (limit == NULL)
-		return true;
-	if (strncmp(limit, "tag:", 4) == 0)
-		return strv_has(&host->tags, limit + 4);
-	return text_glob(limit, host->name);
+	if (strncmp(pattern, "tag:", 4) == 0)
+		return strv_has(&host->tags, pattern + 4);
+	return text_glob(pattern, host->name);
+}
+
+/* Later parts go over earlier ones; what is only left out is left out of all. */
+static bool is_chosen(const struct host *host, const struct strv *parts)
+{
+	bool chosen = parts->n == 0 || parts->v[0][0] == '!';
+
+	for (size_t i = 0; i < parts->n; i++) {
+		bool out = parts->v[i][0] == '!';
+
+		if (matches(host, parts->v[i] + out))
+			chosen = !out;
+	}
+	return chosen;
+}
+
+/* A slip of the pen must not choose more, or less, than was meant. */
+static int check_parts(const struct strv *parts, const struct host *const *hosts, size_t n,
+    const char *environment, struct error *err)
+{
+	for (size_t i = 0; i < parts->n; i++) {
+		const char *pattern = parts->v[i] + (parts->v[i][0] == '!');
+		size_t found = 0;
+
+		for (size_t j = 0; j < n; j++)
+			found += matches(hosts[j], pattern);
+		if (found == 0)
+			return error_set(err, ERROR_USAGE, "no host of %s matches --limit %s",
+			    environment, parts->v[i]);
+	}
+	return 0;
 }
 
 int hosts_choose(const struct inventory *inv, const struct environment *env, const char *limit,
-    const struct host ***ret, size_t *ret_n, struct error *err)
+    const struct strv *only, const struct host ***ret, size_t *ret_n, struct error *err)
 {
-	const struct host **hosts = NULL;
+	CLEANUP_STRV struct strv parts = {0};
+	CLEANUP_FREE const struct host **hosts = NULL;
 	size_t n = 0, kept = 0;
 
-	if (inventory_hosts_of(inv, env, &hosts, &n, err) < 0)
+	if (limit != NULL && strv_split(&parts, limit, ",") < 0)
+		return error_memory(err);
+	if (inventory_hosts_of(inv, env, &hosts, &n, err) < 0 ||
+	    check_parts(&parts, hosts, n, env->name, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (matches(hosts[i], limit))
+		if (is_chosen(hosts[i], &parts) && (only == NULL || strv_has(only, hosts[i]->name)))
 			hosts[kept++] = hosts[i];
-	if (kept == 0) {
-		free(hosts);
-		if (limit != NULL)
-			return error_set(
-			    err, ERROR_USAGE, "no host of %s matches --limit %s", env->name, limit);
+	if (limit != NULL && parts.n == 0)
+		kept = 0;
+	if (kept == 0 && (limit != NULL || only != NULL))
+		return error_set(err, ERROR_USAGE, "no host of %s is left%s%s", env->name,
+		    limit != NULL ? " by --limit " : "", limit != NULL ? limit : "");
+	if (kept == 0)
 		return error_set(err, ERROR_USAGE, "the environment %s has no hosts", env->name);
-	}
-	*ret = hosts;
+	*ret = steal_ptr(hosts);
 	*ret_n = kept;
 	return 0;
 }

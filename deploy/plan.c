@@ -335,7 +335,7 @@ static int rollback_one(const struct plan_input *input, size_t i, const char *to
 		return error_memory(err);
 	if (to != NULL)
 		return return_to(input, to, planned, err);
-	if (entry == NULL || undo == NULL || strcmp(entry->rollout, undo) != 0)
+	if (entry == NULL || undo == NULL || strcmp(ledger_rollout(entry), undo) != 0)
 		return keep(planned,
 		    string_printf("left alone on %s: it took no part in that rollout",
 			current != NULL ? current->release : entry->release),

@@ -155,7 +155,9 @@ static int check_disk(const struct facts *facts, const struct plan *plan, struct
 	text_bytes((uint64_t)facts->free_bytes, have);
 	error_set(err, ERROR_FAILED, "too little disk for the images: they need %s, %s has %s",
 	    need, facts->root_dir, have);
-	return error_hint(err, "free some on the host, for instance with: docker image prune");
+	return error_hint(err,
+	    "free some on the host, for instance with: docker image prune; or remove "
+	    "releases that would be removed afterwards: shipit deploy --prune-first");
 }
 
 int plan_preflight(const struct plan_input *input, const struct plan *plan, struct error *err)

@@ -41,7 +41,8 @@ static int choose_services(struct rollout *rollout, struct error *err)
 	}
 	rollout->services = calloc(inv->n_services + 1, sizeof(*rollout->services));
 	rollout->befores = calloc(inv->n_services + 1, sizeof(*rollout->befores));
-	if (rollout->services == NULL || rollout->befores == NULL)
+	rollout->before_on = calloc(inv->n_services + 1, sizeof(*rollout->before_on));
+	if (rollout->services == NULL || rollout->befores == NULL || rollout->before_on == NULL)
 		return error_memory(err);
 	for (size_t i = 0; i < inv->n_services; i++)
 		if (service_chosen(options, &inv->services[i]))
@@ -59,7 +60,7 @@ static int make_runs(struct rollout *rollout, struct error *err)
 	size_t n = 0;
 
 	if (hosts_choose(rollout->options.inventory, rollout->options.environment,
-		rollout->options.limit, &hosts, &n, err) < 0)
+		rollout->options.limit, rollout->options.only, &hosts, &n, err) < 0)
 		return -1;
 	rollout->runs = calloc(n, sizeof(*rollout->runs));
 	rollout->result.hosts = calloc(n, sizeof(*rollout->result.hosts));
@@ -96,6 +97,20 @@ static int split_by(struct rollout *rollout)
 	return rollout->user == NULL || rollout->machine == NULL ? -1 : 0;
 }
 
+/* A rollback is in a hurry: it goes to all at once. */
+static void choose_policy(struct rollout *rollout)
+{
+	const struct rollout_options *options = &rollout->options;
+
+	if (options->kind != ROLLOUT_DEPLOY)
+		return;
+	rollout->policy = options->environment->rollout;
+	if (options->canary > 0)
+		rollout->policy.canary = options->canary;
+	if (options->batch.n > 0)
+		rollout->policy.batch = options->batch;
+}
+
 static bool decide(void *context, size_t gate);
 
 int rollout_new(const struct rollout_options *options, struct rollout **ret, struct error *err)
@@ -106,7 +121,9 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 		return error_memory(err);
 	rollout->options = *options;
 	rollout->stop = rollout->kill = (struct cancel)CANCEL_INIT;
+	choose_policy(rollout);
 	pthread_mutex_init(&rollout->work_lock, NULL);
+	pthread_mutex_init(&rollout->verdict_lock, NULL);
 	pthread_mutex_init(&rollout->again.lock, NULL);
 	pthread_cond_init(&rollout->work_free, NULL);
 	rollout->when = time(NULL);
@@ -120,8 +137,7 @@ int rollout_new(const struct rollout_options *options, struct rollout **ret, str
 	if (name_rollout(rollout->when, rollout->id, err) < 0 ||
 	    choose_services(rollout, err) < 0 || make_runs(rollout, err) < 0 ||
 	    cancel_init(&rollout->stop, err) < 0 || cancel_init(&rollout->kill, err) < 0 ||
-	    gates_new(rollout->n_runs, gate_service(rollout, rollout->n_services), decide, rollout,
-		&rollout->gates, err) < 0) {
+	    gates_new(rollout->n_runs, N_GATES, decide, rollout, &rollout->gates, err) < 0) {
 		rollout_free(rollout);
 		return -1;
 	}
@@ -171,11 +187,13 @@ void rollout_free(struct rollout *rollout)
 	}
 	free(rollout->again.images);
 	secrets_free(rollout->secrets);
+	rollout_free_batches(rollout);
 	gates_free(rollout->gates);
 	limiter_free(rollout->limiter);
 	cancel_release(&rollout->stop);
 	cancel_release(&rollout->kill);
 	pthread_mutex_destroy(&rollout->work_lock);
+	pthread_mutex_destroy(&rollout->verdict_lock);
 	pthread_mutex_destroy(&rollout->again.lock);
 	pthread_cond_destroy(&rollout->work_free);
 	error_release(&rollout->result.error);
@@ -186,10 +204,11 @@ void rollout_free(struct rollout *rollout)
 	free(rollout->releases);
 	free(rollout->services);
 	free(rollout->befores);
+	free(rollout->before_on);
 	free(rollout->prefix);
 	free(rollout->user);
 	free(rollout->machine);
-	free(rollout->undo);
+	undo_release(&rollout->undo);
 	free(rollout);
 }
 
@@ -221,10 +240,6 @@ static bool choose_undo(struct rollout *rollout)
 
 	if (options->kind != ROLLOUT_ROLLBACK || options->to != NULL)
 		return true;
-	if (options->undo != NULL) {
-		rollout->undo = strdup(options->undo);
-		return rollout->undo != NULL || error_memory(&rollout->result.error) == 0;
-	}
 	ledgers = calloc(rollout->n_runs, sizeof(*ledgers));
 	names = calloc(rollout->n_services, sizeof(*names));
 	if (ledgers != NULL && names != NULL) {
@@ -233,8 +248,8 @@ static bool choose_undo(struct rollout *rollout)
 				ledgers[n++] = &rollout->runs[i].facts.ledger;
 		for (size_t i = 0; i < rollout->n_services; i++)
 			names[i] = rollout->services[i]->name;
-		rc = undo_choose(
-		    ledgers, n, names, rollout->n_services, &rollout->undo, &rollout->result.error);
+		rc = undo_choose(ledgers, n, names, rollout->n_services, options->undo,
+		    &rollout->undo, &rollout->result.error);
 	} else {
 		error_memory(&rollout->result.error);
 	}
@@ -249,7 +264,9 @@ static bool decide(void *context, size_t gate)
 
 	if (gate == GATE_CONNECTED)
 		return choose_leader(rollout);
-	return gate == GATE_FACTS ? choose_undo(rollout) : true;
+	if (gate == GATE_FACTS)
+		return choose_undo(rollout);
+	return gate != GATE_PLANNED || rollout->options.dry_run || rollout_make_batches(rollout);
 }
 
 const char *rollout_kind_name(enum rollout_kind kind)
@@ -271,7 +288,7 @@ static void tell_begin(const struct rollout *rollout)
 	events_emit(rollout->options.events, &event);
 }
 
-/* Refuses the gates when the user wants to stop: a signal handler cannot. */
+/* Closes the gates when the user wants to stop: a signal handler cannot. */
 static void *watch_stop(void *context)
 {
 	struct rollout *rollout = context;
@@ -280,7 +297,7 @@ static void *watch_stop(void *context)
 
 	while (poll(slots, 2, -1) < 0 && errno == EINTR)
 		continue;
-	gates_refuse(rollout->gates);
+	rollout_close(rollout);
 	return NULL;
 }
 
@@ -298,9 +315,12 @@ static void run_hosts(struct rollout *rollout)
 
 		run->started =
 		    start_thread(&run->thread, host_thread, run, &run->result->error) == 0;
-		if (!run->started)
-			gates_leave(rollout->gates, 0, false);
+		if (!run->started) {
+			rollout_fail(run, true);
+			gates_leave(rollout->gates, 0, true);
+		}
 	}
+	rollout_conduct(rollout);
 	for (size_t i = 0; i < rollout->n_runs; i++)
 		if (rollout->runs[i].started)
 			pthread_join(rollout->runs[i].thread, NULL);

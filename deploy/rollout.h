@@ -40,14 +40,22 @@ struct rollout_options {
 	bool
 	    prune_services; /* deploy, prune: take down those that are no longer in the inventory */
 	bool force;	    /* replace what is unchanged, too */
+	bool prune_first;   /* deploy: remove old releases before the new one is delivered */
 	bool adopt; /* a stranger's container that holds a port is taken for the one before */
 	bool no_build;
-	bool pull, no_cache;   /* of builds */
-	bool dry_run;	       /* plan only: connects and reads, takes no lock, changes nothing */
-	bool fail_unreachable; /* an unreachable host ends the rollout before the first swap */
-	int parallel;	       /* hosts at work at once; 0: 16 */
-	uint64_t max_rate;     /* bytes per second that all hosts together get; 0: no limit */
-	const char *by;	       /* "ann@laptop" */
+	bool pull, no_cache;	 /* of builds */
+	bool dry_run;		 /* plan only: connects and reads, takes no lock, changes nothing */
+	bool fail_unreachable;	 /* an unreachable host ends the rollout before the first swap */
+	int canary;		 /* deploy: over what the environment says; 0: as that says */
+	struct share batch;	 /* the same */
+	const char *continues;	 /* deploy: the rollout of which this is the rest; NULL: none */
+	const struct strv *only; /* names of hosts, no others; NULL: all */
+	/* Between batches, with `pause: confirm`: go on? Its context is prompt_context; NULL: yes.
+	 */
+	bool (*confirm)(void *context, const char *question);
+	int parallel;	   /* hosts at work at once; 0: 16 */
+	uint64_t max_rate; /* bytes per second that all hosts together get; 0: no limit */
+	const char *by;	   /* "ann@laptop" */
 	session_prompt_fn *prompt;
 	void *prompt_context;
 	struct events *events;

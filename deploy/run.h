@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limiter.h"
 #include "deploy/act.h"
+#include "deploy/batches.h"
 #include "deploy/container.h"
 #include "deploy/facts.h"
 #include "deploy/found.h"
@@ -25,18 +26,33 @@
 #include "deploy/rollout.h"
 #include "deploy/run_dir.h"
 #include "deploy/secrets.h"
+#include "deploy/undo.h"
 
-/* Where hosts wait for each other. Nothing is changed before GATE_LOCKED, nothing in service is
- * touched before GATE_CREATED; each service has a gate of its own after `before` has run, and then
- * one between ready and commit. */
+/* Where all hosts wait for each other; nothing is changed before GATE_LOCKED. The hosts of a batch
+ * wait for each other where `before` has run, and then between ready and commit: two gates for each
+ * service. */
 enum {
 	GATE_CONNECTED, /* chooses the leader: the first host that could be reached */
 	GATE_LEADER,	/* the leader has the lock: of two rollouts started at once, one goes on */
 	GATE_LOCKED,
-	GATE_FACTS, /* chooses what a rollback takes back */
-	GATE_PLANNED,
-	GATE_CREATED,
-	GATE_BEFORE, /* + the service's index */
+	GATE_FACTS,   /* chooses what a rollback takes back */
+	GATE_PLANNED, /* makes the batches */
+	GATE_END,     /* all that was begun is through: is it to stay? */
+	N_GATES,
+};
+
+/* What is to be done about the rollout as a whole, the worst last. */
+enum verdict {
+	VERDICT_ON,
+	VERDICT_STOP, /* begin no further batch */
+	VERDICT_BACK, /* and take back what was done */
+};
+
+/* Hosts that change at the same time. */
+struct batch {
+	struct host_run **runs;
+	size_t n;
+	struct gates *gates; /* of each service: `before`; then of each service: commit */
 };
 
 /* One service on one host, from create to commit. */
@@ -66,8 +82,14 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
-	bool down;	/* what ran before a restart does not any more */
-	size_t voted;	/* gates */
+	bool down;    /* what ran before a restart does not any more */
+	bool planned; /* it has its plan */
+	bool created; /* its new containers are there */
+	bool failed;
+	size_t voted;	     /* gates of all hosts */
+	struct batch *batch; /* NULL: it has nothing to change, or there are none yet */
+	size_t voted_batch;  /* gates of the batch */
+	unsigned int turns_done;
 	int reconnects; /* while it delivered */
 	struct held held;
 	const char *load_why; /* why images go by load; NULL: they are pulled */
@@ -110,8 +132,16 @@ struct rollout {
 	struct host_run *runs;
 	size_t n_runs;
 	size_t leader;
-	char *undo; /* rollback: the rollout taken back */
+	struct undo undo; /* rollback: the rollout taken back */
 	struct gates *gates;
+	struct rollout_policy policy;
+	pthread_mutex_t verdict_lock; /* over the next three */
+	enum verdict verdict;
+	size_t failures;
+	struct batch *batches;
+	size_t n_batches;
+	struct turns *turns;
+	const struct host_run **before_on; /* for each service chosen; NULL: on none */
 	struct heart *heart;
 	struct cancel stop; /* start nothing new */
 	struct cancel kill; /* let go */
@@ -126,10 +156,37 @@ struct rollout {
 	struct again again;
 };
 
+/* The gate of a batch between ready and commit; the one of `before` has the service's index. */
 static inline size_t gate_service(const struct rollout *rollout, size_t service)
 {
-	return GATE_BEFORE + rollout->n_services + service;
+	return rollout->n_services + service;
 }
+
+/* Does a one-off container run before the service is swapped? */
+static inline bool has_before(const struct rollout *rollout, size_t service)
+{
+	return rollout->options.kind == ROLLOUT_DEPLOY &&
+	       rollout->services[service]->before.command.n > 0;
+}
+
+/* --- rollout_batches.c */
+
+/* All that could be planned is: who goes when? False: no memory. */
+bool rollout_make_batches(struct rollout *rollout);
+void rollout_free_batches(struct rollout *rollout);
+/* Let the batches begin, one after the other, until all are through or no more is to be begun. */
+void rollout_conduct(struct rollout *rollout);
+/* A host fails: is that the end of the rollout? It is when `is_final`, else as the policy says. */
+void rollout_fail(struct host_run *run, bool is_final);
+/* Begin nothing new, and commit nothing that is not. */
+void rollout_close(struct rollout *rollout);
+/* Is what was committed to be taken back? */
+bool rollout_goes_back(struct rollout *rollout);
+/* A host waits for its batch's turn, resting; TURN_SWAP: it is through with its images. False: that
+ * is the end of it. */
+bool batch_wait(struct host_run *run, enum turn turn);
+/* It is through, in whatever way. */
+void batch_leave(struct host_run *run);
 
 /* --- rollout_images.c */
 
@@ -229,8 +286,10 @@ enum swap_end host_await_ready(
     struct host_run *run, struct work *work, keeper_progress_fn *progress, struct error *err);
 
 /* --- host_swap.c */
-/* Swap, wait for the others, commit; all services in their order. */
+/* Swap, wait for the others of the batch, commit; all services in their order. */
 int host_swap_all(struct host_run *run, struct error *err);
+/* Take back what this rollout committed here. */
+void host_undo(struct host_run *run);
 
 /* --- host_record.c */
 /* Write what is about to be tried, and what became of it, into the host's ledger. */
@@ -248,11 +307,13 @@ int record_repair(struct host_run *run, const struct repair *repair, struct erro
 int host_prune(struct host_run *run, struct error *err);
 /* The same of the services chosen, when nothing was rolled out. */
 int host_prune_retained(struct host_run *run, struct error *err);
+/* The same before a new release comes, which is to find room; facts are read anew. */
+int host_prune_first(struct host_run *run, struct error *err);
 /* Take a name from an image. What somebody else runs stays, and that is said. */
 int host_untag(struct host_run *run, const char *reference, struct error *err);
 /* The releases of a service to be kept: the last `retain` different ones that were committed,
  * newest first; where the ledger has fewer, those that served before it was lost. Pure. */
-int prune_keep(
-    const struct facts *facts, const struct service *service, struct strv *ret, struct error *err);
+int prune_keep(const struct facts *facts, const struct service *service, int retain,
+    struct strv *ret, struct error *err);
 
 #endif

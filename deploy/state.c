@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 
-enum { STATE_MAX = 16 * 1024 };
+enum { STATE_MAX = 1024 * 1024 };
 
 /* $XDG_STATE_HOME/shipit, else ~/.local/state/shipit. */
 static char *state_folder(void)
@@ -25,17 +25,21 @@ static char *state_folder(void)
 	return string_printf("%s/.local/state/shipit", home != NULL ? home : "");
 }
 
-/* One file for each inventory, named by the hash of its path. */
-static char *state_path(const char *inventory_path, struct error *err)
+/* "last-HASH.json": of an inventory, and of one environment unless that is NULL. */
+static char *state_path(
+    const char *kind, const char *inventory_path, const char *environment, struct error *err)
 {
 	char hex[DIGEST_HEX_SIZE];
 	CLEANUP_FREE char *folder = state_folder();
+	CLEANUP_FREE char *whose = environment == NULL
+				       ? strdup(inventory_path)
+				       : string_printf("%s\n%s", inventory_path, environment);
 	char *path = NULL;
 
-	if (digest_sha256_hex(inventory_path, strlen(inventory_path), hex, err) < 0)
+	if (whose != NULL && digest_sha256_hex(whose, strlen(whose), hex, err) < 0)
 		return NULL;
-	if (folder != NULL)
-		path = string_printf("%s/last-%.16s.json", folder, hex);
+	if (folder != NULL && whose != NULL)
+		path = string_printf("%s/%s-%.16s.json", folder, kind, hex);
 	if (path == NULL)
 		error_memory(err);
 	return path;
@@ -55,22 +59,28 @@ static int read_file(const char *path, struct buf *out, struct error *err)
 	return n < 0 ? error_errno(err, errno, "cannot read %s", path) : 0;
 }
 
-int state_read(const char *inventory_path, struct last_rollout *ret, struct error *err)
+/* What cannot be read is as if it were not there. */
+static int read_json(const char *path, json_t **ret, struct error *err)
 {
-	CLEANUP_FREE char *path = state_path(inventory_path, err);
 	CLEANUP_BUF struct buf text = BUF_INIT(STATE_MAX);
-	CLEANUP_JSON json_t *json = NULL;
-	struct last_rollout last = {0};
 	CLEANUP_ERROR struct error why = {0};
 
-	if (path == NULL)
+	if (read_file(path, &text, &why) == 0 &&
+	    json_parse(text.data, text.len, path, ret, &why) == 0)
+		return 0;
+	return why.kind == ERROR_MEMORY ? error_memory(err)
+					: error_set(err, ERROR_NOT_FOUND,
+					      "no rollout from this inventory is remembered here");
+}
+
+int state_read(const char *inventory_path, struct last_rollout *ret, struct error *err)
+{
+	CLEANUP_FREE char *path = state_path("last", inventory_path, NULL, err);
+	CLEANUP_JSON json_t *json = NULL;
+	struct last_rollout last = {0};
+
+	if (path == NULL || read_json(path, &json, err) < 0)
 		return -1;
-	if (read_file(path, &text, &why) < 0 ||
-	    json_parse(text.data, text.len, path, &json, &why) < 0)
-		return why.kind == ERROR_MEMORY
-			   ? error_memory(err)
-			   : error_set(err, ERROR_NOT_FOUND,
-				 "no rollout from this inventory is remembered here");
 	last.environment = strdup(json_str(json, "environment", ""));
 	last.rollout = strdup(json_str(json, "rollout", ""));
 	last.at = strdup(json_str(json, "at", ""));
@@ -83,6 +93,31 @@ int state_read(const char *inventory_path, struct last_rollout *ret, struct erro
 		return error_set(err, ERROR_NOT_FOUND, "%s says nothing", path);
 	}
 	*ret = last;
+	return 0;
+}
+
+int state_read_missing(
+    const char *inventory_path, const char *environment, struct missing *ret, struct error *err)
+{
+	CLEANUP_FREE char *path = state_path("missing", inventory_path, environment, err);
+	CLEANUP_JSON json_t *json = NULL;
+	struct missing missing = {0};
+	const json_t *host;
+	size_t i;
+
+	if (path == NULL || read_json(path, &json, err) < 0)
+		return -1;
+	missing.rollout = strdup(json_str(json, "rollout", ""));
+	if (missing.rollout == NULL)
+		return error_memory(err);
+	json_array_foreach(json_object_get(json, "hosts"), i, host)
+	{
+		if (json_is_string(host) && strv_add(&missing.hosts, json_string_value(host)) < 0) {
+			missing_release(&missing);
+			return error_memory(err);
+		}
+	}
+	*ret = missing;
 	return 0;
 }
 
@@ -100,22 +135,12 @@ static int make_folders(char *path)
 	return 0;
 }
 
-int state_write(const char *inventory_path, const struct last_rollout *last, struct error *err)
+static int write_file(char *path, const char *text, struct error *err)
 {
-	CLEANUP_FREE char *path = state_path(inventory_path, err);
-	CLEANUP_FREE char *new_path = path != NULL ? string_printf("%s.%d", path, getpid()) : NULL;
+	CLEANUP_FREE char *new_path = string_printf("%s.%d", path, getpid());
 	CLEANUP_CLOSE int fd = -1;
-	CLEANUP_FREE char *text = NULL;
-	CLEANUP_JSON json_t *json = json_pack("{s:i, s:s, s:s, s:s}", "v", 1, "environment",
-	    last->environment, "rollout", last->rollout, "at", last->at);
 
-	if (path == NULL)
-		return -1;
-	/* For people; a path need not be UTF-8, and then it is not told. */
-	json_object_set_new(json, "inventory", json_string(inventory_path));
-	if (json != NULL)
-		text = json_canonical(json);
-	if (text == NULL || new_path == NULL)
+	if (new_path == NULL)
 		return error_memory(err);
 	if (make_folders(path) < 0)
 		return error_errno(err, errno, "cannot make the folder of %s", path);
@@ -126,6 +151,54 @@ int state_write(const char *inventory_path, const struct last_rollout *last, str
 		return -1;
 	}
 	return 0;
+}
+
+/* Takes `json`, which may be NULL. */
+static int write_json(const char *kind, const char *inventory_path, const char *environment,
+    json_t *value, struct error *err)
+{
+	CLEANUP_JSON json_t *json = value;
+	CLEANUP_FREE char *path = state_path(kind, inventory_path, environment, err);
+	CLEANUP_FREE char *text = NULL;
+
+	if (path == NULL)
+		return -1;
+	/* For people; a path need not be UTF-8, and then it is not told. */
+	json_object_set_new(json, "inventory", json_string(inventory_path));
+	if (json != NULL)
+		text = json_canonical(json);
+	return text != NULL ? write_file(path, text, err) : error_memory(err);
+}
+
+int state_write(const char *inventory_path, const struct last_rollout *last, struct error *err)
+{
+	return write_json("last", inventory_path, NULL,
+	    json_pack("{s:i, s:s, s:s, s:s}", "v", 1, "environment", last->environment, "rollout",
+		last->rollout, "at", last->at),
+	    err);
+}
+
+int state_write_missing(const char *inventory_path, const char *environment,
+    const struct missing *missing, struct error *err)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < missing->hosts.n && names != NULL; i++)
+		if (json_array_append_new(names, json_string(missing->hosts.v[i])) < 0) {
+			json_decref(names);
+			return error_memory(err);
+		}
+	return write_json("missing", inventory_path, environment,
+	    json_pack("{s:i, s:s, s:s, s:o}", "v", 1, "environment", environment, "rollout",
+		missing->rollout, "hosts", names),
+	    err);
+}
+
+void missing_release(struct missing *missing)
+{
+	free(missing->rollout);
+	strv_release(&missing->hosts);
+	*missing = (struct missing){0};
 }
 
 void last_rollout_release(struct last_rollout *last)

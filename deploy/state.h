@@ -1,10 +1,11 @@
-/* What this laptop remembers of its last rollout from an inventory: a comfort, for `rollback`
- * without ENV. A small JSON file below the XDG state folder, one for each inventory path; nothing
- * depends on its being there. */
+/* What this laptop remembers of its last rollouts from an inventory: a comfort, for `rollback`
+ * without ENV and `deploy --retry`. Small JSON files below the XDG state folder, by the inventory's
+ * path; nothing depends on their being there. */
 #ifndef SHIPIT_DEPLOY_STATE_H
 #define SHIPIT_DEPLOY_STATE_H
 
 #include "base/error.h"
+#include "base/strv.h"
 
 struct last_rollout {
 	char *environment;
@@ -16,5 +17,19 @@ struct last_rollout {
 int state_read(const char *inventory_path, struct last_rollout *ret, struct error *err);
 int state_write(const char *inventory_path, const struct last_rollout *last, struct error *err);
 void last_rollout_release(struct last_rollout *last);
+
+/* What the last deploy to an environment left as it was: where it failed, what it did not reach or
+ * not begin. */
+struct missing {
+	char *rollout; /* of which a retry is the rest */
+	struct strv hosts;
+};
+
+/* ERROR_NOT_FOUND when none is remembered. */
+int state_read_missing(
+    const char *inventory_path, const char *environment, struct missing *ret, struct error *err);
+int state_write_missing(const char *inventory_path, const char *environment,
+    const struct missing *missing, struct error *err);
+void missing_release(struct missing *missing);
 
 #endif

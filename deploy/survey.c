@@ -114,8 +114,8 @@ static int make_hosts(
 	const struct host **hosts = NULL;
 	size_t n = 0;
 
-	if (hosts_choose(
-		options->inventory, options->environment, options->limit, &hosts, &n, err) < 0)
+	if (hosts_choose(options->inventory, options->environment, options->limit, NULL, &hosts, &n,
+		err) < 0)
 		return -1;
 	survey->hosts = calloc(n, sizeof(*survey->hosts));
 	for (size_t i = 0; i < n && survey->hosts != NULL; i++)

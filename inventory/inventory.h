@@ -196,12 +196,37 @@ struct resource {
 	struct position pos;
 };
 
+/* So many hosts, or so many in a hundred. */
+struct share {
+	int n;
+	bool percent;
+};
+/* "3" or "25%"; false: it is none, or less than `least`. */
+bool share_parse(const char *text, int least, struct share *ret);
+
+enum on_failure {
+	ON_FAILURE_ROLLBACK, /* all hosts of the rollout go back, also those that were fine */
+	ON_FAILURE_STOP,     /* no further batch is begun; what works stays */
+	ON_FAILURE_CONTINUE,
+};
+
+/* How a deploy goes from host to host. */
+struct rollout_policy {
+	struct share batch;	    /* hosts at a time; n 0: all */
+	int canary;		    /* so many alone, first */
+	int64_t pause_ms;	    /* between batches */
+	bool confirm;		    /* ask between batches */
+	struct share max_failures;  /* hosts that may fail before `on_failure` is done; default 0 */
+	enum on_failure on_failure; /* default rollback */
+};
+
 struct environment {
 	char *name;
 	char *prefix_name;    /* `name:`: replaces PROJECT.ENVIRONMENT as prefix; NULL: not said */
 	struct strv hosts;    /* patterns */
 	struct strv services; /* empty: all */
 	struct pairs environment;
+	struct rollout_policy rollout;
 	struct position pos;
 };
 

@@ -19,7 +19,7 @@ static const struct key environment_keys[] = {
     KEY_ARG("environment", read_pairs, &environment_rule, AT(environment),
 	"variables for every container in it"),
     KEY("name", read_prefix, AT(prefix_name), "what its names on a host begin with"),
-    LATER("rollout"),
+    KEY("rollout", read_rollout, AT(rollout), "how a deploy goes from host to host"),
 };
 
 const struct key_table environment_table = KEY_TABLE("an environment", environment_keys);

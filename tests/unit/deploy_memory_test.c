@@ -321,11 +321,11 @@ static int undo(void *context, struct error *err)
 	const struct scene *scene = context;
 	const struct ledger *ledger = &scene->box.ledger;
 	const char *service = "web";
-	char *chosen = NULL;
-	int rc = undo_choose(&ledger, 1, &service, 1, &chosen, err);
+	struct undo chosen = {0};
+	int rc = undo_choose(&ledger, 1, &service, 1, NULL, &chosen, err);
 
-	say(chosen);
-	free(chosen);
+	say(chosen.rollout);
+	undo_release(&chosen);
 	return rc;
 }
 

@@ -49,7 +49,7 @@ static void the_last_releases_are_kept(void **state UNUSED)
 		struct facts facts = box_facts(&box, containers);
 		struct strv keep = {0};
 
-		assert_int_equal(prune_keep(&facts, &service, &keep, NULL), 0);
+		assert_int_equal(prune_keep(&facts, &service, service.retain, &keep, NULL), 0);
 		if (keep.n != strlen(cases[i].want))
 			fail_msg("%s: %zu are kept", cases[i].name, keep.n);
 		for (size_t j = 0; j < keep.n; j++) {

@@ -104,6 +104,33 @@ static void the_last_one_counts(void **state UNUSED)
 	last_rollout_release(&back);
 }
 
+static void missing_hosts_are_of_an_environment(void **state UNUSED)
+{
+	const struct missing two = {.rollout = (char[]){"r1"}, .hosts = STRV("h1", "h3")};
+	const struct missing none = {.rollout = (char[]){"r2"}};
+	static const char shop[] = "/home/ann/shop/shipit.yml";
+	struct missing back = {0};
+	struct error err = {0};
+
+	assert_int_equal(state_read_missing(shop, "prod", &back, &err), -1);
+	assert_error(&err, ERROR_NOT_FOUND, "remembered");
+	assert_int_equal(state_write_missing(shop, "prod", &two, NULL), 0);
+	assert_int_equal(state_write_missing(shop, "staging", &none, NULL), 0);
+	assert_int_equal(state_read_missing(shop, "staging", &back, NULL), 0);
+	assert_int_equal(back.hosts.n, 0);
+	missing_release(&back);
+	assert_int_equal(state_read_missing(shop, "prod", &back, NULL), 0);
+	assert_string_equal(back.rollout, "r1");
+	assert_int_equal(back.hosts.n, 2);
+	assert_string_equal(back.hosts.v[1], "h3");
+	missing_release(&back);
+	assert_int_equal(state_write_missing(shop, "prod", &none, NULL), 0);
+	assert_int_equal(state_read_missing(shop, "prod", &back, NULL), 0);
+	assert_string_equal(back.rollout, "r2");
+	assert_int_equal(back.hosts.n, 0);
+	missing_release(&back);
+}
+
 static void garbage_is_nothing(void **state UNUSED)
 {
 	static const struct {
@@ -179,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(nothing_is_remembered_at_first),
 	    cmocka_unit_test(it_goes_round_for_each_inventory),
 	    cmocka_unit_test(the_last_one_counts),
+	    cmocka_unit_test(missing_hosts_are_of_an_environment),
 	    cmocka_unit_test(garbage_is_nothing),
 	    cmocka_unit_test(what_cannot_be_written_is_an_error),
 	    cmocka_unit_test(without_xdg_it_is_below_home),

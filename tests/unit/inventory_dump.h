@@ -172,6 +172,19 @@ static inline void dump_resources(
 		    list[i].name ? list[i].name : "-", list[i].external ? " external" : "");
 }
 
+static inline void dump_rollout(struct buf *out, const struct rollout_policy *policy)
+{
+	static const struct rollout_policy none;
+
+	if (memcmp(policy, &none, sizeof(none)) == 0)
+		return;
+	buf_addf(out,
+	    "  rollout batch %d%s canary %d pause %lld%s max_failures %d%s on_failure %d\n",
+	    policy->batch.n, policy->batch.percent ? "%" : "", policy->canary,
+	    (long long)policy->pause_ms, policy->confirm ? " confirm" : "", policy->max_failures.n,
+	    policy->max_failures.percent ? "%" : "", (int)policy->on_failure);
+}
+
 static inline void dump_environment(
     struct buf *out, const struct inventory *inv, const struct environment *env)
 {
@@ -183,6 +196,7 @@ static inline void dump_environment(
 	dump_list(out, "  ", "hosts", &env->hosts);
 	dump_list(out, "  ", "services", &env->services);
 	dump_pairs(out, "  ", "environment", &env->environment);
+	dump_rollout(out, &env->rollout);
 }
 
 static inline void dump_problems(struct buf *out, const char *what, const struct problems *list)

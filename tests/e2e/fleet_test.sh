@@ -1,0 +1,288 @@
+#!/bin/bash
+# Rollouts over twelve hosts: canary, batches, how many may fail, what then, and what --retry takes. Which
+# hosts ever ran a release is asked of the hosts' own ledgers and containers.
+#
+#   fleet_test.sh [PART...]
+# shellcheck source-path=SCRIPTDIR disable=SC2016 # inner shells
+. "$(dirname "$0")/lib.sh"
+
+all=$(echo h{1..12})
+
+# What a host runs is to serve VERSION, unless it is BROKEN there, by the host's own environment.
+write_fleet() { # VERSION ROLLOUT [BROKEN-HOST...]
+	local version=$1 rollout=$2 h
+	shift 2
+	mkdir -p "$tmp/fleet"
+	{
+		cat <<-END
+			project: fleet
+			ssh: {config: $LAB_SSH_CONFIG}
+			services:
+			  web:
+			    image: box:$version
+			    ports: ["8080:80"]
+			    command: [/busybox, sh, -c, '[ -z "\$\$BROKEN" ] || exit 7; exec /busybox httpd -f -p 80 -h /www']
+			    ready: {running: 1s, timeout: 20s}
+			    stop_grace_period: 1s
+			hosts:
+		END
+		for h in $all; do
+			case " $* " in *" $h "*) echo "  $h: {environment: {BROKEN: \"1\"}}" ;; *) echo "  $h: {}" ;; esac
+		done
+		echo "environments: {prod: {hosts: [\"*\"]${rollout:+, rollout: {$rollout\}}}}"
+	} >"$tmp/fleet/shipit.yml"
+}
+
+fleet() {
+	shipit -f "$tmp/fleet/shipit.yml" "$@"
+}
+
+# The hosts in whose ledgers the last rollout has a line with that end (a pattern).
+ran() { # RESULT
+	local h
+	for h in $all; do
+		on "$h" sh -c 'cat /var/lib/docker/volumes/fleet.prod.shipit/_data/*.json' |
+		    jq -e --arg rollout "$rollout" --arg result "$1" \
+			'select(.rollout == $rollout and (.result | test($result)))' >"$tmp/lines" 2>&1
+		[ ! -s "$tmp/lines" ] || echo "$h"
+	done | xargs
+}
+
+rollout_id() {
+	rollout=$(jq -r 'select(.event == "rollout") | .rollout // .release' "$tmp/out" | head -n 1)
+}
+
+serving() { # VERSION: the hosts that do
+	local h
+	for h in $all; do
+		[ "$(body "$h")" != "$1" ] || echo "$h"
+	done | xargs
+}
+
+names() { # NUMBER...
+	printf 'h%s\n' "$@" | xargs
+}
+
+test_first() {
+	begin 'a first deploy goes to all at once'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	want_same 'v1 serves on' "$all" "$(serving v1)"
+
+	begin 'canary and batches, in the order of the file'
+	write_fleet v2 'canary: 1, batch: 25%'
+	fleet --json deploy prod
+	want_code 0
+	want_same 'v2 serves on' "$all" "$(serving v2)"
+	want_same 'the batches' 'canary: h1|batch 1 of 4: h2, h3, h4|batch 2 of 4: h5, h6, h7|batch 3 of 4: h8, h9, h10|batch 4 of 4: h11, h12' \
+	    "$(jq -r 'select(.event == "note") | .text' "$tmp/out" | grep -E '^(canary|batch)' | paste -sd '|')"
+	# Nobody of a batch is stopped before all of the one before are committed.
+	want_same 'out of turn' '' "$(jq -r 'select(.host != null and ((.step == "swap" and .state == "start") or (.step == "commit" and .state == "ok"))) | "\(.step) \(.host)"' "$tmp/out" |
+	    awk 'BEGIN { split("1 2 2 2 3 3 3 4 4 4 5 5", batch) }
+	         { n = batch[substr($2, 2)]; if ($1 == "swap") { for (i = 1; i < n; i++) if (done[i] < size[i] + 0 || !seen[i]) print; seen[n] = 1; size[n]++ } else done[n]++ }')"
+
+	begin 'images travel while the batch before is changed'
+	want_same 'delivered to the second batch before the first was committed' true "$(jq -rs '
+	    (map(select(.host == "h5" and .step == "deliver" and .state == "start"))[0].time) <
+	    (map(select(.host == "h4" and .step == "commit" and .state == "ok"))[0].time)' "$tmp/out")"
+}
+
+# One that fails on two hosts, wherever they stand: in which batch the second failure falls decides.
+test_fails() {
+	local pair rest
+	for pair in '2 3' '1 12' '5 11' '12 11'; do
+		# shellcheck disable=SC2086 # words
+		set -- $pair
+		begin "fails on h$1 and h$2, one may fail: all that ran it go back"
+		write_fleet v1 ''
+		fleet deploy prod
+		want_code 0
+		write_fleet v3 'canary: 1, batch: 25%, max_failures: 1' "h$1" "h$2"
+		fleet --json deploy prod
+		want_code 1
+		rollout_id
+		want_same 'v1 serves on' "$all" "$(serving v1)"
+		want_same 'v3 was tried on' "$(tried "$1" "$2")" "$(ran .)"
+	done
+}
+
+# All hosts up to the end of the batch in which the second one fails.
+tried() { # NUMBER NUMBER
+	local last=$1
+	[ "$last" -gt "$2" ] || last=$2
+	[ "$1" != 1 ] || last=1 # the canary
+	[ "$last" = 1 ] || last=$(((last - 2) / 3 * 3 + 4))
+	[ "$last" -le 12 ] || last=12
+	# shellcheck disable=SC2046 # numbers
+	names $(seq "$last")
+}
+
+test_stop() {
+	begin 'on_failure: stop begins no further batch, and what works stays'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	write_fleet v4 'canary: 1, batch: 25%, max_failures: 1, on_failure: stop' h3 h6
+	fleet --json deploy prod
+	want_code 3
+	rollout_id
+	want_same 'v4 serves on' "$(names 1 2 4 5 7)" "$(serving v4)"
+	want_same 'v1 serves on' "$(names 3 6 8 9 10 11 12)" "$(serving v1)"
+	want_same 'v4 was tried on' "$(names 1 2 3 4 5 6 7)" "$(ran .)"
+	want_same 'v4 was taken back on' "$(names 3 6)" "$(ran reverted)"
+
+	begin '--retry takes exactly those that are missing'
+	write_fleet v4 'batch: 3'
+	fleet --json deploy prod --retry
+	want_code 0
+	rollout_id
+	want_same 'v4 came to' "$(names 3 6 8 9 10 11 12)" "$(ran committed)"
+	want_same 'v4 serves on' "$all" "$(serving v4)"
+
+	begin '--retry with nothing missing does nothing'
+	fleet deploy prod --retry
+	want_code 0
+	want_out 'came through on all its hosts'
+
+	begin 'a rollback takes back what the deploy and its retry did'
+	fleet rollback prod
+	want_code 0
+	want_same 'v1 serves on' "$all" "$(serving v1)"
+}
+
+test_continue() {
+	begin 'on_failure: continue goes on'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	write_fleet v2 'batch: 4, on_failure: continue' h1 h6 h7
+	fleet --json deploy prod
+	want_code 3
+	want_same 'v2 serves on' "$(names 2 3 4 5 8 9 10 11 12)" "$(serving v2)"
+	want_same 'v1 serves on' "$(names 1 6 7)" "$(serving v1)"
+}
+
+test_down() {
+	begin 'with one host down the others are done: 4; --retry takes it when it is back'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	"$LAB" power h1 off
+	write_fleet v2 'canary: 1, batch: 50%'
+	fleet --json deploy prod
+	want_code 4
+	want_same 'the canary' 'canary: h2' "$(jq -r 'select(.event == "note") | .text' "$tmp/out" | grep canary)"
+	want_same 'v2 serves on' "$(names 2 3 4 5 6 7 8 9 10 11 12)" "$(serving v2)"
+	"$LAB" power h1 on
+	"$LAB" wait h1
+	fleet --json deploy prod --retry
+	want_code 0
+	rollout_id
+	want_same 'v2 came to' h1 "$(ran committed)"
+
+	begin '--unreachable fail: nothing is changed'
+	"$LAB" power h12 off
+	write_fleet v1 'batch: 3'
+	fleet deploy prod --unreachable fail
+	want_code 1
+	want_same 'v2 serves on' "$(names 1 2 3 4 5 6 7 8 9 10 11)" "$(serving v2)"
+	"$LAB" power h12 on
+	"$LAB" wait h12
+}
+
+test_rollback() {
+	begin 'a rollback while two hosts are away: the others go back, 4'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	write_fleet v2 'batch: 50%'
+	fleet deploy prod
+	want_code 0
+	"$LAB" power h3 off
+	"$LAB" power h8 off
+	fleet rollback prod
+	want_code 4
+	want_same 'v1 serves on' "$(names 1 2 4 5 6 7 9 10 11 12)" "$(serving v1)"
+
+	begin 'and the same command takes them back when they are there again, one by one'
+	"$LAB" power h3 on
+	"$LAB" wait h3
+	want_same 'v2 serves on' h3 "$(serving v2)"
+	fleet rollback prod
+	want_code 4
+	want_same 'v1 serves on' "$(names 1 2 3 4 5 6 7 9 10 11 12)" "$(serving v1)"
+	"$LAB" power h8 on
+	"$LAB" wait h8
+	fleet rollback
+	want_code 0
+	want_same 'v1 serves on' "$all" "$(serving v1)"
+
+	begin 'once more returns to where it was, everywhere'
+	fleet rollback prod
+	want_code 0
+	want_same 'v2 serves on' "$all" "$(serving v2)"
+}
+
+test_options() {
+	begin '--batch, --canary and --limit'
+	write_fleet v1 ''
+	fleet deploy prod
+	want_code 0
+	write_fleet v2 'batch: 6'
+	fleet --json deploy prod --batch 2 --canary 1 --limit 'h1*,!h11'
+	want_code 0
+	want_same 'the batches' 'canary: h1|batch 1 of 1: h10, h12' \
+	    "$(jq -r 'select(.event == "note") | .text' "$tmp/out" | grep -E '^(canary|batch)' | paste -sd '|')"
+	want_same 'v2 serves on' "$(names 1 10 12)" "$(serving v2)"
+	fleet deploy prod --batch none
+	want_code 2
+	want_out '--batch takes a number of hosts'
+
+	begin 'pause: confirm asks on a terminal, and is refused where there is none'
+	write_fleet v3 'batch: 6, pause: confirm'
+	setsid -w "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1 </dev/null
+	code=$?
+	want_code 2
+	want_out 'pause: confirm' '--yes'
+	confirmed n
+	want_code 3
+	want_out 'Go on with 6 more hosts?' 'no further host is begun'
+	want_same 'v3 serves on' "$(names 1 2 3 4 5 6)" "$(serving v3)"
+	confirmed y
+	want_code 0
+	want_same 'v3 serves on' "$all" "$(serving v3)"
+}
+
+# A deploy on a terminal, where ANSWER is typed to the question.
+confirmed() { # ANSWER
+	python3 - "$1" "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1 <<-'END'
+		import os, pty, sys
+		answer, argv = sys.argv[1], sys.argv[2:]
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execv(argv[0], argv)
+		said = b""
+		while True:
+		    try:
+		        data = os.read(fd, 4096)
+		    except OSError:
+		        break
+		    if not data:
+		        break
+		    said += data
+		    if answer and said.rstrip().endswith(b"[y/N]"):
+		        os.write(fd, answer.encode() + b"\n")
+		        answer = ""
+		sys.stdout.write(said.decode(errors="replace"))
+		sys.stdout.flush()
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+	code=$?
+}
+
+parts=${*:-first fails stop continue down rollback options}
+lab_up 12
+for version in v1 v2 v3 v4; do make_box $version || exit 1; done
+for part in $parts; do test_"$part"; done
+totals
