@@ -15,8 +15,9 @@
 
 static const char folder[] = "/ledger";
 static const char key_file[] = "key";
+static const char spare_file[] = "spare";
 
-enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024 };
+enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024, SPARE = 512 * 1024 };
 
 /* "ledger/000042.json", as engines call it; what lies in a folder below keeps that in its name. */
 static const char *name_in_folder(const char *name)
@@ -154,6 +155,19 @@ int ledger_read(struct engine *engine, const char *prefix, struct engine_questio
 	return ledger_parse_tar(tar.data, tar.len, ret, err);
 }
 
+/* Bytes in the container itself, beside the ledger, that are free once it is removed: on a disk
+ * that is full the keeper does that, so that the old container can be started again. Best effort.
+ */
+static void keep_spare(struct engine *engine, const char *id)
+{
+	CLEANUP_BUF struct buf tar = BUF_INIT(2 * SPARE);
+	CLEANUP_FREE char *zeros = calloc(1, SPARE);
+	struct tar_entry member = {.name = spare_file, .data = zeros, .len = SPARE};
+
+	if (zeros != NULL && tar_make(&member, 1, &tar, NULL) == 0)
+		engine_archive_put(engine, id, "/", tar.data, tar.len, NULL);
+}
+
 /* The container's image has nothing in it and its command is never run. */
 static int create_container(
     struct engine *engine, const char *name, const json_t *labels, struct error *err)
@@ -170,8 +184,10 @@ static int create_container(
 	if (body == NULL || (json_is_object(labels) &&
 				json_object_set(body, "Labels", (json_t *)(uintptr_t)labels) < 0))
 		return error_memory(err);
-	if (engine_container_create(engine, name, body, &id, err) == 0)
+	if (engine_container_create(engine, name, body, &id, err) == 0) {
+		keep_spare(engine, id);
 		return 0;
+	}
 	if (err->kind == ERROR_CONFLICT) { /* somebody was faster */
 		error_release(err);
 		return 0;

@@ -275,9 +275,15 @@ commit() {
 	try 60 rename "$new" "$name" || return 1
 	set_policy "$new" "$policy" || return 1
 	left=''
-	[ "$old" = - ] || [ "$oldpolicy" = - ] || set_policy "$old" no || left=$said
+	[ "$old" = - ] || [ "$oldpolicy" = - ] || retire_old || left=$said
 	[ "$oldruns$overlap" != 11 ] || stop_old || return 1
+	# An engine that was killed and came back may have started the old one in the place of the new one.
+	[ "$oldruns$overlap" != 10 ] || ! is_running "$old" || { stop_old && try 120 start "$new"; } || return 1
 	said=$left
+}
+
+retire_old() {
+	set_policy "$old" no || { await_engine && set_policy "$old" no; }
 }
 
 undo_commit() { # as much of it as was done
@@ -330,11 +336,17 @@ start_old() {
 	for rest in 1 1 1 0; do
 		try 120 start "$old" && is_running "$old" && return
 		said=${said:-the old one was started, and stopped again}
+		make_room
 		sleep $rest 9>&-
 		# podman frees the old one's address a little later, or not at all.
 		[ "$oldpolicy" != - ] || run 60 container cleanup "$old" >/dev/null 2>&1 9>&-
 	done
 	return 1
+}
+
+# Where the disk is full, what the ledger's container has lain there for: it is made again when there is room.
+make_room() {
+	case $said in *'no space left'*) run 60 rm -f "$prefix.shipit" >/dev/null 2>&1 9>&- ;; esac
 }
 
 is_running() { # ID

@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -94,12 +95,12 @@ static int check(void)
 
 /* --- the watch */
 
-/* What answers on port 8080. */
-static void ask(char *out, size_t size)
+/* What answers there; "-": nothing. */
+static bool ask(uint32_t address, uint16_t port, char *out, size_t size)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(8080),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	    .sin_port = htons(port),
+	    .sin_addr.s_addr = htonl(address)};
 	struct timeval patience = {PATIENCE_MS / 1000, PATIENCE_MS % 1000 * 1000};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char reply[512] = "", *version;
@@ -121,6 +122,29 @@ static void ask(char *out, size_t size)
 		version[5 + strcspn(version + 5, "\n")] = '\0';
 		snprintf(out, size, "%s", version + 5);
 	}
+	return version;
+}
+
+/* What publishes no port has an address on a network of the engine's: one of the first. */
+static void ask_inside(char *out, size_t size)
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	snprintf(out, size, "-");
+	if (getifaddrs(&all) < 0)
+		return;
+	for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
+		uint32_t gateway;
+
+		if (strncmp(at->ifa_name, "br-", 3) != 0 || !at->ifa_addr ||
+		    at->ifa_addr->sa_family != AF_INET)
+			continue;
+		gateway = ntohl(((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
+		for (uint32_t i = 1; i <= 4 && !found; i++)
+			found = ask(gateway + i, 80, out, size);
+	}
+	freeifaddrs(all);
 }
 
 static size_t slurp(const char *pid, const char *name, char *buf, size_t size)
@@ -208,7 +232,7 @@ static void ports(char *out, size_t size)
 		fclose(file);
 }
 
-static int watch(const char *lock)
+static int watch(const char *lock, bool inside)
 {
 	char last[512] = "", line[512], version[64], listening[128];
 
@@ -217,7 +241,10 @@ static int watch(const char *lock)
 
 		look(lock, &locked, &processes, &sshds);
 		ports(listening, sizeof(listening));
-		ask(version, sizeof(version));
+		if (inside)
+			ask_inside(version, sizeof(version));
+		else
+			ask(INADDR_LOOPBACK, 8080, version, sizeof(version));
 		snprintf(line, sizeof(line), "%s %d %d %d %s", version, locked, processes, sshds,
 		    listening);
 		if (strcmp(line, last) != 0 && printf("%.2f %s\n", now(), line) < 0)
@@ -235,6 +262,8 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--check") == 0)
 		return check();
 	if (argc == 3 && strcmp(argv[1], "--watch") == 0)
-		return watch(argv[2]);
+		return watch(argv[2], false);
+	if (argc == 3 && strcmp(argv[1], "--watch-inside") == 0)
+		return watch(argv[2], true);
 	return serve();
 }

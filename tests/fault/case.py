@@ -19,10 +19,12 @@ WINDOW = POINTS.index("swap:start"), POINTS.index("commit:start")  # swapped, no
 
 # What a fault does is in Case.do_NAME. "cut" is never mended while shipit runs, "back" is as soon
 # as the host has let go, "hiccup" before that; "both" is "kill" and "power".
-# "sshd" and "engine" are killed and come back at once; "crash" is the end of the container that serves.
+# "sshd" and "engine" are killed and come back at once; "crash" is the end of the container that serves;
+# "full" is the disk of the engine, until the next deploy.
 FAULTS = ("kill", "cut", "back", "power", "both", "hiccup", "deaf", "sleep", "keeper", "sshd", "engine",
-          "crash")
+          "crash", "full")
 POLICIES = "always", "unless-stopped", "on-failure", "no"
+BESIDE = "start-first"  # in a policy's place: always, and started beside the old one
 
 CLEAR_S = 30  # lock, listener and processes are gone
 GAP_S = 30    # without an answer
@@ -43,14 +45,15 @@ kill -KILL "$first"
 
 class Case:
     def __init__(self, point, fault, policy):
-        self.point, self.fault, self.policy = point, fault, policy
+        self.point, self.fault, self.column = point, fault, policy
+        self.policy = "always" if policy == BESIDE else policy
         self.outcome = None
         self.problem = ""
         self.log = []
         self.at = POINTS.index(point)
 
     def __str__(self):
-        return "%s %s %s" % (self.point, self.fault, self.policy)
+        return "%s %s %s" % (self.point, self.fault, self.column)
 
     def say(self, text):
         self.log.append("%.2f %s" % (time.monotonic(), text))
@@ -74,7 +77,9 @@ class Case:
 
     def go(self):
         host = self.host
-        host.wipe()
+        host.wipe(beside=self.column == BESIDE)
+        if self.fault == "full":
+            host.small_disk()
         code = self.deploy("v1")
         if code != 0:
             raise Failed("the first deploy: exit %d" % code)
@@ -88,6 +93,8 @@ class Case:
         getattr(self, "do_" + self.fault)()
         host.fault("unlimit")
         self.judge()
+        if self.fault == "full":
+            host.unfill()
         self.finish()
         self.no_gap()
 
@@ -293,6 +300,12 @@ class Case:
         self.await_answer(crashed)
         self.await_clear()
 
+    def do_full(self):
+        self.host.fill()
+        self.resume()
+        self.exit = self.wait_shipit(END_S)
+        self.await_clear()
+
     def do_keeper(self):
         """Somebody kills the keeper's first process."""
         self.host("sh", "-c", KILL_KEEPER, "-", "/run/lock/shipit." + self.host.prefix)
@@ -306,8 +319,10 @@ class Case:
         """A policy says whether a container comes back with the power; during a swap all do."""
         if WINDOW[0] < self.at <= WINDOW[1]:
             return False
-        # An engine that finds its containers running stops them first, and that is no failure.
-        if self.policy != "no" and (self.fault, self.policy) != ("engine", "on-failure"):
+        # An engine that finds its containers running stops them first, which is no failure, and may take
+        # that for the user's wish.
+        if self.policy != "no" and (self.fault, self.policy) not in (
+                ("engine", "on-failure"), ("engine", "unless-stopped")):
             return False
         return (self.fault in ("power", "both", "engine") or
                 (self.fault == "crash" and self.at > WINDOW[1]))
@@ -330,7 +345,7 @@ class Case:
         if serves == "-" and not (self.may_be_down() and self.outages[-1][1] is None):
             until("an answer", GAP_S, lambda: host.samples[-1].serves != "-")
             serves = host.samples[-1].serves
-        if ".sock" in self.text or "/run/shipit-" in self.text:
+        if ".sock" in self.text.replace("/docker.sock", "") or "/run/shipit-" in self.text:
             raise Failed("shipit speaks of its own sockets")
         self.truth = Truth(host)
         self.truth.agree()
@@ -359,6 +374,8 @@ class Case:
         if self.fault == "hiccup" or self.point in ("connect:start", "deliver:progress") or (
                 self.fault in ("sshd", "engine") and self.at < WINDOW[0]):
             return [("old", 1), ("new", 0)] + [("down", 1)] * self.may_be_down()
+        if self.fault == "engine" and self.at == WINDOW[0]:  # it is back before anything is asked of it
+            return [("old", 1), ("new", 0)]
         if self.at < WINDOW[0]:
             return [("old", 1)] + [("down", 1)] * self.may_be_down()
         if self.fault == "cut":

@@ -13,6 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LAB = os.path.join(TOP, "tests/lab/lab")
 WATCHER = "/usr/local/bin/fault-app"
+STORE = "/var/lib/docker"
+DISK_MB = 96
 
 
 class Failed(Exception):
@@ -114,8 +116,8 @@ class Host:
                     "SHIPIT_STORE": lab.dir + "/store/store.db"}
         self.samples = []
         self.watcher = None
-        with open(self.dir + "/shipit.yml", "w") as file:
-            file.write(INVENTORY % {"host": name})
+        self.is_small = False
+        self.beside = False
         with open(lab.dir + "/app", "rb") as app:
             self("sh", "-c", 'cat >"$1" && chmod 755 "$1"', "-", WATCHER, stdin=app.read())
 
@@ -147,11 +149,29 @@ class Host:
     def fault(self, *words):
         self.lab(words[0], self.name, *words[1:])
 
+    def small_disk(self):
+        """An engine on a disk of its own, which can be filled. Until the next wipe."""
+        self.change_disk("mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MB, "engine", STORE)
+        self.is_small = True
+
+    def change_disk(self, *command):
+        self.lab("stop", self.name, "dockerd")
+        self(*command)
+        self.lab("start", self.name, "dockerd")
+        self.lab("wait", self.name, "engine")
+
+    def fill(self):
+        """To the last byte."""
+        self("sh", "-c", "for size in 1M 4k 1; do dd if=/dev/zero bs=$size >>%s/fill; done 2>&1; true" % STORE)
+
+    def unfill(self):
+        self("rm", "-f", STORE + "/fill")
+
     def watch(self):
         """Begin to watch; samples of before a loss of power are kept."""
         self.unwatch()
         self.watcher = subprocess.Popen(
-            [LAB, "exec", self.name, WATCHER, "--watch", "/run/lock/shipit." + self.prefix],
+            [LAB, "exec", self.name, WATCHER, "--watch-inside" if self.beside else "--watch", "/run/lock/shipit." + self.prefix],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env)
         threading.Thread(target=self.read, args=(self.watcher.stdout,), daemon=True).start()
         seen = len(self.samples)
@@ -168,8 +188,13 @@ class Host:
             self.watcher.wait()
             self.watcher = None
 
-    def wipe(self):
-        """As if nothing had ever been deployed, with power and a whole link."""
+    def wipe(self, beside=False):
+        """As if nothing had ever been deployed, with power and a whole link. `beside`: the new one is
+        started beside the old one."""
+        self.beside = beside
+        with open(self.dir + "/shipit.yml", "w") as file:
+            file.write(INVENTORY % {"host": self.name, "how": "order: start-first" if beside else
+                                    'ports: ["8080:80"]'})
         for undo in ("undrop",), ("unlimit",):
             self.fault(*undo)
         try:
@@ -177,6 +202,8 @@ class Host:
         except Failed:
             self.fault("power", "on")
         self.lab("wait", self.name)
+        if self.is_small:
+            self.unfill()
         for c in self.ask("/containers/json?all=1"):
             self.engine("DELETE", "/containers/%s?force=1&v=1" % c["Id"])
         for v in self.ask("/volumes")["Volumes"] or []:
@@ -184,6 +211,9 @@ class Host:
         self.engine("POST", "/networks/prune")
         for image in self.ask("/images/json"):
             self.engine("DELETE", "/images/%s?force=1" % image["Id"])
+        if self.is_small:
+            self.change_disk("umount", STORE)
+            self.is_small = False
         subprocess.run(["rm", "-rf", self.dir + "/run", self.dir + "/state"], check=False)
         os.makedirs(self.dir + "/run", mode=0o700)
         self.samples.clear()
@@ -196,7 +226,7 @@ ssh: {config: "${LAB_SSH_CONFIG}", transport: "${FAULT_TRANSPORT:-auto}"}
 services:
   web:
     image: fault-app:${VERSION}
-    ports: ["8080:80"]
+    %(how)s
     restart: "${POLICY}"
     environment: {STOP: "2", SLOW: "${SLOW}"}
     healthcheck: {test: [CMD, /app, --check], interval: 3s, timeout: 2s, retries: 10}
