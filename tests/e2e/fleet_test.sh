@@ -2,7 +2,7 @@
 # Rollouts over twelve hosts: canary, batches, how many may fail, what then, and what --retry takes. Which
 # hosts ever ran a release is asked of the hosts' own ledgers and containers.
 #
-#   fleet_test.sh [PART...]
+#   fleet_test.sh [check|soak|PART...]
 # shellcheck source-path=SCRIPTDIR disable=SC2016 # inner shells
 . "$(dirname "$0")/lib.sh"
 
@@ -90,8 +90,8 @@ test_first() {
 
 # One that fails on two hosts, wherever they stand: in which batch the second failure falls decides.
 test_fails() {
-	local pair rest
-	for pair in '2 3' '1 12' '5 11' '12 11'; do
+	local pair
+	for pair in "${pairs[@]}"; do
 		# shellcheck disable=SC2086 # words
 		set -- $pair
 		begin "fails on h$1 and h$2, one may fail: all that ran it go back"
@@ -281,7 +281,15 @@ confirmed() { # ANSWER
 	code=$?
 }
 
-parts=${*:-first fails stop continue down rollback options}
+pairs=('2 3' '1 12' '5 11' '12 11')
+case ${1-soak} in
+check)
+	parts='first fails stop'
+	pairs=('5 11')
+	;;
+soak) parts='first fails stop continue down rollback options' ;;
+*) parts=$* ;;
+esac
 lab_up 12
 for version in v1 v2 v3 v4; do make_box $version || exit 1; done
 for part in $parts; do test_"$part"; done

@@ -31,6 +31,46 @@ left_of_act() { # HOST: all that is there with that prefix
 	on "$1" sh -c 'docker ps -aq --filter name=act.prod; docker images -q "localhost/shipit/act.prod.*"; docker network ls -q --filter name=act.prod'
 }
 
+first_v() { # VERSION [COMMAND]: one host, three releases kept
+	mkdir -p "$tmp/first"
+	cat >"$tmp/first/shipit.yml" <<-END
+		project: first
+		ssh: {config: $LAB_SSH_CONFIG}
+		services:
+		  web: {image: "box:$1", environment: {N: "$1"}, ready: {running: 1s}, stop_grace_period: 1s, retain: 3${2:+, command: $2}}
+		hosts: {h1: {}}
+		environments: {prod: {hosts: [h1]}}
+	END
+}
+
+releases_of_first() {
+	on h1 sh -c 'docker images --format "{{.Tag}}" localhost/shipit/first.prod.web | grep -c ^2; docker ps -aq --filter label=dev.shipit.project=first --filter label=dev.shipit.service | wc -l' | xargs
+}
+
+test_prune_first() {
+	local v
+	begin '--prune-first removes old releases before a new one comes, and keeps what serves'
+	for v in v1 v2 v3; do
+		first_v $v ''
+		shipit -f "$tmp/first/shipit.yml" deploy prod
+		want_code 0
+	done
+	want_same 'releases' '3 3' "$(releases_of_first)"
+	first_v v1 '["/busybox", "false"]'
+	shipit -f "$tmp/first/shipit.yml" deploy prod
+	want_code 1
+	want_same 'releases after one that failed' '3 3' "$(releases_of_first)"
+	shipit -f "$tmp/first/shipit.yml" deploy prod --prune-first
+	want_code 1
+	want_same 'releases after one that failed, with --prune-first' '2 2' "$(releases_of_first)"
+	want_same 'what runs' v3 "$(on h1 docker exec first.prod.web /busybox cat /www/index.html)"
+	shipit -f "$tmp/first/shipit.yml" rollback prod
+	want_code 0
+	want_same 'what ran before' v2 "$(on h1 docker exec first.prod.web /busybox cat /www/index.html)"
+	shipit -f "$tmp/first/shipit.yml" down prod --yes
+	want_code 0
+}
+
 test_acts() {
 	local started
 	begin 'stop: all hosts, each after what depends on it, and for good'
