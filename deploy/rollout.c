@@ -334,6 +334,7 @@ static int run_all(struct rollout *rollout, struct error *err)
 		return -1;
 	if (rollout_secrets(rollout, err) < 0)
 		return -1;
+	rollout_notify(rollout, OCCASION_START);
 	if (rollout->options.kind == ROLLOUT_DEPLOY && rollout_images(rollout, err) < 0)
 		return -1;
 	if (run_dir_make(&rollout->run_dir, err) < 0 || heart_start(&rollout->heart, err) < 0)

@@ -73,8 +73,7 @@ static void tell_what_stays(const struct rollout *rollout)
 	}
 }
 
-/* The first thing that went wrong, on one line. */
-static const char *first_error(const struct rollout_result *result)
+const char *rollout_first_error(const struct rollout_result *result)
 {
 	if (result->error.kind != ERROR_NONE)
 		return error_text(&result->error);
@@ -86,7 +85,7 @@ static const char *first_error(const struct rollout_result *result)
 
 static int add_result(const struct rollout_result *result, int code, struct strv *variables)
 {
-	const char *error = first_error(result);
+	const char *error = rollout_first_error(result);
 
 	if (strv_addf(variables, "SHIPIT_EXIT=%d", code) < 0)
 		return -1;
@@ -107,6 +106,7 @@ void rollout_hook_after(struct rollout *rollout)
 	/* Mistakes, locks and Ctrl-C are told to whoever sits there. */
 	if (code == 2 || code == 5 || code == 130)
 		return;
+	rollout_notify(rollout, code == 0 ? OCCASION_SUCCESS : OCCASION_FAILURE);
 	if (add_result(&rollout->result, code, &variables) < 0)
 		error_memory(&err);
 	else if (call_hook(rollout, code == 0 ? HOOK_AFTER_DEPLOY : HOOK_ON_FAILURE,

@@ -212,6 +212,15 @@ int rollout_hook_before(struct rollout *rollout, struct error *err);
  * Nothing that goes wrong here changes the result. */
 void rollout_hook_after(struct rollout *rollout);
 
+/* The first thing that went wrong; "" when nothing did. */
+const char *rollout_first_error(const struct rollout_result *result);
+
+/* --- rollout_notify.c */
+
+enum occasion { OCCASION_START, OCCASION_SUCCESS, OCCASION_FAILURE };
+/* Tell whoever the inventory names, if that is wanted. That it cannot be told is a note. */
+void rollout_notify(struct rollout *rollout, enum occasion occasion);
+
 /* --- host.c */
 
 /* The thread of one host. */

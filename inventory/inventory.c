@@ -83,6 +83,7 @@ void inventory_free(struct inventory *inventory)
 	strv_release(&inventory->hooks.before_deploy);
 	strv_release(&inventory->hooks.after_deploy);
 	strv_release(&inventory->hooks.on_failure);
+	free(inventory->notify.url);
 	free(inventory->project);
 	free(inventory->path);
 	free(inventory->dir);

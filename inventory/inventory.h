@@ -249,6 +249,12 @@ struct hooks {
 	struct strv before_deploy, after_deploy, on_failure;
 };
 
+/* Who is told of deploys and rollbacks: JSON is posted there. */
+struct notify {
+	char *url; /* as good as a password; NULL: nobody */
+	bool start, success, failure;
+};
+
 struct inventory {
 	char *path; /* of the file, absolute */
 	char *dir;  /* its folder, absolute: relative paths are meant from here */
@@ -256,6 +262,7 @@ struct inventory {
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
 	struct hooks hooks;
+	struct notify notify;
 	struct secret *secrets;
 	size_t n_secrets;
 	char *registry;		/* "HOST:PORT"; NULL: the embedded one */

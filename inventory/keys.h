@@ -10,7 +10,7 @@ extern const struct key_table host_table, environment_table, service_table, buil
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
 extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
-extern const struct key_table dependency_table, before_table, hooks_table, rollout_table;
+extern const struct key_table dependency_table, before_table, hooks_table, rollout_table, notify_table;
 extern const struct key_table secret_table, secret_file_table, secret_reference_table;
 
 read_fn read_engine;	    /* struct engine_settings */
@@ -28,6 +28,7 @@ read_fn read_devices;	    /* struct strv */
 read_fn read_healthcheck;   /* struct healthcheck */
 read_fn read_ready;	    /* struct ready */
 read_fn read_depends_on;    /* struct service */
+read_fn read_notify;	    /* struct notify */
 read_fn read_rollout;	    /* struct rollout_policy */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
 

@@ -193,7 +193,7 @@ if [ "${1-}" = --short ]; then
 	limit=600
 	test_main_path
 else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt acts prune_first podman hooks locks neighbours host_keys shells help; do
+	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt acts prune_first podman hooks notify locks neighbours host_keys shells help; do
 		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
 		test_$test
 	done

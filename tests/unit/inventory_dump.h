@@ -229,6 +229,10 @@ static inline void dump_inventory(struct buf *out, const struct inventory *inv)
 	dump_list(out, "", "before_deploy", &inv->hooks.before_deploy);
 	dump_list(out, "", "after_deploy", &inv->hooks.after_deploy);
 	dump_list(out, "", "on_failure", &inv->hooks.on_failure);
+	if (inv->notify.url != NULL)
+		buf_addf(out, "notify %s%s%s%s\n", inv->notify.url,
+		    inv->notify.start ? " start" : "", inv->notify.success ? " success" : "",
+		    inv->notify.failure ? " failure" : "");
 	for (size_t i = 0; i < inv->n_secrets; i++)
 		dump_secret(out, &inv->secrets[i]);
 	for (size_t i = 0; i < inv->n_hosts; i++)

@@ -163,6 +163,73 @@ test_hooks() {
 	for h in h1 h2 h3; do on $h docker rm -f pre.prod.web >/dev/null; done
 }
 
+# Takes POSTs; a line of JSON for each, after its path and type. /no is refused, /never not answered.
+listener='
+import http.server, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        print(self.path, self.headers["Content-Type"], body, flush=True)
+        while self.path == "/never":
+            time.sleep(1)
+        self.send_response(500 if self.path == "/no" else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+print(server.server_port, file=sys.stderr, flush=True)
+server.serve_forever()
+'
+
+told() { # FILTER: of all that was told
+	cut -d ' ' -f 3- "$tmp/told" | jq -r "$1" | paste -sd '|'
+}
+
+test_notify() {
+	local pid url
+	begin 'notify: of the beginning and the end, in words and for programs'
+	python3 -c "$listener" >"$tmp/told" 2>"$tmp/port" </dev/null &
+	pid=$!
+	until_true 10 [ -s "$tmp/port" ] || wrong 'nobody listens'
+	url=http://127.0.0.1:$(cat "$tmp/port")
+	with_before v1 '[/busybox, "true"]' "notify: {url: $url/tell?token=s3cret, on: [start, success, failure]}"
+	pre deploy prod
+	want_code 0
+	want_same 'how' '/tell?token=s3cret application/json' "$(cut -d ' ' -f 1,2 "$tmp/told" | sort -u)"
+	want_same 'what' 'start|success' "$(told .shipit.event)"
+	want_same 'the rollout' 1 "$(told .shipit.rollout | tr '|' '\n' | sort -u | wc -l)"
+	want_same 'the words' "deploy of pre to prod by $(id -un)@$(uname -n): 3 done" "$(told 'select(.shipit.exit == 0) | .text')"
+	want_not_out s3cret
+	: >"$tmp/told"
+	pre deploy prod --dry-run
+	want_same 'told of a dry run' '' "$(cat "$tmp/told")"
+
+	begin 'notify: of a failure, without its secrets and control characters'
+	command='["/busybox", "sh", "-c", "printf \"\\033[31mno\\n\"; exit 3"]' with_before v2 '[/busybox, "true"]' "notify: {url: $url/tell, on: failure}"
+	pre deploy prod
+	want_code 1
+	want_same 'what' 'failure 1' "$(told '"\(.shipit.event) \(.shipit.exit)"')"
+	told .content | grep -q '3 reverted; .*exited 3' || wrong "said: $(told .content)"
+	! grep -q 'u001b' "$tmp/told" || wrong 'a control character'
+
+	begin 'notify: one that refuses, does not answer or is not there changes nothing, and its URL is not shown'
+	for path in no never; do
+		with_before v1 '[/busybox, "true"]' "notify: {url: $url/$path}"
+		pre deploy prod --force
+		want_code 0
+		want_out 'nobody was told of the success: 127.0.0.1:'
+		want_not_out "/$path"
+	done
+	kill $pid
+	wait $pid 2>/dev/null
+	pre deploy prod --force
+	want_code 0
+	want_out 'nobody was told of the success: 127.0.0.1:'
+	for h in h1 h2 h3; do on $h docker rm -f pre.prod.web >/dev/null; done
+}
+
 hook_variables() { # HOOK NAME...: their values
 	local hook=$1 name
 	shift
