@@ -73,6 +73,7 @@ shipit() {
 	timeout -k 10 "${limit:-300}" "$SHIPIT" "$@" >"$tmp/out" 2>&1 </dev/null
 	code=$?
 	out=$(tr -d '\0' <"$tmp/out")
+	case " $* " in *' --json '*) grep -a '^{"time"' "$tmp/out" >>"$tmp/json.all" ;; esac
 	if grep -qE 'Sanitizer|runtime error:' "$tmp/out"; then
 		wrong 'a sanitizer complains'
 	fi
@@ -104,7 +105,15 @@ finish() {
 	current=''
 }
 
+# All that was said with --json, against docs/events.schema.json.
+check_json() {
+	[ -s "$tmp/json.all" ] || return 0
+	begin 'what was said with --json holds to its schema'
+	"$root/tests/e2e/json_check.py" "$tmp/json.all" >"$tmp/out" 2>&1 || wrong 'some of it does not'
+}
+
 totals() {
+	check_json
 	finish
 	echo "$passed passed, $failed failed"
 	[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -50,6 +50,7 @@ class Case:
         self.outcome = None
         self.problem = ""
         self.log = []
+        self.events = []
         self.at = POINTS.index(point)
 
     def __str__(self):
@@ -173,6 +174,7 @@ class Case:
     def said(self):
         with open(self.output) as text:
             self.text = text.read()
+        self.events += [line for line in self.text.splitlines(True) if line.endswith("}\n")]
         for line in self.text.splitlines():
             self.say("  " + line)
 
