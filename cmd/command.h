@@ -27,7 +27,9 @@ struct settings {
 	const char *unreachable; /* deploy: "skip" or "fail"; NULL: not said */
 	bool pull, no_cache;	 /* build */
 	const char *to;		 /* rollback: a release */
-	int number;		 /* history: lines; 0: the default */
+	int number;		 /* history, logs: lines; 0: the default */
+	bool follow;		 /* logs */
+	const char *since;	 /* logs: "10m", or a time; NULL: not said */
 	bool offline;		 /* check */
 	uint64_t max_rate;	 /* deploy: bytes per second; 0: no limit */
 	uint64_t max_size;	 /* registry gc: bytes; 0: the default */
@@ -107,6 +109,7 @@ int restart_run(struct cli *cli, struct error *err);
 int down_run(struct cli *cli, struct error *err);
 int prune_run(struct cli *cli, struct error *err);
 int history_run(struct cli *cli, struct error *err);
+int logs_command_run(struct cli *cli, struct error *err);
 int config_run(struct cli *cli, struct error *err);
 int registry_list_run(struct cli *cli, struct error *err);
 int registry_gc_run(struct cli *cli, struct error *err);

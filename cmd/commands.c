@@ -62,6 +62,12 @@ static const struct option_spec history_options[] = {
     {"number", 'n', OPTION_NUMBER, "N", AT(number), "the newest N lines; default: 20"},
 };
 
+static const struct option_spec logs_options[] = {
+    {"follow", 'f', OPTION_SWITCH, NULL, AT(follow), "go on with what comes"},
+    {"number", 'n', OPTION_NUMBER, "N", AT(number), "the last N lines of each; default: 100"},
+    {"since", 0, OPTION_TEXT, "TIME", AT(since), "what was said since: 10m, 2026-11-22T17:54:32Z"},
+};
+
 static const struct option_spec gc_options[] = {
     {"max-size", 0, OPTION_SIZE, "SIZE", AT(max_size),
 	"what the store may take, as in 500MB or 10G; default: 20G"},
@@ -142,7 +148,7 @@ const struct command commands[] = {
 	.run = restart_run},
     {.name = "down",
 	.arguments = "ENV",
-	.summary = "remove what was put on the hosts; volumes stay",
+	.summary = "remove what is on the hosts but volumes; `prune` what is old",
 	.details =
 	    "Removes the containers of ENV, also the kept ones, their images and networks.\n"
 	    "Volumes stay, and among them the ledger: `history` still knows. Asks before it\n"
@@ -151,7 +157,6 @@ const struct command commands[] = {
 	.run = down_run},
     {.name = "prune",
 	.arguments = "ENV",
-	.summary = "remove old releases, and services that left the inventory",
 	.details = "Removes releases beyond `retain`, what interrupted deploys left, and, after\n"
 		   "asking (or with --yes), services that are no longer in the inventory. Nothing\n"
 		   "that shipit did not make; no volumes and no networks.",
@@ -170,6 +175,14 @@ const struct command commands[] = {
 		   "Without ENV: all environments.",
 	OPTIONS(history_options),
 	.run = history_run},
+    {.name = "logs",
+	.arguments = "ENV [SERVICE...]",
+	.summary = "what the containers say, from all hosts",
+	.details = "The last lines of each container. With -f it goes on: through restarts and\n"
+		   "deploys, and where a link is lost from where it was. Here -f is --follow; the\n"
+		   "inventory is named by --file, or by -f before the word logs.",
+	OPTIONS(logs_options),
+	.run = logs_command_run},
     {.name = "config",
 	.arguments = "[ENV]",
 	.summary = "print the inventory as shipit understands it",

@@ -36,7 +36,8 @@ static const struct option_spec *find_option(
 	struct options sets[2];
 	size_t n = known_options(command, sets);
 
-	for (size_t s = 0; s < n; s++)
+	/* A command's own letter goes over the one that is known everywhere: `logs -f`. */
+	for (size_t s = n; s-- > 0;)
 		for (size_t i = 0; i < sets[s].n; i++) {
 			const struct option_spec *option = &sets[s].v[i];
 

@@ -42,9 +42,9 @@ static char *words(const struct rollout *rollout, enum occasion occasion)
 	static const struct {
 		enum host_outcome outcome;
 		const char *word;
-	} parts[] = {{HOST_DONE, "done"}, {HOST_UNCHANGED, "unchanged"}, {HOST_REVERTED, "reverted"},
-	    {HOST_UNTOUCHED, "untouched"}, {HOST_PARTIAL, "partial"}, {HOST_DOWN, "DOWN"},
-	    {HOST_UNREACHABLE, "unreachable"}, {HOST_UNKNOWN, "unknown"}};
+	} parts[] = {{HOST_DONE, "done"}, {HOST_UNCHANGED, "unchanged"},
+	    {HOST_REVERTED, "reverted"}, {HOST_UNTOUCHED, "untouched"}, {HOST_PARTIAL, "partial"},
+	    {HOST_DOWN, "DOWN"}, {HOST_UNREACHABLE, "unreachable"}, {HOST_UNKNOWN, "unknown"}};
 	const struct rollout_options *options = &rollout->options;
 	const char *error = rollout_first_error(&rollout->result);
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
@@ -81,8 +81,8 @@ static char *message(const struct rollout *rollout, enum occasion occasion)
 		return NULL;
 	json = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "text", clean.data,
 	    "content", clean.data, "shipit", "event", occasions[occasion], "command",
-	    rollout_kind_name(options->kind), "project", options->inventory->project,
-	    "environment", options->environment->name, "rollout", rollout->id, "by",
+	    rollout_kind_name(options->kind), "project", options->inventory->project, "environment",
+	    options->environment->name, "rollout", rollout->id, "by",
 	    options->by != NULL ? options->by : "");
 	if (json != NULL && occasion != OCCASION_START)
 		json_object_set_new(json_object_get(json, "shipit"), "exit",
@@ -103,8 +103,8 @@ void rollout_notify(struct rollout *rollout, enum occasion occasion)
 	json = message(rollout, occasion);
 	if (json == NULL)
 		error_memory(&err);
-	else if (webhook_post(notify->url, json, clock_now_ms() + NOTIFY_MS, rollout->kill.fd,
-		     &err) == 0)
+	else if (webhook_post(
+		     notify->url, json, clock_now_ms() + NOTIFY_MS, rollout->kill.fd, &err) == 0)
 		return;
 	emit_note(&source, "nobody was told of the %s: %s", occasions[occasion], error_text(&err));
 }

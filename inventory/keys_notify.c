@@ -34,8 +34,7 @@ static int read_url(struct reader *r, const struct node *value, void *field, con
 	return read_string(r, value, field, arg);
 }
 
-static int add_occasion(
-    struct reader *r, const struct node *item, const char *text, void *context)
+static int add_occasion(struct reader *r, const struct node *item, const char *text, void *context)
 {
 	struct notify *notify = context;
 

@@ -101,6 +101,16 @@ int engine_container_exec(struct engine *engine, const char *id, const struct st
 typedef void engine_line_fn(void *context, const char *line);
 int engine_container_follow(struct engine *engine, const char *id, int64_t deadline_ms,
     engine_line_fn *line, void *context, struct error *err);
+/* The same, of what it has said: */
+struct engine_log {
+	int tail;	     /* the last so many lines; negative: all */
+	const char *since;   /* "SECONDS[.NANOSECONDS]" since 1970, that moment included; NULL */
+	bool follow;	     /* go on until it ends */
+	bool timestamps;     /* each line begins with its time, RFC 3339, and a space */
+	int64_t deadline_ms; /* as in http.h */
+};
+int engine_container_log(struct engine *engine, const char *id, const struct engine_log *log,
+    engine_line_fn *line, void *context, struct error *err);
 /* Wait for its end: its exit code. */
 int engine_container_wait(
     struct engine *engine, const char *id, int64_t deadline_ms, int *ret_status, struct error *err);

@@ -1,4 +1,5 @@
 /* A container from its start to its end: what it says, and how it ends. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -57,18 +58,35 @@ static enum http_sink take(void *context, const char *data, size_t len, struct e
 int engine_container_follow(struct engine *engine, const char *id, int64_t deadline_ms,
     engine_line_fn *line, void *context, struct error *err)
 {
+	const struct engine_log log = {.tail = -1, .follow = true, .deadline_ms = deadline_ms};
+
+	return engine_container_log(engine, id, &log, line, context, err);
+}
+
+int engine_container_log(struct engine *engine, const char *id, const struct engine_log *log,
+    engine_line_fn *line, void *context, struct error *err)
+{
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 	struct follow follow = {.text = BUF_INIT(8 * PIECE_MAX), .line = line, .context = context};
 	struct http_request request = {
-	    .method = "GET", .deadline_ms = deadline_ms, .sink = take, .context = &follow};
+	    .method = "GET", .deadline_ms = log->deadline_ms, .sink = take, .context = &follow};
 	struct http_response response;
+	char tail[16];
 	int rc;
 
+	snprintf(tail, sizeof(tail), "%d", log->tail);
 	log_stream_init(&follow.stream, false, 4 * PIECE_MAX, &follow.text);
 	engine_container_target(&target, engine, id, "/logs");
 	target_query(&target, "stdout", "1");
 	target_query(&target, "stderr", "1");
-	target_query(&target, "follow", "1");
+	if (log->follow)
+		target_query(&target, "follow", "1");
+	if (log->timestamps)
+		target_query(&target, "timestamps", "1");
+	if (log->tail >= 0)
+		target_query(&target, "tail", tail);
+	if (log->since != NULL)
+		target_query(&target, "since", log->since);
 	rc = engine_perform(engine, &target, &request, &response, err);
 	http_response_release(&response);
 	hand_out(&follow, true);

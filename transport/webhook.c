@@ -64,8 +64,7 @@ static int explain(CURLcode rc, long status, const char *server, struct error *e
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		return error_set(err, ERROR_TIMEOUT, "%s did not answer in time", server);
 	if (rc != CURLE_OK)
-		return error_set(
-		    err, ERROR_UNREACHABLE, "%s: %s", server, curl_easy_strerror(rc));
+		return error_set(err, ERROR_UNREACHABLE, "%s: %s", server, curl_easy_strerror(rc));
 	if (status < 200 || status > 299)
 		return error_set(err, ERROR_FAILED, "%s answered with status %ld", server, status);
 	return 0;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/cancel.h"
 #include "cmd/ui/fleet.h"
 #include "deploy/event.h"
 #include "deploy/rollout.h"
@@ -74,6 +75,11 @@ struct ui {
 int ui_new_screen(const struct ui_options *options, struct ui **ret, struct error *err);
 int ui_new_plain(const struct ui_options *options, struct ui **ret, struct error *err);
 int ui_new_json(const struct ui_options *options, struct ui **ret, struct error *err);
+/* Lines of containers' logs (deploy/logs.h); those of several hosts or services with
+ * their names in front, `width` columns wide (0: without). `stop` is fired when nobody reads any
+ * more. */
+int ui_new_tail(const struct ui_options *options, bool json, size_t width, struct cancel *stop,
+    struct ui **ret, struct error *err);
 void ui_free(struct ui *ui);
 
 int ui_begin(struct ui *ui, const struct ui_start *start, struct error *err);

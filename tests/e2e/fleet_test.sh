@@ -224,6 +224,116 @@ test_rollback() {
 	want_same 'v2 serves on' "$all" "$(serving v2)"
 }
 
+# A service that counts, twice a second, on every host.
+write_counting() {
+	mkdir -p "$tmp/count"
+	{
+		cat <<-END
+			project: count
+			ssh: {config: $LAB_SSH_CONFIG}
+			services:
+			  ticker:
+			    image: box:v1
+			    command: [/busybox, sh, -c, 'i=0; while :; do i=\$\$((i + 1)); echo "line \$\$i of \$\$(/busybox hostname)"; /busybox sleep 0.2; done']
+			    ready: {running: 1s}
+			    stop_grace_period: 0s
+			hosts:
+		END
+		for h in $all; do echo "  $h: {}"; done
+		echo 'environments: {prod: {hosts: ["*"]}}'
+	} >"$tmp/count/shipit.yml"
+}
+
+# What the engine has of it, once: text alone, in its order.
+counted_by_engine() { # HOST
+	on "$1" docker logs count.prod.ticker 2>&1
+}
+
+counted_by_shipit() { # HOST
+	jq -r --arg host "$1" 'select(.event == "line" and .host == $host) | .text' "$tmp/lines.json"
+}
+
+# All that the engine has is in what shipit said, in the same order and once.
+all_counted() { # HOST
+	counted_by_engine "$1" >"$tmp/engine.$1"
+	counted_by_shipit "$1" >"$tmp/shipit.$1"
+	[ "$(wc -l <"$tmp/shipit.$1")" -ge "$(wc -l <"$tmp/engine.$1")" ] &&
+	    head -n "$(wc -l <"$tmp/engine.$1")" "$tmp/shipit.$1" | cmp -s - "$tmp/engine.$1"
+}
+
+test_logs() {
+	local pid rss
+	begin 'logs: the last lines of twelve hosts, and of one without its name'
+	write_counting
+	shipit -f "$tmp/count/shipit.yml" deploy prod
+	want_code 0
+	shipit -f "$tmp/count/shipit.yml" logs prod -n 2
+	want_code 0
+	want_same 'lines' 24 "$(grep -c '^h[0-9]* *ticker *| line' "$tmp/out")"
+	shipit logs --file "$tmp/count/shipit.yml" prod --limit h3 -n 1
+	want_code 0
+	want_same 'lines of one' 1 "$(grep -c '^line' "$tmp/out")"
+	shipit -f "$tmp/count/shipit.yml" logs prod nothing
+	want_code 2
+	shipit -f "$tmp/count/shipit.yml" logs prod --since yesterday
+	want_code 2
+
+	begin 'logs -f: no line is lost or doubled while a host restarts, one is cut off and a container is restarted'
+	env --default-signal=INT "$SHIPIT" -f "$tmp/count/shipit.yml" --json logs prod -f --since 1h >"$tmp/lines.json" 2>"$tmp/out" </dev/null &
+	pid=$!
+	until_true 30 seen_of_all || wrong 'not all hosts are heard'
+	"$LAB" power h2 off
+	"$LAB" drop h5
+	on h7 docker restart -t 0 count.prod.ticker >/dev/null
+	"$LAB" power h2 on
+	"$LAB" wait h2
+	sleep 20 # the link of h5 is given up meanwhile
+	"$LAB" undrop h5
+	for h in h2 h5 h7 h9; do
+		until_true 60 goes_on $h || wrong "$h is not heard any more"
+		all_counted $h || wrong "the lines of $h are not those of the engine"
+	done
+
+	begin 'logs -f: a reader that stalls costs no memory, and nothing is lost by it'
+	rss=$(rss_of $pid)
+	kill -STOP $pid
+	sleep 3
+	kill -CONT $pid
+	[ "$(rss_of $pid)" -lt $((rss + 20000)) ] || wrong "it grew from $rss to $(rss_of $pid) KB"
+	for h in h2 h5 h7 h9; do
+		until_true 60 all_counted $h || wrong "the lines of $h are not those of the engine"
+	done
+	kill -INT $pid
+	wait $pid
+	want_same 'exit' 130 $?
+	cat "$tmp/lines.json" >>"$tmp/json.all"
+
+	begin 'logs -f into a reader that goes away ends'
+	timeout 60 "$SHIPIT" -f "$tmp/count/shipit.yml" logs prod -f 2>"$tmp/out" | head -n 3 >"$tmp/three"
+	want_same 'lines' 3 "$(wc -l <"$tmp/three")"
+	want_same 'who ended it' 'not the clock' "$([ "${PIPESTATUS[0]}" = 124 ] || echo 'not the clock')"
+	shipit -f "$tmp/count/shipit.yml" down prod --yes
+	want_code 0
+}
+
+seen_of_all() {
+	[ "$(jq -r 'select(.event == "line") | .host' "$tmp/lines.json" 2>/dev/null | sort -u | wc -l)" = 12 ]
+}
+
+goes_on() { # HOST: it says what was said just now
+	local newest
+	newest=$(on "$1" docker logs -n 1 count.prod.ticker 2>&1)
+	until_true 5 said_by "$1" "$newest"
+}
+
+said_by() { # HOST LINE
+	counted_by_shipit "$1" | grep -qxF "$2"
+}
+
+rss_of() { # PID
+	awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
+}
+
 test_options() {
 	begin '--batch, --canary and --limit'
 	write_fleet v1 ''
@@ -287,7 +397,7 @@ check)
 	parts='first fails stop'
 	pairs=('5 11')
 	;;
-soak) parts='first fails stop continue down rollback options' ;;
+soak) parts='first fails stop continue down rollback options logs' ;;
 *) parts=$* ;;
 esac
 lab_up 12

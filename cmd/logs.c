@@ -1,0 +1,179 @@
+/* shipit logs ENV [SERVICE...] */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "cmd/cli.h"
+#include "cmd/complain.h"
+#include "cmd/work.h"
+#include "deploy/host_link.h"
+#include "deploy/hosts.h"
+#include "deploy/logs.h"
+#include "inventory/values.h"
+
+struct reading {
+	struct logs_options options;
+	struct logs *logs;
+	struct error *err;
+	int rc;
+};
+
+static void reading_run(void *context)
+{
+	struct reading *reading = context;
+
+	reading->rc = logs_run(&reading->options, reading->logs, reading->err);
+}
+
+/* "10m" or a time, as the engine wants it; malloc'ed. */
+static char *parse_since(const char *text, struct error *err)
+{
+	char *since = logs_since(text);
+	int64_t ms;
+
+	if (since == NULL && parse_duration(text, &ms) == 0)
+		since = string_printf("%lld", (long long)(time(NULL) - (time_t)(ms / 1000)));
+	if (since == NULL)
+		error_set(err, ERROR_USAGE,
+		    "--since takes a time such as 10m, or 2026-11-22T17:54:32Z, not %s", text);
+	return since;
+}
+
+/* How wide the names in front of a line are; 0: there is one container, and none is needed. */
+static int names_width(const struct cli *cli, const struct logs_options *options,
+    struct strv *hosts, size_t *ret, struct error *err)
+{
+	CLEANUP_FREE const struct host **chosen = NULL;
+	size_t n = 0, widest_host = 0, widest_service = 0, services = 0;
+
+	if (hosts_choose(
+		cli->inventory, options->environment, options->limit, NULL, &chosen, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(chosen[i]->name);
+
+		widest_host = len > widest_host ? len : widest_host;
+		if (strv_add(hosts, chosen[i]->name) < 0)
+			return error_memory(err);
+	}
+	for (size_t i = 0; i < cli->inventory->n_services; i++) {
+		const char *name = cli->inventory->services[i].name;
+
+		if (options->services->n > 0 && !strv_has(options->services, name))
+			continue;
+		services++;
+		widest_service = strlen(name) > widest_service ? strlen(name) : widest_service;
+	}
+	*ret = n * services > 1 ? widest_host + 1 + widest_service : 0;
+	return 0;
+}
+
+static int exit_code(const struct logs *logs)
+{
+	size_t unreached = 0, failed = 0;
+
+	for (size_t i = 0; i < logs->n; i++) {
+		const struct error *error = &logs->hosts[i].error;
+
+		if (error->kind == ERROR_NONE)
+			continue;
+		if (host_link_is_unreachable(error))
+			unreached++;
+		else
+			failed++;
+	}
+	if (failed > 0 || (logs->n > 0 && unreached == logs->n))
+		return EXIT_FAILED;
+	return unreached > 0 ? EXIT_UNREACHABLE : EXIT_OK;
+}
+
+static void complain_of(const struct cli *cli, const struct logs *logs)
+{
+	CLEANUP_FREE struct host_error *errors = calloc(logs->n + 1, sizeof(*errors));
+
+	for (size_t i = 0; errors != NULL && i < logs->n; i++) {
+		errors[i] = (struct host_error){
+		    .host = logs->hosts[i].host->name, .error = &logs->hosts[i].error};
+		if (logs->hosts[i].containers == 0 && logs->hosts[i].error.kind == ERROR_NONE)
+			complain_text(cli->err, cli->color_err, logs->hosts[i].host->name, NULL,
+			    "there is no container", NULL);
+	}
+	if (errors != NULL)
+		complain_hosts(cli->err, cli->color_err, errors, logs->n);
+}
+
+static int read_shown(struct cli *cli, struct ui *ui, struct reading *reading,
+    const struct strv *hosts, struct error *err)
+{
+	const struct ui_start start = {
+	    .command = cli->command->name,
+	    .project = cli->inventory->project,
+	    .environment = reading->options.environment->name,
+	    .hosts = (const char *const *)hosts->v,
+	    .n_hosts = hosts->n,
+	    .now_ms = clock_now_ms(),
+	};
+	struct work work = {
+	    .run = reading_run, .context = reading, .events = reading->options.events};
+
+	if (ui_begin(ui, &start, err) < 0 || work_run(cli, ui, &work, err) < 0)
+		return -1;
+	fflush(cli->out);
+	if (reading->rc < 0)
+		return -1;
+	if (signals_count() > 0)
+		return EXIT_INTERRUPTED;
+	complain_of(cli, reading->logs);
+	return exit_code(reading->logs);
+}
+
+static int read_logs(struct cli *cli, struct logs_options *options, struct error *err)
+{
+	struct ui_options ui_options = cli_ui_options(cli);
+	CLEANUP_STRV struct strv hosts = {0};
+	struct logs logs = {0};
+	struct reading reading = {.logs = &logs, .err = err};
+	struct ui *ui = NULL;
+	size_t width = 0;
+	int rc = -1;
+
+	if (names_width(cli, options, &hosts, &width, err) < 0 ||
+	    ui_new_tail(&ui_options, cli->settings.json, width, &cli->cancel, &ui, err) < 0)
+		return -1;
+	options->prompt = ui_prompt;
+	options->prompt_context = ui;
+	if (events_new(1024, &options->events, err) == 0) {
+		reading.options = *options;
+		rc = read_shown(cli, ui, &reading, &hosts, err);
+	}
+	logs_release(&logs);
+	events_free(options->events);
+	ui_free(ui);
+	return rc;
+}
+
+int logs_command_run(struct cli *cli, struct error *err)
+{
+	const struct settings *s = &cli->settings;
+	struct strv services = {.v = cli->arguments.v + 1, .n = cli->arguments.n - 1};
+	CLEANUP_FREE char *since = NULL;
+	struct logs_options options = {
+	    .services = &services,
+	    .limit = s->limit,
+	    .tail = s->number > 0      ? s->number
+		    : s->since != NULL ? -1
+				       : 100,
+	    .follow = s->follow,
+	    .cancel_fd = cli->cancel.fd,
+	};
+
+	if (s->since != NULL && (since = parse_since(s->since, err)) == NULL)
+		return -1;
+	options.since = since;
+	if (cli_environment(cli, cli->arguments.v[0], &options.environment, err) < 0)
+		return -1;
+	options.inventory = cli->inventory;
+	return read_logs(cli, &options, err);
+}

@@ -1,0 +1,432 @@
+#include "deploy/logs.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "deploy/host_link.h"
+#include "deploy/hosts.h"
+#include "deploy/names.h"
+#include "deploy/run_dir.h"
+
+enum { LOOK_MS = 1000, AGAIN_MS = 1000, AGAIN_MAX_MS = 15000, TIME_MAX = 64 };
+
+struct logs_run {
+	const struct logs_options *options;
+	char *prefix;
+	struct run_dir run_dir;
+	struct heart *heart;
+};
+
+struct host_logs;
+
+/* One service on one host. */
+struct stream {
+	struct host_logs *host;
+	const struct service *service;
+	pthread_t thread;
+	bool started;
+	char *id;	     /* of the container that was read last; NULL: none yet */
+	char last[TIME_MAX]; /* the time of the last line; "": none */
+	size_t same;	     /* lines that had it */
+	size_t skip;	     /* of those, still to be passed over after beginning again */
+	bool resuming;	     /* what comes may be known already */
+	struct error err;
+};
+
+struct host_logs {
+	struct logs_run *run;
+	struct logs_host *result;
+	size_t number;
+	pthread_t thread;
+	bool started;
+	struct host_link link;
+	struct stream *streams;
+	size_t n;
+};
+
+static bool is_over(const struct logs_run *run)
+{
+	return cancel_fd_fired(run->options->cancel_fd);
+}
+
+/* True: cancelled meanwhile. */
+static bool wait_some(const struct logs_run *run, int ms)
+{
+	struct pollfd slot = {.fd = run->options->cancel_fd, .events = POLLIN};
+
+	poll(&slot, 1, ms);
+	return is_over(run);
+}
+
+/* --- times */
+
+char *logs_since(const char *time)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	size_t digits = 0;
+	long long offset = 0;
+
+	if (rest == NULL)
+		return NULL;
+	if (*rest == '.')
+		digits = strspn(rest + 1, "0123456789");
+	if (*rest == '.' && digits == 0)
+		return NULL;
+	const char *zone = rest + (digits > 0 ? digits + 1 : 0);
+	if (strcmp(zone, "Z") != 0) {
+		int hours, minutes;
+		char sign, end;
+
+		if (sscanf(zone, "%c%2d:%2d%c", &sign, &hours, &minutes, &end) != 3 ||
+		    (sign != '+' && sign != '-'))
+			return NULL;
+		offset = (hours * 60LL + minutes) * 60 * (sign == '-' ? -1 : 1);
+	}
+	return string_printf(
+	    "%lld%.*s", (long long)timegm(&tm) - offset, (int)(digits > 0 ? digits + 1 : 0), rest);
+}
+
+/* --- lines */
+
+/* What was said before the link was lost comes once more: as much of it as has the last time. */
+static bool is_known(struct stream *stream, const char *time, size_t len)
+{
+	bool same = strlen(stream->last) == len && strncmp(stream->last, time, len) == 0;
+
+	if (stream->resuming && same && stream->skip > 0) {
+		stream->skip--;
+		return true;
+	}
+	if (stream->resuming && !same && strncmp(time, stream->last, len) < 0)
+		return true;
+	stream->resuming = false;
+	if (!same) {
+		stream->same = 0;
+		snprintf(stream->last, sizeof(stream->last), "%.*s", (int)len, time);
+	}
+	stream->same++;
+	return false;
+}
+
+static void on_line(void *context, const char *line)
+{
+	struct stream *stream = context;
+	struct event event = {.kind = EVENT_LOG,
+	    .host = stream->host->result->host->name,
+	    .service = stream->service->name,
+	    .ms = -1};
+	size_t len = strcspn(line, " ");
+
+	/* The rest of a long line has no time of its own. */
+	if (len < 20 || len >= TIME_MAX || line[len] == '\0' || line[4] != '-') {
+		len = 0;
+	} else if (is_known(stream, line, len)) {
+		return;
+	}
+	event.release = len > 0 ? strndup(line, len) : NULL;
+	event.text = strdup(len > 0 ? line + len + 1 : line);
+	events_emit(stream->host->run->options->events, &event);
+}
+
+/* --- one service */
+
+/* The container that has the service's name now; NULL: none. */
+static char *look(struct engine *engine, const struct stream *stream, struct error *err)
+{
+	CLEANUP_FREE char *name = name_container(stream->host->run->prefix, stream->service->name);
+	CLEANUP_JSON json_t *inspect = NULL;
+	char *id = NULL;
+
+	if (name == NULL) {
+		error_memory(err);
+		return NULL;
+	}
+	if (engine_container_inspect(engine, name, &inspect, err) == 0) {
+		id = strdup(json_str(inspect, "Id", ""));
+		if (id == NULL)
+			error_memory(err);
+	} else if (err->kind == ERROR_NOT_FOUND) {
+		error_release(err);
+	}
+	return id;
+}
+
+/* From where it was, when it is the one of before. */
+static int read_log(struct engine *engine, struct stream *stream, char *id, struct error *err)
+{
+	const struct logs_options *options = stream->host->run->options;
+	bool again = stream->id != NULL && strcmp(stream->id, id) == 0;
+	CLEANUP_FREE char *since = again ? logs_since(stream->last) : NULL;
+	struct engine_log log = {
+	    .tail = -1, .follow = options->follow, .timestamps = true, .deadline_ms = -1};
+
+	if (since != NULL) {
+		log.since = since;
+		stream->skip = stream->same;
+		stream->resuming = true;
+	} else if (again || stream->id == NULL) {
+		log.tail = options->tail;
+		log.since = options->since;
+	} else {
+		stream->last[0] = '\0';
+		stream->same = 0;
+	}
+	free(stream->id);
+	stream->id = id;
+	return engine_container_log(engine, id, &log, on_line, stream, err);
+}
+
+static int follow(struct engine *engine, struct stream *stream)
+{
+	const struct logs_run *run = stream->host->run;
+	struct error *err = &stream->err;
+
+	for (;;) {
+		char *id = look(engine, stream, err);
+
+		if (err->kind != ERROR_NONE)
+			return -1;
+		if (id != NULL) {
+			int rc = read_log(engine, stream, id, err);
+
+			if (rc < 0 && err->kind != ERROR_NOT_FOUND)
+				return -1;
+			error_release(err);
+		}
+		if (!run->options->follow || wait_some(run, LOOK_MS))
+			return 0;
+	}
+}
+
+static void *stream_thread(void *context)
+{
+	struct stream *stream = context;
+	const struct host_link *link = &stream->host->link;
+	struct engine *engine = NULL;
+
+	if (engine_open(link->api, link->describe, stream->host->run->options->cancel_fd, &engine,
+		&stream->err) == 0)
+		follow(engine, stream);
+	engine_close(engine);
+	return NULL;
+}
+
+/* --- one host */
+
+static int read_all(struct host_logs *host, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < host->n; i++) {
+		struct stream *stream = &host->streams[i];
+		int failed = pthread_create(&stream->thread, NULL, stream_thread, stream);
+
+		stream->started = failed == 0;
+		if (failed != 0 && rc == 0)
+			rc = error_errno(err, failed, "cannot start a thread");
+	}
+	host->result->containers = 0;
+	for (size_t i = 0; i < host->n; i++) {
+		struct stream *stream = &host->streams[i];
+
+		if (stream->started)
+			pthread_join(stream->thread, NULL);
+		host->result->containers += stream->id != NULL;
+		if (rc == 0 && stream->err.kind != ERROR_NONE) {
+			error_move(err, &stream->err);
+			rc = -1;
+		}
+		error_release(&stream->err);
+	}
+	return rc;
+}
+
+static int connect_and_read(struct host_logs *host, struct error *err)
+{
+	const struct logs_run *run = host->run;
+	const struct logs_options *options = run->options;
+	CLEANUP_FREE char *run_dir = string_printf("%s/%zu", run->run_dir.path, host->number);
+	const struct host_link_options link_options = {
+	    .inventory = options->inventory,
+	    .host = host->result->host,
+	    .run_dir = run_dir,
+	    .heart = run->heart,
+	    .stop_fd = options->cancel_fd,
+	    .kill_fd = options->cancel_fd,
+	    .prompt = options->prompt,
+	    .prompt_context = options->prompt_context,
+	    .events = options->events,
+	};
+	int rc;
+
+	if (run_dir == NULL)
+		return error_memory(err);
+	if (host_link_open(&link_options, &host->link, err) < 0)
+		return -1;
+	rc = read_all(host, err);
+	if (rc < 0 && err->kind == ERROR_UNREACHABLE)
+		session_lost(host->link.session, err);
+	host_link_close(&host->link);
+	return rc;
+}
+
+/* What waiting does not mend. */
+static bool is_final(const struct error *err)
+{
+	return err->kind == ERROR_AUTH || err->kind == ERROR_HOST_KEY ||
+	       err->kind == ERROR_INVENTORY || err->kind == ERROR_MEMORY;
+}
+
+static void *host_thread(void *context)
+{
+	struct host_logs *host = context;
+	const struct logs_options *options = host->run->options;
+	const struct event_source source = {
+	    .events = options->events, .host = host->result->host->name};
+	struct error *err = &host->result->error;
+	int wait_ms = AGAIN_MS;
+
+	while (connect_and_read(host, err) < 0 && options->follow && !is_final(err)) {
+		if (is_over(host->run))
+			break;
+		emit_note(&source, "%s; it is tried again", error_text(err));
+		if (wait_some(host->run, wait_ms))
+			break;
+		wait_ms = wait_ms < AGAIN_MAX_MS / 2 ? wait_ms * 2 : AGAIN_MAX_MS;
+		error_release(err);
+	}
+	if (is_over(host->run))
+		error_release(err);
+	return NULL;
+}
+
+/* --- all of it */
+
+static bool is_chosen(
+    const struct logs_options *options, const struct service *service, const struct host *host)
+{
+	const struct strv *services = options->services;
+
+	return inventory_runs_on(options->inventory, options->environment, service, host) &&
+	       (services == NULL || services->n == 0 || strv_has(services, service->name));
+}
+
+static int make_streams(const struct logs_options *options, struct host_logs *host)
+{
+	const struct inventory *inv = options->inventory;
+
+	host->streams = calloc(inv->n_services + 1, sizeof(*host->streams));
+	for (size_t i = 0; i < inv->n_services && host->streams != NULL; i++)
+		if (is_chosen(options, &inv->services[i], host->result->host))
+			host->streams[host->n++] =
+			    (struct stream){.host = host, .service = &inv->services[i]};
+	return host->streams != NULL ? 0 : -1;
+}
+
+static void run_hosts(struct host_logs *hosts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = pthread_create(&hosts[i].thread, NULL, host_thread, &hosts[i]);
+
+		hosts[i].started = rc == 0;
+		if (rc != 0)
+			error_errno(&hosts[i].result->error, rc, "cannot start a thread");
+	}
+	for (size_t i = 0; i < n; i++)
+		if (hosts[i].started)
+			pthread_join(hosts[i].thread, NULL);
+}
+
+static int run_all(struct logs_run *run, struct logs *logs, struct error *err)
+{
+	struct host_logs *hosts = calloc(logs->n + 1, sizeof(*hosts));
+	int rc = hosts != NULL ? 0 : error_memory(err);
+
+	for (size_t i = 0; i < logs->n && rc == 0; i++) {
+		hosts[i].run = run;
+		hosts[i].number = i;
+		hosts[i].result = &logs->hosts[i];
+		if (make_streams(run->options, &hosts[i]) < 0)
+			rc = error_memory(err);
+	}
+	if (rc == 0)
+		run_hosts(hosts, logs->n);
+	for (size_t i = 0; i < logs->n && hosts != NULL; i++) {
+		for (size_t k = 0; k < hosts[i].n; k++)
+			free(hosts[i].streams[k].id);
+		free(hosts[i].streams);
+	}
+	free(hosts);
+	return rc;
+}
+
+static int check_services(const struct logs_options *options, struct error *err)
+{
+	for (size_t i = 0; options->services != NULL && i < options->services->n; i++) {
+		const char *name = options->services->v[i];
+		const struct environment *env = options->environment;
+
+		if (inventory_service(options->inventory, name) == NULL ||
+		    (env->services.n > 0 && !strv_has(&env->services, name)))
+			return error_set(
+			    err, ERROR_USAGE, "there is no service %s in %s", name, env->name);
+	}
+	return 0;
+}
+
+static int make_hosts(const struct logs_options *options, struct logs *logs, struct error *err)
+{
+	CLEANUP_FREE const struct host **hosts = NULL;
+	size_t n = 0;
+
+	if (hosts_choose(options->inventory, options->environment, options->limit, NULL, &hosts, &n,
+		err) < 0)
+		return -1;
+	logs->hosts = calloc(n + 1, sizeof(*logs->hosts));
+	if (logs->hosts == NULL)
+		return error_memory(err);
+	logs->n = n;
+	for (size_t i = 0; i < n; i++)
+		logs->hosts[i].host = hosts[i];
+	return 0;
+}
+
+int logs_run(const struct logs_options *options, struct logs *ret, struct error *err)
+{
+	struct logs_run run = {.options = options};
+	struct logs logs = {0};
+	int rc = -1;
+
+	if (check_services(options, err) < 0 || make_hosts(options, &logs, err) < 0)
+		return -1;
+	run.prefix = inventory_prefix(options->inventory, options->environment);
+	if (run.prefix == NULL)
+		error_memory(err);
+	else if (run_dir_make(&run.run_dir, err) == 0 && heart_start(&run.heart, err) == 0)
+		rc = run_all(&run, &logs, err);
+	heart_stop(run.heart);
+	run_dir_remove(&run.run_dir);
+	free(run.prefix);
+	if (rc == 0) {
+		*ret = logs;
+		return 0;
+	}
+	logs_release(&logs);
+	return -1;
+}
+
+void logs_release(struct logs *logs)
+{
+	for (size_t i = 0; i < logs->n; i++)
+		error_release(&logs->hosts[i].error);
+	free(logs->hosts);
+	*logs = (struct logs){0};
+}
