@@ -65,6 +65,8 @@ static int deploy(struct cli *cli, struct rollout_options *options, struct error
 		rc = choose_missing(cli, options->environment, &missing, err);
 	if (s->retry && rc == 0) {
 		options->only = &missing.hosts;
+		if (options->services->n == 0)
+			options->services = &missing.services;
 		options->continues = missing.rollout;
 	}
 	if (rc == 0 && s->prune_services && !s->dry_run)

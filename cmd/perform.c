@@ -60,18 +60,42 @@ static bool is_retryable(const struct rollout_options *options, int exit_code)
 	       exit_code != 5;
 }
 
+static bool took_part(const struct rollout_result *result, const char *host)
+{
+	for (size_t i = 0; i < result->n_hosts; i++)
+		if (strcmp(result->hosts[i].host, host) == 0)
+			return true;
+	return false;
+}
+
+/* Where it did not come through; of a retry with --limit also what that left out. */
+static int list_missing(const struct rollout_options *options, const struct rollout_result *result,
+    struct missing *missing)
+{
+	const struct strv *services = options->services, *only = options->only;
+
+	for (size_t i = 0; i < result->n_hosts; i++)
+		if (result->hosts[i].outcome != HOST_DONE &&
+		    result->hosts[i].outcome != HOST_UNCHANGED &&
+		    strv_add(&missing->hosts, result->hosts[i].host) < 0)
+			return -1;
+	for (size_t i = 0; only != NULL && i < only->n; i++)
+		if (!took_part(result, only->v[i]) && strv_add(&missing->hosts, only->v[i]) < 0)
+			return -1;
+	for (size_t i = 0; services != NULL && i < services->n; i++)
+		if (strv_add(&missing->services, services->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
 /* A retry that is retried is the rest of the same. */
 static int write_missing(const struct cli *cli, const struct rollout_options *options,
     const struct rollout_result *result, struct error *err)
 {
 	const char *rollout = options->continues != NULL ? options->continues : result->rollout;
 	struct missing missing = {.rollout = strdup(rollout)};
-	int rc = missing.rollout != NULL ? 0 : -1;
+	int rc = missing.rollout != NULL ? list_missing(options, result, &missing) : -1;
 
-	for (size_t i = 0; i < result->n_hosts && rc == 0; i++)
-		if (result->hosts[i].outcome != HOST_DONE &&
-		    result->hosts[i].outcome != HOST_UNCHANGED)
-			rc = strv_add(&missing.hosts, result->hosts[i].host);
 	rc = rc < 0 ? error_memory(err)
 		    : state_write_missing(
 			  cli->inventory->path, options->environment->name, &missing, err);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "inventory/inventory.h"
@@ -33,6 +34,8 @@ void turns_give(struct turns *turns, size_t batch, enum turn turn);
 void turns_done(struct turns *turns, size_t batch, enum turn turn);
 /* The conductor waits until `hosts` are; false: turns_end was called. */
 bool turns_await(struct turns *turns, size_t batch, enum turn turn, size_t hosts);
+/* The conductor waits; false: turns_end was called meanwhile. */
+bool turns_pause(struct turns *turns, int64_t ms);
 /* No turn that was not given is given any more; nobody waits. */
 void turns_end(struct turns *turns);
 

@@ -79,9 +79,9 @@ void host_work(struct host_run *run)
 	if (run->working)
 		return;
 	pthread_mutex_lock(&rollout->work_lock);
-	while (rollout->at_work >= most)
+	while (rollout->at_work[run->lane] >= most)
 		pthread_cond_wait(&rollout->work_free, &rollout->work_lock);
-	rollout->at_work++;
+	rollout->at_work[run->lane]++;
 	run->working = true;
 	pthread_mutex_unlock(&rollout->work_lock);
 }
@@ -93,9 +93,9 @@ void host_rest(struct host_run *run)
 	if (!run->working)
 		return;
 	pthread_mutex_lock(&rollout->work_lock);
-	rollout->at_work--;
+	rollout->at_work[run->lane]--;
 	run->working = false;
-	pthread_cond_signal(&rollout->work_free);
+	pthread_cond_broadcast(&rollout->work_free);
 	pthread_mutex_unlock(&rollout->work_lock);
 }
 
@@ -162,9 +162,7 @@ static int read_facts(struct host_run *run, struct error *err)
 		return -1;
 	if (options->dry_run)
 		return 0;
-	if (host_repair(run, run->link.engine, err) < 0)
-		return -1;
-	return options->prune_first ? host_prune_first(run, err) : 0;
+	return host_repair(run, run->link.engine, err);
 }
 
 static enum way prepare(struct host_run *run)
@@ -232,11 +230,16 @@ static enum way end(struct host_run *run)
 	return WAY_REFUSED;
 }
 
-/* What moved to a host that was not reached runs nowhere else yet. */
-static bool all_connected(const struct host_run *run)
+/* What moved to another host runs nowhere else where that was not reached, or it failed there. */
+static bool may_prune_services(const struct host_run *run)
 {
 	const struct rollout *rollout = run->rollout;
 
+	if (!rollout_is_whole(run->rollout)) {
+		emit_note(
+		    &run->source, "services that left the inventory stay: not all hosts are done");
+		return false;
+	}
 	for (size_t i = 0; i < rollout->n_runs; i++)
 		if (!rollout->runs[i].connected) {
 			emit_note(&run->source,
@@ -258,7 +261,7 @@ static void finish(struct host_run *run)
 	rc = host_prune(run, &err);
 	if (done)
 		step_end(run, STEP_PRUNE, NULL, rc, &err);
-	if (rc == 0 && run->rollout->options.prune_services && all_connected(run))
+	if (rc == 0 && run->rollout->options.prune_services && may_prune_services(run))
 		rc = host_act(run, ROLLOUT_PRUNE, &err);
 	/* What serves, serves: left-over releases are worth a word, not a failure. */
 	host_explain(run, &err);
@@ -343,17 +346,25 @@ static enum way go(struct host_run *run)
 		return way;
 	if (run->batch != NULL)
 		way = change(run);
+	/* Its delivery was of no use any more. */
+	if (way == WAY_FAILED && run->result->error.kind == ERROR_CANCELLED && !run->failed &&
+	    atomic_load(&run->rollout->interrupts) == 0) {
+		error_release(&run->result->error);
+		way = WAY_REFUSED;
+	}
 	if (way == WAY_FAILED)
 		rollout_fail(run, false);
 	batch_leave(run);
 	return way == WAY_ON ? end(run) : way;
 }
 
-/* What ends the rollout on all hosts, whatever may fail on some. */
+/* What ends the rollout on all hosts, whatever may fail on some: while nothing was changed. */
 static bool is_final(const struct host_run *run)
 {
 	const struct error *err = &run->result->error;
 
+	if (run->batch != NULL)
+		return false;
 	return run->result->outcome == HOST_UNREACHABLE || err->kind == ERROR_LOCKED ||
 	       err->kind == ERROR_USAGE || err->kind == ERROR_INVENTORY;
 }

@@ -290,12 +290,29 @@ struct plan_input host_plan_input(struct host_run *run)
 	};
 }
 
+/* --prune-first: before it is asked whether there is room. */
+static int prune_first(struct host_run *run, const struct plan_input *input, struct error *err)
+{
+	const struct rollout_options *options = &run->rollout->options;
+	bool removed = false;
+
+	if (!options->prune_first || options->dry_run)
+		return 0;
+	if (host_prune_first(run, &removed, err) < 0)
+		return -1;
+	if (!removed)
+		return 0;
+	plan_release(&run->plan);
+	facts_release(&run->facts);
+	return host_facts(run, err) < 0 ? -1 : make_plan(run, input, err);
+}
+
 int host_plan(struct host_run *run, struct error *err)
 {
 	const struct plan_input input = host_plan_input(run);
 
 	if (know_key(run, err) < 0 || make_plan(run, &input, err) < 0 ||
-	    plan_preflight(&input, &run->plan, err) < 0)
+	    prune_first(run, &input, err) < 0 || plan_preflight(&input, &run->plan, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->plan.n; i++) {
 		const struct planned *planned = &run->plan.services[i];

@@ -180,38 +180,36 @@ static int prune_service(
 		   : 0;
 }
 
-/* `room`: for a release that is about to come. What serves is always kept. */
-static int prune_chosen(struct host_run *run, int room, struct error *err)
+int host_prune_retained(struct host_run *run, struct error *err)
 {
 	const struct rollout *rollout = run->rollout;
 
 	for (size_t i = 0; i < rollout->n_services; i++) {
 		const struct service *service = rollout->services[i];
-		int retain = service->retain > room ? service->retain - room : 1;
 
 		if (inventory_runs_on(rollout->options.inventory, rollout->options.environment,
 			service, run->host) &&
-		    prune_service(run, service, retain, err) < 0)
+		    prune_service(run, service, service->retain, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int host_prune_retained(struct host_run *run, struct error *err)
-{
-	return prune_chosen(run, 0, err);
-}
-
-int host_prune_first(struct host_run *run, struct error *err)
+/* The new one counts already. What serves is always kept. */
+int host_prune_first(struct host_run *run, bool *ret_removed, struct error *err)
 {
 	size_t before = run->acted;
 
-	if (prune_chosen(run, 1, err) < 0)
-		return error_wrap(err, "removing old releases");
-	if (run->acted == before)
-		return 0;
-	facts_release(&run->facts);
-	return host_facts(run, err);
+	for (size_t i = 0; i < run->plan.n; i++) {
+		const struct planned *planned = &run->plan.services[i];
+		int retain = planned->service->retain;
+
+		if (planned->action == PLAN_CREATE &&
+		    prune_service(run, planned->service, retain > 1 ? retain - 1 : 1, err) < 0)
+			return error_wrap(err, "removing old releases");
+	}
+	*ret_removed = run->acted != before;
+	return 0;
 }
 
 int host_prune(struct host_run *run, struct error *err)

@@ -92,6 +92,11 @@ static void add_logs(struct host_run *run, const struct work *work, struct error
 		last_words(err, lines.v, lines.n);
 }
 
+static const char *refusal(const struct host_run *run)
+{
+	return atomic_load(&run->rollout->interrupts) > 0 ? "interrupted" : "another host failed";
+}
+
 /* Swap and wait until it is ready. Returns 0 when it is. */
 static int swap_one(struct host_run *run, struct work *work, struct error *err)
 {
@@ -107,8 +112,13 @@ static int swap_one(struct host_run *run, struct work *work, struct error *err)
 	work->end = run_swap(run, work, err);
 	if (work->end == SWAP_LOST)
 		work->end = host_learn(run, work, err);
-	if (work->end == SWAP_REVERTED && err->kind == ERROR_NONE)
-		error_set(err, ERROR_CANCELLED, "interrupted");
+	if (work->end == SWAP_REVERTED && err->kind == ERROR_NONE) {
+		const struct event_source source = host_source(run, service);
+
+		emit_step(&source, run->swapping_step, STATE_REVERTED,
+		    clock_now_ms() - run->step_start_ms, "%s", refusal(run));
+		return error_set(err, ERROR_CANCELLED, "%s", refusal(run));
+	}
 	if (work->end == SWAP_READY)
 		return step_end(run, run->swapping_step, service, 0, NULL);
 	if (work->end != SWAP_LOST && err->kind == ERROR_FAILED)
@@ -225,16 +235,21 @@ static void undo_one(struct host_run *run, struct work *work, const char *why)
 	const struct planned *planned = work->planned;
 	struct event_source source = host_source(run, planned->service->name);
 	CLEANUP_ERROR struct error err = {0};
-	bool done;
+	enum swap_end end = SWAP_LOST;
 
-	if (planned->old == NULL)
-		done = engine_container_stop(run->link.care, work->new_id,
-			   seconds(options_stop_grace_ms(planned->options)), &err) == 0;
-	else
-		done = undo_swap(run, work, &err) == SWAP_COMMITTED;
-	if (!done) {
+	if (run->link.keeper == NULL || run->link.care == NULL)
+		error_set(&err, ERROR_UNREACHABLE, "the host cannot be reached any more");
+	else if (planned->old != NULL)
+		end = undo_swap(run, work, &err);
+	else if (engine_container_stop(run->link.care, work->new_id,
+		     seconds(options_stop_grace_ms(planned->options)), &err) == 0)
+		end = SWAP_COMMITTED;
+	if (end != SWAP_COMMITTED) {
 		emit_note(
 		    &source, "%s could not be taken back: %s", planned->release, error_text(&err));
+		run->down = run->down || end == SWAP_DOWN;
+		if (run->result->error.kind == ERROR_NONE)
+			error_move(&run->result->error, &err);
 		return;
 	}
 	work->end = SWAP_REVERTED;
@@ -255,11 +270,6 @@ void host_undo(struct host_run *run)
 }
 
 /* --- all of it */
-
-static const char *refusal(const struct host_run *run)
-{
-	return cancel_fired(&run->rollout->stop) ? "interrupted" : "another host failed";
-}
 
 /* One service that changes on this host. Returns 0, or -1 when the host must not go on; with
  * nothing in `err` when the others are the reason. */
@@ -303,7 +313,7 @@ int host_swap_all(struct host_run *run, struct error *err)
 		}
 		if (rc < 0) {
 			/* Others that wait for this one are to know at once. */
-			if (err->kind != ERROR_NONE)
+			if (err->kind != ERROR_NONE && err->kind != ERROR_CANCELLED)
 				rollout_fail(run, false);
 			undo_earlier(run, i, "a later service failed");
 			return -1;

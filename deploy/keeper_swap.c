@@ -6,7 +6,7 @@
 
 enum {
 	BEGUN_MS = 90 * 1000,
-	SWAP_EXTRA_MS = 400 * 1000, /* beyond grace and timeout: what the keeper itself allows */
+	SWAP_EXTRA_MS = 700 * 1000, /* beyond grace and timeout: what the keeper itself allows */
 };
 
 /* The reason of "swap failed PHASE REASON...", with what the engine said under it. */

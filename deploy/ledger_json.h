@@ -2,6 +2,7 @@
 #ifndef SHIPIT_DEPLOY_LEDGER_JSON_H
 #define SHIPIT_DEPLOY_LEDGER_JSON_H
 
+#include "base/buf.h"
 #include "deploy/ledger.h"
 
 enum { LEDGER_VERSION = 1 };
@@ -12,6 +13,10 @@ enum { LEDGER_VERSION = 1 };
 
 /* Takes the entry over, also on failure (out of memory). */
 int ledger_insert(struct ledger *ledger, struct ledger_entry *entry);
+
+/* A line as an archive for its folder; `taken`: its file was another line's. */
+int ledger_make_tar(const struct ledger_entry *entry, bool taken, struct buf *tar,
+    size_t *ret_bytes, struct error *err);
 
 /* Which file the line with this number goes into: the one that it has; a new one; or, where there
  * are enough, that of the oldest line that no rollback needs, which is forgotten. */

@@ -17,8 +17,14 @@ static size_t releases_after(const struct ledger *ledger, size_t at, size_t most
 		if (later->result != LEDGER_COMMITTED ||
 		    strcmp(later->service, entry->service) != 0)
 			continue;
-		if (later->kind == LEDGER_DOWN || strcmp(later->release, entry->release) == 0)
+		if (later->kind == LEDGER_DOWN)
 			return most;
+		if (strcmp(later->release, entry->release) == 0) {
+			/* The deploy's own line knows where the image can be had. */
+			if (entry->kind != LEDGER_DEPLOY || later->kind == LEDGER_DEPLOY)
+				return most;
+			continue;
+		}
 		/* Its last line counts, and no other. */
 		if (ledger_release_entry(ledger, later->service, later->release) == later)
 			n++;

@@ -237,36 +237,53 @@ int ledger_write_key(struct engine *engine, const char *prefix, const char *key,
 	return 0;
 }
 
-static int put_line(struct engine *engine, const char *name, const struct ledger_entry *entry,
-    size_t *ret_bytes, struct error *err)
+static int line_of(const struct ledger_entry *entry, struct buf *out, struct error *err)
 {
-	CLEANUP_BUF struct buf tar = BUF_INIT(2 * ENTRY_MAX);
-	CLEANUP_BUF struct buf line = BUF_INIT(ENTRY_MAX);
 	CLEANUP_JSON json_t *json = ledger_entry_json(entry);
 	CLEANUP_FREE char *text = json != NULL ? json_canonical(json) : NULL;
-	char file[32];
-	struct tar_entry member = {.name = file};
 
-	snprintf(file, sizeof(file), "%06" PRId64 ".%s", entry->file,
-	    entry->result == LEDGER_PENDING ? "pending" : "json");
 	if (text == NULL)
 		return error_memory(err);
-	if (buf_addf(&line, "%s\n", text) < 0)
-		return buf_error(&line, err, "the ledger's line");
-	member.data = line.data;
-	member.len = line.len;
-	*ret_bytes = line.len;
-	if (tar_make(&member, 1, &tar, err) < 0)
+	return buf_addf(out, "%s\n", text) < 0 ? buf_error(out, err, "the ledger's line") : 0;
+}
+
+/* What an earlier line began in the same file must not be taken for unfinished: it is emptied. */
+int ledger_make_tar(const struct ledger_entry *entry, bool taken, struct buf *tar,
+    size_t *ret_bytes, struct error *err)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT(ENTRY_MAX);
+	char pending[32], outcome[32];
+	bool is_pending = entry->result == LEDGER_PENDING;
+	struct tar_entry members[2] = {{.name = pending, .data = ""}, {.name = outcome}};
+
+	snprintf(pending, sizeof(pending), "%06" PRId64 ".pending", entry->file);
+	snprintf(outcome, sizeof(outcome), "%06" PRId64 ".json", entry->file);
+	if (line_of(entry, &line, err) < 0)
 		return -1;
-	return engine_archive_put(engine, name, folder, tar.data, tar.len, err);
+	members[!is_pending].data = line.data;
+	members[!is_pending].len = line.len;
+	*ret_bytes = line.len;
+	if (is_pending)
+		return tar_make(&members[0], 1, tar, err);
+	return taken ? tar_make(members, 2, tar, err) : tar_make(&members[1], 1, tar, err);
+}
+
+static bool has_number(const struct ledger *ledger, int64_t seq)
+{
+	for (size_t i = ledger->n; i > 0 && ledger->v[i - 1].seq >= seq; i--)
+		if (ledger->v[i - 1].seq == seq)
+			return true;
+	return false;
 }
 
 int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledger,
     const struct ledger_entry *entry, struct error *err)
 {
 	CLEANUP_FREE char *name = name_ledger(prefix);
+	CLEANUP_BUF struct buf tar = BUF_INIT(2 * ENTRY_MAX);
 	struct ledger_entry copy;
 	size_t bytes = 0;
+	bool begun;
 
 	if (name == NULL)
 		return error_memory(err);
@@ -276,8 +293,11 @@ int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledge
 		    name, ledger->newest_version, LEDGER_VERSION);
 	if (ledger_entry_copy(&copy, entry) < 0)
 		return error_memory(err);
+	begun = has_number(ledger, entry->seq);
 	copy.file = ledger_file_for(ledger, entry->seq);
-	if (put_line(engine, name, &copy, &bytes, err) < 0) {
+	if (ledger_make_tar(&copy, !begun && copy.file <= ledger->last_file, &tar, &bytes, err) <
+		0 ||
+	    engine_archive_put(engine, name, folder, tar.data, tar.len, err) < 0) {
 		ledger_entry_release(&copy);
 		return error_wrap(err, "cannot write to the ledger %s", name);
 	}

@@ -1,8 +1,7 @@
 /* From host to host: batches are made when every host has its plan, the conductor lets one after
  * the other begin, and what fails decides about the rest. */
-#include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -29,8 +28,13 @@ static int batch_make(
 		batch->runs[i]->batch = batch;
 	}
 	batch->n = n;
-	return gates_new(
-	    n, gate_service(rollout, rollout->n_services), NULL, NULL, &batch->gates, err);
+	if (gates_new(
+		n, gate_service(rollout, rollout->n_services), NULL, NULL, &batch->gates, err) == 0)
+		return 0;
+	free(steal_ptr(batch->runs));
+	for (size_t i = 0; i < n; i++)
+		rollout->runs[hosts[i]].batch = NULL;
+	return -1;
 }
 
 /* `hosts`: their places among the runs. */
@@ -97,6 +101,8 @@ bool batch_wait(struct host_run *run, enum turn turn)
 		turns_done(run->rollout->turns, number_of(run), TURN_DELIVER);
 	}
 	host_rest(run);
+	/* What is delivered to the next batch must not keep this one from being changed. */
+	run->lane = turn == TURN_DELIVER ? LANE_DELIVER : LANE_CHANGE;
 	if (!turns_wait(run->rollout->turns, number_of(run), turn))
 		return false;
 	host_work(run);
@@ -114,10 +120,10 @@ void batch_leave(struct host_run *run)
 
 /* --- what fails */
 
-/* With verdict_lock held. */
-static void close_all(struct rollout *rollout)
+/* With verdict_lock held. The gates of all hosts are closed without it: whoever opens one of them
+ * may be making the batches, and wants the lock. */
+static void close_batches(struct rollout *rollout)
 {
-	gates_refuse(rollout->gates);
 	for (size_t i = 0; i < rollout->n_batches; i++)
 		gates_refuse(rollout->batches[i].gates);
 	if (rollout->turns != NULL)
@@ -129,8 +135,9 @@ void rollout_close(struct rollout *rollout)
 	pthread_mutex_lock(&rollout->verdict_lock);
 	if (rollout->verdict == VERDICT_ON)
 		rollout->verdict = VERDICT_STOP;
-	close_all(rollout);
+	close_batches(rollout);
 	pthread_mutex_unlock(&rollout->verdict_lock);
+	gates_refuse(rollout->gates);
 }
 
 /* A `before` that was to run on this host, and now runs nowhere. */
@@ -165,6 +172,8 @@ static enum verdict verdict_of(const struct host_run *run, bool is_final)
 		return VERDICT_STOP;
 	if (is_final)
 		return VERDICT_BACK;
+	if (is_canary(run) && rollout->policy.on_failure == ON_FAILURE_CONTINUE)
+		return VERDICT_STOP;
 	return is_canary(run) || rollout->failures >
 				     share_down(&rollout->policy.max_failures, rollout->n_runs)
 		   ? verdicts[rollout->policy.on_failure]
@@ -175,6 +184,7 @@ void rollout_fail(struct host_run *run, bool is_final)
 {
 	struct rollout *rollout = run->rollout;
 	enum verdict verdict;
+	bool closed;
 
 	pthread_mutex_lock(&rollout->verdict_lock);
 	rollout->failures += !run->failed;
@@ -183,12 +193,28 @@ void rollout_fail(struct host_run *run, bool is_final)
 	if (verdict > rollout->verdict)
 		rollout->verdict = verdict;
 	/* Before any batch is made, to stop is to begin nothing. */
-	if (rollout->verdict == VERDICT_BACK ||
-	    (rollout->verdict == VERDICT_STOP && rollout->turns == NULL))
-		close_all(rollout);
+	closed = rollout->verdict == VERDICT_BACK ||
+		 (rollout->verdict == VERDICT_STOP && rollout->turns == NULL);
+	if (closed)
+		close_batches(rollout);
 	else if (rollout->verdict == VERDICT_STOP)
 		turns_end(rollout->turns);
 	pthread_mutex_unlock(&rollout->verdict_lock);
+	if (!closed)
+		return;
+	gates_refuse(rollout->gates);
+	/* What others still deliver is of no use any more. */
+	cancel_fire(&rollout->stop);
+}
+
+bool rollout_is_whole(struct rollout *rollout)
+{
+	bool whole;
+
+	pthread_mutex_lock(&rollout->verdict_lock);
+	whole = rollout->verdict == VERDICT_ON && rollout->failures == 0;
+	pthread_mutex_unlock(&rollout->verdict_lock);
+	return whole;
 }
 
 bool rollout_goes_back(struct rollout *rollout)
@@ -243,29 +269,40 @@ static void tell_batch(const struct rollout *rollout, size_t at)
 static bool ask_on(struct rollout *rollout, size_t at)
 {
 	const struct rollout_options *options = &rollout->options;
-	const char *what = at == 0 && rollout->policy.canary > 0 ? "The canary" : "This batch";
-	size_t n = rollout->batches[at + 1].n;
-	CLEANUP_FREE char *question =
-	    string_printf("%s works. Go on with %zu more host%s?", what, n, n == 1 ? "" : "s");
+	size_t n = rollout->batches[at + 1].n, failed;
+	CLEANUP_FREE char *so_far = NULL;
+	CLEANUP_FREE char *question = NULL;
 
+	pthread_mutex_lock(&rollout->verdict_lock);
+	failed = rollout->failures;
+	pthread_mutex_unlock(&rollout->verdict_lock);
+	if (failed > 0)
+		so_far = string_printf("Hosts on which it failed so far: %zu.", failed);
+	else
+		so_far = strdup(at == 0 && rollout->policy.canary > 0 ? "The canary works."
+								      : "This batch works.");
 	if (options->confirm == NULL)
 		return true;
+	if (so_far != NULL)
+		question =
+		    string_printf("%s Go on with %zu more host%s?", so_far, n, n == 1 ? "" : "s");
 	return question != NULL && options->confirm(options->prompt_context, question);
 }
 
 /* Between one batch and the next. False: that is the end. */
 static bool pause_between(struct rollout *rollout, size_t at)
 {
-	struct pollfd slots[] = {
-	    {.fd = rollout->stop.fd, .events = POLLIN}, {.fd = rollout->kill.fd, .events = POLLIN}};
 	struct event_source source = {.events = rollout->options.events};
-	int64_t ms = rollout->policy.pause_ms;
 
 	if (rollout->policy.confirm && !ask_on(rollout, at)) {
 		emit_note(&source, "no further host is begun");
+		pthread_mutex_lock(&rollout->verdict_lock);
+		if (rollout->verdict == VERDICT_ON)
+			rollout->verdict = VERDICT_STOP;
+		pthread_mutex_unlock(&rollout->verdict_lock);
 		return false;
 	}
-	return poll(slots, ARRAY_SIZE(slots), (int)(ms < INT_MAX ? ms : INT_MAX)) == 0;
+	return turns_pause(rollout->turns, rollout->policy.pause_ms);
 }
 
 /* The images of the next batch are on their way while this one is changed. */

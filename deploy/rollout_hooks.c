@@ -104,8 +104,12 @@ void rollout_hook_after(struct rollout *rollout)
 	if (code != 0 && code != 4)
 		tell_what_stays(rollout);
 	/* Mistakes, locks and Ctrl-C are told to whoever sits there. */
-	if (code == 2 || code == 5 || code == 130)
+	if (code == 2 || code == 5 || code == 130) {
+		/* Whoever was told that it begins is told that it is over. */
+		if (rollout->options.inventory->notify.start)
+			rollout_notify(rollout, OCCASION_FAILURE);
 		return;
+	}
 	rollout_notify(rollout, code == 0 ? OCCASION_SUCCESS : OCCASION_FAILURE);
 	if (add_result(&rollout->result, code, &variables) < 0)
 		error_memory(&err);

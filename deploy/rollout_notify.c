@@ -74,16 +74,17 @@ static char *message(const struct rollout *rollout, enum occasion occasion)
 {
 	const struct rollout_options *options = &rollout->options;
 	CLEANUP_FREE char *text = words(rollout, occasion);
-	CLEANUP_BUF struct buf clean = BUF_INIT(4 * TEXT_MAX);
+	CLEANUP_BUF struct buf clean = BUF_INIT(4 * TEXT_MAX), by = BUF_INIT(4 * TEXT_MAX);
 	CLEANUP_JSON json_t *json = NULL;
 
-	if (text == NULL || text_clean(&clean, text, strlen(text), false) < 0)
+	if (text == NULL || text_clean(&clean, text, strlen(text), false) < 0 ||
+	    buf_adds(&by, "") < 0 ||
+	    (options->by != NULL && text_clean(&by, options->by, strlen(options->by), true) < 0))
 		return NULL;
 	json = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "text", clean.data,
 	    "content", clean.data, "shipit", "event", occasions[occasion], "command",
 	    rollout_kind_name(options->kind), "project", options->inventory->project, "environment",
-	    options->environment->name, "rollout", rollout->id, "by",
-	    options->by != NULL ? options->by : "");
+	    options->environment->name, "rollout", rollout->id, "by", by.data);
 	if (json != NULL && occasion != OCCASION_START)
 		json_object_set_new(json_object_get(json, "shipit"), "exit",
 		    json_integer(rollout_exit_code(&rollout->result)));

@@ -48,6 +48,9 @@ enum verdict {
 	VERDICT_BACK, /* and take back what was done */
 };
 
+/* What a host at work does, each bounded by --parallel on its own. */
+enum lane { LANE_CHANGE, LANE_DELIVER, N_LANES };
+
 /* Hosts that change at the same time. */
 struct batch {
 	struct host_run **runs;
@@ -82,6 +85,7 @@ struct host_run {
 	bool started;
 	struct host_link link;
 	bool connected, working;
+	enum lane lane;
 	bool down;    /* what ran before a restart does not any more */
 	bool planned; /* it has its plan */
 	bool created; /* its new containers are there */
@@ -152,7 +156,7 @@ struct rollout {
 	struct limiter *limiter;	/* of all that goes to hosts; NULL: no limit */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work_free;
-	int at_work;
+	int at_work[N_LANES];
 	struct again again;
 };
 
@@ -180,6 +184,8 @@ void rollout_conduct(struct rollout *rollout);
 void rollout_fail(struct host_run *run, bool is_final);
 /* Begin nothing new, and commit nothing that is not. */
 void rollout_close(struct rollout *rollout);
+/* Did all go well on all hosts that were reached? To be asked after GATE_END. */
+bool rollout_is_whole(struct rollout *rollout);
 /* Is what was committed to be taken back? */
 bool rollout_goes_back(struct rollout *rollout);
 /* A host waits for its batch's turn, resting; TURN_SWAP: it is through with its images. False: that
@@ -316,8 +322,9 @@ int record_repair(struct host_run *run, const struct repair *repair, struct erro
 int host_prune(struct host_run *run, struct error *err);
 /* The same of the services chosen, when nothing was rolled out. */
 int host_prune_retained(struct host_run *run, struct error *err);
-/* The same before a new release comes, which is to find room; facts are read anew. */
-int host_prune_first(struct host_run *run, struct error *err);
+/* The same for services that get a new release by the plan, which is to find room. `ret_removed`:
+ * facts and plan are no longer so. */
+int host_prune_first(struct host_run *run, bool *ret_removed, struct error *err);
 /* Take a name from an image. What somebody else runs stays, and that is said. */
 int host_untag(struct host_run *run, const char *reference, struct error *err);
 /* The releases of a service to be kept: the last `retain` different ones that were committed,

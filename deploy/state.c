@@ -96,26 +96,34 @@ int state_read(const char *inventory_path, struct last_rollout *ret, struct erro
 	return 0;
 }
 
+static int read_names(const json_t *list, struct strv *ret)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(list, i, name)
+	{
+		if (json_is_string(name) && strv_add(ret, json_string_value(name)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int state_read_missing(
     const char *inventory_path, const char *environment, struct missing *ret, struct error *err)
 {
 	CLEANUP_FREE char *path = state_path("missing", inventory_path, environment, err);
 	CLEANUP_JSON json_t *json = NULL;
 	struct missing missing = {0};
-	const json_t *host;
-	size_t i;
 
 	if (path == NULL || read_json(path, &json, err) < 0)
 		return -1;
 	missing.rollout = strdup(json_str(json, "rollout", ""));
-	if (missing.rollout == NULL)
+	if (missing.rollout == NULL ||
+	    read_names(json_object_get(json, "hosts"), &missing.hosts) < 0 ||
+	    read_names(json_object_get(json, "services"), &missing.services) < 0) {
+		missing_release(&missing);
 		return error_memory(err);
-	json_array_foreach(json_object_get(json, "hosts"), i, host)
-	{
-		if (json_is_string(host) && strv_add(&missing.hosts, json_string_value(host)) < 0) {
-			missing_release(&missing);
-			return error_memory(err);
-		}
 	}
 	*ret = missing;
 	return 0;
@@ -178,19 +186,26 @@ int state_write(const char *inventory_path, const struct last_rollout *last, str
 	    err);
 }
 
-int state_write_missing(const char *inventory_path, const char *environment,
-    const struct missing *missing, struct error *err)
+/* NULL: no memory. */
+static json_t *names_of(const struct strv *list)
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; i < missing->hosts.n && names != NULL; i++)
-		if (json_array_append_new(names, json_string(missing->hosts.v[i])) < 0) {
+	for (size_t i = 0; i < list->n && names != NULL; i++)
+		if (json_array_append_new(names, json_string(list->v[i])) < 0) {
 			json_decref(names);
-			return error_memory(err);
+			return NULL;
 		}
+	return names;
+}
+
+int state_write_missing(const char *inventory_path, const char *environment,
+    const struct missing *missing, struct error *err)
+{
 	return write_json("missing", inventory_path, environment,
-	    json_pack("{s:i, s:s, s:s, s:o}", "v", 1, "environment", environment, "rollout",
-		missing->rollout, "hosts", names),
+	    json_pack("{s:i, s:s, s:s, s:o, s:o}", "v", 1, "environment", environment, "rollout",
+		missing->rollout, "hosts", names_of(&missing->hosts), "services",
+		names_of(&missing->services)),
 	    err);
 }
 
@@ -198,6 +213,7 @@ void missing_release(struct missing *missing)
 {
 	free(missing->rollout);
 	strv_release(&missing->hosts);
+	strv_release(&missing->services);
 	*missing = (struct missing){0};
 }
 

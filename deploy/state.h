@@ -23,6 +23,7 @@ void last_rollout_release(struct last_rollout *last);
 struct missing {
 	char *rollout; /* of which a retry is the rest */
 	struct strv hosts;
+	struct strv services; /* those that were to be deployed; empty: all */
 };
 
 /* ERROR_NOT_FOUND when none is remembered. */

@@ -372,8 +372,10 @@ class Case:
             return [("new", 0)]  # what crashed was going to be replaced
         if committed:
             return [("new", 0)] + [("down", 0)] * self.may_be_down()
-        # While an image travels the link is made again, for as long as nothing is swapped.
-        if self.fault == "hiccup" or self.point in ("connect:start", "deliver:progress") or (
+        # While an image travels the link is made again, for as long as nothing is swapped; it may be on
+        # its way already when shipit says so.
+        if self.fault == "hiccup" or self.point in (
+                "connect:start", "facts:ok", "deliver:start", "deliver:progress") or (
                 self.fault in ("sshd", "engine") and self.at < WINDOW[0]):
             return [("old", 1), ("new", 0)] + [("down", 1)] * self.may_be_down()
         if self.fault == "engine" and self.at == WINDOW[0]:  # it is back before anything is asked of it

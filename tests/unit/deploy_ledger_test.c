@@ -418,6 +418,85 @@ static void old_lines_make_room_and_needed_ones_stay(void **state UNUSED)
 	ledger_release(&ledger);
 }
 
+/* What lies in the folder, as an engine unpacks it: files are replaced. */
+struct folder {
+	struct {
+		char name[32];
+		char *text;
+	} files[8];
+	size_t n;
+};
+
+static int unpack(void *context, const struct tar_member *member, struct error *err UNUSED)
+{
+	struct folder *folder = context;
+	size_t i = 0;
+
+	while (i < folder->n && strcmp(folder->files[i].name, member->name) != 0)
+		i++;
+	if (i == folder->n) {
+		assert_true(++folder->n <= ARRAY_SIZE(folder->files));
+		snprintf(folder->files[i].name, sizeof(folder->files[i].name), "%s", member->name);
+	}
+	free(folder->files[i].text);
+	folder->files[i].text = strndup(member->data, member->len);
+	return 0;
+}
+
+static void put(struct folder *folder, int64_t seq, int64_t file, const char *result, bool taken)
+{
+	struct buf tar = BUF_INIT(1 << 20);
+	struct ledger_entry entry;
+	CLEANUP_JSON json_t *json = json_pack("{s:I,s:s,s:s,s:s,s:s}", "seq", (json_int_t)seq,
+	    "kind", "deploy", "result", result, "service", "web", "release", "r");
+	size_t bytes;
+
+	assert_int_equal(ledger_entry_parse(json, &entry, NULL), 0);
+	entry.file = file;
+	assert_int_equal(ledger_make_tar(&entry, taken, &tar, &bytes, NULL), 0);
+	assert_int_equal(tar_walk(tar.data, tar.len, 1 << 20, unpack, folder, NULL), 0);
+	ledger_entry_release(&entry);
+	buf_release(&tar);
+}
+
+static struct ledger read_folder(const struct folder *folder)
+{
+	struct file files[8];
+	char names[8][48];
+
+	for (size_t i = 0; i < folder->n; i++) {
+		snprintf(names[i], sizeof(names[i]), "ledger/%s", folder->files[i].name);
+		files[i] = (struct file){names[i], folder->files[i].text};
+	}
+	return parsed(files, folder->n);
+}
+
+static void what_was_begun_in_a_taken_file_is_over(void **state UNUSED)
+{
+	struct folder folder = {0};
+	struct ledger ledger;
+
+	put(&folder, 3, 3, "pending", false);
+	put(&folder, 3, 3, "committed", false);
+	put(&folder, 300, 3, "committed", true); /* without a pending line of its own */
+	ledger = read_folder(&folder);
+	assert_int_equal(ledger.n, 1);
+	assert_int_equal(ledger.v[0].seq, 300);
+	ledger_release(&ledger);
+	put(&folder, 301, 3, "pending", true); /* now with one: both count until the end is known */
+	ledger = read_folder(&folder);
+	assert_int_equal(ledger.n, 2);
+	assert_int_equal(ledger.v[1].result, LEDGER_PENDING);
+	ledger_release(&ledger);
+	put(&folder, 301, 3, "reverted", false);
+	ledger = read_folder(&folder);
+	assert_int_equal(ledger.n, 1);
+	assert_int_equal(ledger.v[0].result, LEDGER_REVERTED);
+	ledger_release(&ledger);
+	for (size_t i = 0; i < folder.n; i++)
+		free(folder.files[i].text);
+}
+
 /* Large lines are fewer. */
 static void bytes_are_bounded_too(void **state UNUSED)
 {
@@ -437,6 +516,7 @@ int main(void)
 	    cmocka_unit_test(a_line_may_lie_in_the_file_of_an_old_one),
 	    cmocka_unit_test(old_lines_make_room_and_needed_ones_stay),
 	    cmocka_unit_test(bytes_are_bounded_too),
+	    cmocka_unit_test(what_was_begun_in_a_taken_file_is_over),
 	    cmocka_unit_test(lines_go_round),
 	    cmocka_unit_test(members_are_read),
 	    cmocka_unit_test(what_is_no_entry_is_refused),
