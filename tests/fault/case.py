@@ -370,6 +370,8 @@ class Case:
             return [("new" if committed else "old", None)] + [("down", None)] * self.may_be_down()
         if self.fault == "crash" and self.at <= WINDOW[0]:
             return [("new", 0)]  # what crashed was going to be replaced
+        if self.fault == "crash" and self.column == BESIDE and self.at < POINTS.index("ready:start"):
+            return [("old", 1), ("new", 0)]  # the old one, or the new one if that runs already
         if committed:
             return [("new", 0)] + [("down", 0)] * self.may_be_down()
         # While an image travels the link is made again, for as long as nothing is swapped; it may be on
