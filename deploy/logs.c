@@ -67,31 +67,40 @@ static bool wait_some(const struct logs_run *run, int ms)
 
 /* --- times */
 
+/* "Z", "+02:00" */
+static int zone_offset(const char *zone, time_t *ret_s)
+{
+	char *end;
+	long hours, minutes;
+
+	*ret_s = 0;
+	if (strcmp(zone, "Z") == 0)
+		return 0;
+	if (strlen(zone) != 6 || strchr("+-", zone[0]) == NULL || zone[3] != ':' ||
+	    strspn(zone + 1, "0123456789:") != 5)
+		return -1;
+	hours = strtol(zone + 1, &end, 10);
+	minutes = strtol(zone + 4, NULL, 10);
+	if (end != zone + 3)
+		return -1;
+	*ret_s = (time_t)(hours * 60 + minutes) * 60 * (zone[0] == '-' ? -1 : 1);
+	return 0;
+}
+
 char *logs_since(const char *time)
 {
 	struct tm tm = {0};
 	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
-	size_t digits = 0;
-	long long offset = 0;
+	size_t fraction = 0;
+	time_t offset;
 
 	if (rest == NULL)
 		return NULL;
 	if (*rest == '.')
-		digits = strspn(rest + 1, "0123456789");
-	if (*rest == '.' && digits == 0)
+		fraction = 1 + strspn(rest + 1, "0123456789");
+	if (fraction == 1 || zone_offset(rest + fraction, &offset) < 0)
 		return NULL;
-	const char *zone = rest + (digits > 0 ? digits + 1 : 0);
-	if (strcmp(zone, "Z") != 0) {
-		int hours, minutes;
-		char sign, end;
-
-		if (sscanf(zone, "%c%2d:%2d%c", &sign, &hours, &minutes, &end) != 3 ||
-		    (sign != '+' && sign != '-'))
-			return NULL;
-		offset = (hours * 60LL + minutes) * 60 * (sign == '-' ? -1 : 1);
-	}
-	return string_printf(
-	    "%lld%.*s", (long long)timegm(&tm) - offset, (int)(digits > 0 ? digits + 1 : 0), rest);
+	return string_printf("%lld%.*s", (long long)(timegm(&tm) - offset), (int)fraction, rest);
 }
 
 /* --- lines */
@@ -348,8 +357,10 @@ static void run_hosts(struct host_logs *hosts, size_t n)
 static int run_all(struct logs_run *run, struct logs *logs, struct error *err)
 {
 	struct host_logs *hosts = calloc(logs->n + 1, sizeof(*hosts));
-	int rc = hosts != NULL ? 0 : error_memory(err);
+	int rc = 0;
 
+	if (hosts == NULL)
+		return error_memory(err);
 	for (size_t i = 0; i < logs->n && rc == 0; i++) {
 		hosts[i].run = run;
 		hosts[i].number = i;
@@ -359,8 +370,8 @@ static int run_all(struct logs_run *run, struct logs *logs, struct error *err)
 	}
 	if (rc == 0)
 		run_hosts(hosts, logs->n);
-	for (size_t i = 0; i < logs->n && hosts != NULL; i++) {
-		for (size_t k = 0; k < hosts[i].n; k++)
+	for (size_t i = 0; i < logs->n; i++) {
+		for (size_t k = 0; k < hosts[i].n && hosts[i].streams != NULL; k++)
 			free(hosts[i].streams[k].id);
 		free(hosts[i].streams);
 	}

@@ -98,9 +98,8 @@ static int check(void)
 /* What answers there; "-": nothing. */
 static bool ask(uint32_t address, uint16_t port, char *out, size_t size)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(address)};
+	struct sockaddr_in to = {
+	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
 	struct timeval patience = {PATIENCE_MS / 1000, PATIENCE_MS % 1000 * 1000};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char reply[512] = "", *version;
