@@ -184,7 +184,7 @@ void rollout_fail(struct host_run *run, bool is_final)
 {
 	struct rollout *rollout = run->rollout;
 	enum verdict verdict;
-	bool closed;
+	bool closed, delivering;
 
 	pthread_mutex_lock(&rollout->verdict_lock);
 	rollout->failures += !run->failed;
@@ -199,12 +199,14 @@ void rollout_fail(struct host_run *run, bool is_final)
 		close_batches(rollout);
 	else if (rollout->verdict == VERDICT_STOP)
 		turns_end(rollout->turns);
+	delivering = rollout->turns != NULL;
 	pthread_mutex_unlock(&rollout->verdict_lock);
 	if (!closed)
 		return;
 	gates_refuse(rollout->gates);
 	/* What others still deliver is of no use any more. */
-	cancel_fire(&rollout->stop);
+	if (delivering)
+		cancel_fire(&rollout->stop);
 }
 
 bool rollout_is_whole(struct rollout *rollout)

@@ -10,7 +10,8 @@ extern const struct key_table host_table, environment_table, service_table, buil
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
 extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
-extern const struct key_table dependency_table, before_table, hooks_table, rollout_table, notify_table;
+extern const struct key_table dependency_table, before_table, hooks_table, rollout_table,
+    notify_table;
 extern const struct key_table secret_table, secret_file_table, secret_reference_table;
 
 read_fn read_engine;	    /* struct engine_settings */

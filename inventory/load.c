@@ -15,8 +15,8 @@ const struct key_table *const inventory_key_tables[] = {&top_table, &ssh_table, 
     &host_table, &environment_table, &service_table, &build_table, &env_file_table, &port_table,
     &volume_table, &device_table, &healthcheck_table, &ready_table, &http_probe_table,
     &tcp_probe_table, &exec_probe_table, &dependency_table, &before_table, &hooks_table,
-    &rollout_table, &notify_table, &resource_table, &secret_table, &secret_file_table, &secret_reference_table,
-    NULL};
+    &rollout_table, &notify_table, &resource_table, &secret_table, &secret_file_table,
+    &secret_reference_table, NULL};
 
 /* ---- the system as a source ---- */
 

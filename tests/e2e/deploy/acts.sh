@@ -101,11 +101,13 @@ test_acts() {
 	for h in h1 h2; do want_same "web and db of $h" 'true always true always' "$(state_of $h web) $(state_of $h db)"; done
 
 	begin 'start: what the engine refuses is an error, and the other host is started'
-	acting stop prod web --limit h2
+	acting stop prod web
+	want_code 0
 	on h2 docker run -d --name taker -p 8096:80 "$(inspect h2 '{{.Image}}' act.prod.web)" >/dev/null
 	acting start prod
 	want_code 3
 	want_out 'h2' 'start: ' '8096'
+	want_body h1 v1 8096
 	on h2 docker rm -f taker >/dev/null
 	acting start prod
 	want_code 0
