@@ -2,7 +2,8 @@
 # Deploys to real hosts: what arrives there, what happens when a release is bad, rollback, locks, host
 # keys, odd shells and odd bytes.
 #
-#   deploy_test.sh [--short] [PART...]     --short: the main path alone, for sanitized builds
+#   deploy_test.sh [--short] [PART...]     --short: the main path alone, for sanitized builds;
+#                                          PART: a test, or --releases or --upkeep, which are all of them
 # shellcheck source-path=SCRIPTDIR disable=SC2154,SC2016 # variables of the parts; inner shells
 . "$(dirname "$0")/lib.sh"
 here=$root/tests/e2e/deploy
@@ -189,13 +190,18 @@ test_rollback_to() {
 
 lab_up 3
 for v in v1 v2 v3; do make_box $v; done
-if [ "${1-}" = --short ]; then
+# Two halves, which take their time side by side.
+releases='main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before locks neighbours host_keys shells help'
+upkeep='secrets pruned drift adopt acts prune_first podman hooks notify'
+case ${1-} in
+--short)
 	limit=600
-	test_main_path
-else
-	for test in main_path files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before secrets pruned drift adopt acts prune_first podman hooks notify locks neighbours host_keys shells help; do
-		[ $# = 0 ] || [[ " $* " = *" $test "* ]] || continue
-		test_$test
-	done
-fi
+	parts=main_path
+	;;
+--releases) parts=$releases ;;
+--upkeep) parts=$upkeep ;;
+'') parts="$releases $upkeep" ;;
+*) parts=$* ;;
+esac
+for part in $parts; do test_"$part"; done
 totals
