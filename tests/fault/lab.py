@@ -170,11 +170,11 @@ class Host:
     def watch(self):
         """Begin to watch; samples of before a loss of power are kept."""
         self.unwatch()
+        seen = len(self.samples)
         self.watcher = subprocess.Popen(
             [LAB, "exec", self.name, WATCHER, "--watch-inside" if self.beside else "--watch", "/run/lock/shipit." + self.prefix],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env)
         threading.Thread(target=self.read, args=(self.watcher.stdout,), daemon=True).start()
-        seen = len(self.samples)
         until("the watch on " + self.name, 90, lambda: len(self.samples) > seen)
 
     def read(self, lines):
