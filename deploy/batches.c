@@ -1,9 +1,10 @@
 #include "deploy/batches.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
+#include "base/cond.h"
 
 size_t share_up(const struct share *share, size_t hosts)
 {
@@ -58,7 +59,6 @@ struct turns {
 int turns_new(size_t batches, struct turns **ret, struct error *err)
 {
 	struct turns *turns = calloc(1, sizeof(*turns));
-	pthread_condattr_t attr;
 
 	if (turns != NULL)
 		turns->batches = calloc(batches + 1, sizeof(*turns->batches));
@@ -67,12 +67,7 @@ int turns_new(size_t batches, struct turns **ret, struct error *err)
 		return error_memory(err);
 	}
 	pthread_mutex_init(&turns->lock, NULL);
-	pthread_condattr_init(&attr);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&turns->news, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&turns->news);
 	*ret = turns;
 	return 0;
 }
@@ -130,23 +125,11 @@ bool turns_await(struct turns *turns, size_t batch, enum turn turn, size_t hosts
 
 bool turns_pause(struct turns *turns, int64_t ms)
 {
-	struct timespec until;
+	int64_t deadline_ms = clock_now_ms() + ms;
 	bool ended;
 
-#ifdef __APPLE__
-	clock_gettime(CLOCK_REALTIME, &until);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &until);
-#endif
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&turns->lock);
-	while (!turns->ended &&
-	       pthread_cond_timedwait(&turns->news, &turns->lock, &until) != ETIMEDOUT)
+	while (!turns->ended && cond_wait_until(&turns->news, &turns->lock, deadline_ms))
 		continue;
 	ended = turns->ended;
 	pthread_mutex_unlock(&turns->lock);

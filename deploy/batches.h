@@ -30,7 +30,7 @@ void turns_free(struct turns *turns);
 /* A host of the batch waits; false: it is not to be any more. */
 bool turns_wait(struct turns *turns, size_t batch, enum turn turn);
 void turns_give(struct turns *turns, size_t batch, enum turn turn);
-/* So many hosts of the batch are through with their images, or with all of it, in whatever way. */
+/* One more host of the batch is through with its images, or with all of it, in whatever way. */
 void turns_done(struct turns *turns, size_t batch, enum turn turn);
 /* The conductor waits until `hosts` are; false: turns_end was called. */
 bool turns_await(struct turns *turns, size_t batch, enum turn turn, size_t hosts);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/cond.h"
 
 struct events {
 	pthread_mutex_t lock;
@@ -58,7 +59,6 @@ const char *event_kind_name(enum event_kind kind)
 int events_new(size_t capacity, struct events **ret, struct error *err)
 {
 	struct events *events = calloc(1, sizeof(*events));
-	pthread_condattr_t attr;
 
 	if (events != NULL)
 		events->ring = calloc(capacity, sizeof(*events->ring));
@@ -68,13 +68,8 @@ int events_new(size_t capacity, struct events **ret, struct error *err)
 	}
 	events->capacity = capacity;
 	pthread_mutex_init(&events->lock, NULL);
-	pthread_condattr_init(&attr);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&events->not_empty, &attr);
-	pthread_cond_init(&events->not_full, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&events->not_empty);
+	cond_init(&events->not_full);
 	*ret = events;
 	return 0;
 }
@@ -151,36 +146,13 @@ void events_emit(struct events *events, struct event *event)
 	*event = (struct event){0};
 }
 
-/* One wait for news, at most until the deadline: false when that has passed. */
-static bool wait_news(struct events *events, int64_t deadline_ms)
-{
-	int left = clock_left_ms(deadline_ms);
-	struct timespec until;
-
-	if (left < 0) {
-		pthread_cond_wait(&events->not_empty, &events->lock);
-		return true;
-	}
-#ifdef __APPLE__
-	clock_gettime(CLOCK_REALTIME, &until);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &until);
-#endif
-	until.tv_sec += left / 1000;
-	until.tv_nsec += (long)(left % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return pthread_cond_timedwait(&events->not_empty, &events->lock, &until) != ETIMEDOUT;
-}
-
 bool events_take(struct events *events, int64_t deadline_ms, struct event *ret)
 {
 	bool taken;
 
 	pthread_mutex_lock(&events->lock);
-	while (events->n == 0 && !events->closed && wait_news(events, deadline_ms))
+	while (events->n == 0 && !events->closed &&
+	       cond_wait_until(&events->not_empty, &events->lock, deadline_ms))
 		continue;
 	taken = events->n > 0;
 	if (taken) {

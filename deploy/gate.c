@@ -1,9 +1,10 @@
 #include "deploy/gate.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
+#include "base/cond.h"
 
 struct gate {
 	size_t votes;
@@ -24,7 +25,6 @@ int gates_new(
     size_t parties, size_t n, gate_fn *decide, void *context, struct gates **ret, struct error *err)
 {
 	struct gates *gates = calloc(1, sizeof(*gates));
-	pthread_condattr_t attr;
 
 	if (gates != NULL)
 		gates->v = calloc(n > 0 ? n : 1, sizeof(*gates->v));
@@ -37,12 +37,7 @@ int gates_new(
 	gates->decide = decide;
 	gates->context = context;
 	pthread_mutex_init(&gates->lock, NULL);
-	pthread_condattr_init(&attr);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&gates->opened, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&gates->opened);
 	*ret = gates;
 	return 0;
 }
@@ -74,59 +69,40 @@ static void open_full(struct gates *gates)
 	}
 }
 
-void gates_vote(struct gates *gates, size_t gate, bool yes)
+void gates_vote(struct gates *gates, size_t gate)
 {
 	pthread_mutex_lock(&gates->lock);
 	gates->v[gate].votes++;
-	if (!yes)
-		gates->refused = true;
 	open_full(gates);
 	pthread_mutex_unlock(&gates->lock);
 }
 
 bool gates_wait(struct gates *gates, size_t gate, int wait_ms, bool *ret_go)
 {
-	struct timespec until;
+	int64_t deadline_ms = wait_ms < 0 ? -1 : clock_now_ms() + wait_ms;
 	bool open;
 
-#ifdef __APPLE__
-	clock_gettime(CLOCK_REALTIME, &until);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &until);
-#endif
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&gates->lock);
-	while (!gates->v[gate].open) {
-		if (wait_ms < 0)
-			pthread_cond_wait(&gates->opened, &gates->lock);
-		else if (pthread_cond_timedwait(&gates->opened, &gates->lock, &until) == ETIMEDOUT)
-			break;
-	}
+	while (!gates->v[gate].open && cond_wait_until(&gates->opened, &gates->lock, deadline_ms))
+		continue;
 	open = gates->v[gate].open;
 	*ret_go = gates->v[gate].go;
 	pthread_mutex_unlock(&gates->lock);
 	return open;
 }
 
-bool gates_pass(struct gates *gates, size_t gate, bool yes)
+bool gates_pass(struct gates *gates, size_t gate)
 {
 	bool go = false;
 
-	gates_vote(gates, gate, yes);
+	gates_vote(gates, gate);
 	gates_wait(gates, gate, -1, &go);
 	return go;
 }
 
-void gates_leave(struct gates *gates, size_t voted, bool yes)
+void gates_leave(struct gates *gates, size_t voted)
 {
 	pthread_mutex_lock(&gates->lock);
-	if (!yes)
-		gates->refused = true;
 	for (size_t i = voted; i < gates->n; i++)
 		gates->v[i].votes++;
 	open_full(gates);

@@ -106,7 +106,7 @@ static bool pass_gate(struct host_run *run, struct gates *gates, size_t gate, si
 
 	host_rest(run);
 	*voted = gate + 1;
-	go = gates_pass(gates, gate, true);
+	go = gates_pass(gates, gate);
 	if (go)
 		host_work(run);
 	return go;
@@ -398,7 +398,7 @@ void *host_thread(void *context)
 	}
 	if (failed)
 		rollout_fail(run, is_final(run));
-	gates_leave(run->rollout->gates, run->voted, true);
+	gates_leave(run->rollout->gates, run->voted);
 	if (run->rollout->options.kind < ROLLOUT_START &&
 	    (result->outcome == HOST_DONE ||
 		(result->outcome == HOST_UNCHANGED && !run->rollout->options.dry_run)))

@@ -134,7 +134,7 @@ static bool wait_for_others(struct host_run *run, struct work *work, size_t gate
 	struct gates *gates = run->batch->gates;
 	bool go = false;
 
-	gates_vote(gates, gate, true);
+	gates_vote(gates, gate);
 	while (!gates_wait(gates, gate, WATCH_MS, &go)) {
 		work->end = keeper_watch(run->link.keeper, 0, NULL, NULL, err);
 		if (work->end != SWAP_READY) {
@@ -309,7 +309,7 @@ int host_swap_all(struct host_run *run, struct error *err)
 		} else {
 			host_rest(run);
 			run->voted_batch = gate + 1;
-			rc = gates_pass(run->batch->gates, gate, true) ? 0 : -1;
+			rc = gates_pass(run->batch->gates, gate) ? 0 : -1;
 		}
 		if (rc < 0) {
 			/* Others that wait for this one are to know at once. */

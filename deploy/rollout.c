@@ -317,7 +317,7 @@ static void run_hosts(struct rollout *rollout)
 		    start_thread(&run->thread, host_thread, run, &run->result->error) == 0;
 		if (!run->started) {
 			rollout_fail(run, true);
-			gates_leave(rollout->gates, 0, true);
+			gates_leave(rollout->gates, 0);
 		}
 	}
 	rollout_conduct(rollout);

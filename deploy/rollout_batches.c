@@ -113,7 +113,7 @@ void batch_leave(struct host_run *run)
 {
 	if (run->batch == NULL)
 		return;
-	gates_leave(run->batch->gates, run->voted_batch, true);
+	gates_leave(run->batch->gates, run->voted_batch);
 	for (; run->turns_done < N_TURNS; run->turns_done++)
 		turns_done(run->rollout->turns, number_of(run), (enum turn)run->turns_done);
 }

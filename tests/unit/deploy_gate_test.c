@@ -8,16 +8,16 @@
 
 enum { GATES = 8, PARTIES_MAX = 8 };
 
-static void all_yes_is_go(void **state UNUSED)
+static void all_votes_are_go(void **state UNUSED)
 {
 	struct gates *gates;
 	bool go = true;
 
 	assert_int_equal(gates_new(2, 2, NULL, NULL, &gates, NULL), 0);
-	gates_vote(gates, 0, true);
+	gates_vote(gates, 0);
 	assert_false(gates_wait(gates, 0, 0, &go));
 	assert_false(go); /* not open is no go */
-	gates_vote(gates, 0, true);
+	gates_vote(gates, 0);
 	assert_true(gates_wait(gates, 0, -1, &go));
 	assert_true(go);
 	assert_false(gates_wait(gates, 1, 0, &go));
@@ -37,15 +37,16 @@ static void waiting_has_an_end(void **state UNUSED)
 	gates_free(gates);
 }
 
-static void one_no_is_no_from_there_on(void **state UNUSED)
+static void refused_is_refused_from_there_on(void **state UNUSED)
 {
 	struct gates *gates;
 	bool go;
 
 	assert_int_equal(gates_new(1, 3, NULL, NULL, &gates, NULL), 0);
-	assert_true(gates_pass(gates, 0, true));
-	assert_false(gates_pass(gates, 1, false));
-	assert_false(gates_pass(gates, 2, true));
+	assert_true(gates_pass(gates, 0));
+	gates_refuse(gates);
+	assert_false(gates_pass(gates, 1));
+	assert_false(gates_pass(gates, 2));
 	assert_true(gates_wait(gates, 0, -1, &go));
 	assert_true(go); /* what was open stays so */
 	gates_free(gates);
@@ -57,11 +58,11 @@ static void who_leaves_well_is_not_waited_for(void **state UNUSED)
 	bool go;
 
 	assert_int_equal(gates_new(2, 3, NULL, NULL, &gates, NULL), 0);
-	gates_vote(gates, 0, true);
-	gates_leave(gates, 1, true); /* voted on the first, and goes */
-	assert_true(gates_pass(gates, 0, true));
-	assert_true(gates_pass(gates, 1, true));
-	gates_vote(gates, 2, true);
+	gates_vote(gates, 0);
+	gates_leave(gates, 1); /* voted on the first, and goes */
+	assert_true(gates_pass(gates, 0));
+	assert_true(gates_pass(gates, 1));
+	gates_vote(gates, 2);
 	assert_true(gates_wait(gates, 2, 0, &go));
 	assert_true(go);
 	gates_free(gates);
@@ -72,25 +73,12 @@ static void who_leaves_badly_closes_them(void **state UNUSED)
 	struct gates *gates;
 
 	assert_int_equal(gates_new(2, 3, NULL, NULL, &gates, NULL), 0);
-	gates_vote(gates, 0, true);
-	assert_true(gates_pass(gates, 0, true));
-	gates_leave(gates, 1, false);
-	assert_false(gates_pass(gates, 1, true));
-	assert_false(gates_pass(gates, 2, true));
-	gates_free(gates);
-}
-
-static void refusing_closes_what_is_not_open(void **state UNUSED)
-{
-	struct gates *gates;
-	bool go;
-
-	assert_int_equal(gates_new(1, 2, NULL, NULL, &gates, NULL), 0);
-	assert_true(gates_pass(gates, 0, true));
+	gates_vote(gates, 0);
+	assert_true(gates_pass(gates, 0));
 	gates_refuse(gates);
-	assert_false(gates_pass(gates, 1, true));
-	assert_true(gates_wait(gates, 0, 0, &go));
-	assert_true(go);
+	gates_leave(gates, 1);
+	assert_false(gates_pass(gates, 1));
+	assert_false(gates_pass(gates, 2));
 	gates_free(gates);
 }
 
@@ -113,12 +101,12 @@ static void the_last_one_decides_once(void **state UNUSED)
 	struct gates *gates;
 
 	assert_int_equal(gates_new(2, 4, decide, &decisions, &gates, NULL), 0);
-	gates_leave(gates, 0, true);
+	gates_leave(gates, 0);
 	assert_int_equal(decisions.asked[0], 0);
-	assert_true(gates_pass(gates, 0, true));
-	assert_true(gates_pass(gates, 1, true));
-	assert_false(gates_pass(gates, 2, true));
-	assert_false(gates_pass(gates, 3, true));
+	assert_true(gates_pass(gates, 0));
+	assert_true(gates_pass(gates, 1));
+	assert_false(gates_pass(gates, 2));
+	assert_false(gates_pass(gates, 3));
 	assert_int_equal(decisions.asked[0], 1);
 	assert_int_equal(decisions.asked[2], 1);
 	assert_int_equal(decisions.asked[3], 0); /* there is nothing left to be decided */
@@ -147,7 +135,9 @@ static void *walk(void *context)
 		if (what == 0) { /* leave before this gate */
 			party->left = true;
 			party->failed = party->may_fail && check_below(&party->random, 2) == 0;
-			gates_leave(party->gates, gate, !party->failed);
+			if (party->failed)
+				gates_refuse(party->gates);
+			gates_leave(party->gates, gate);
 			return NULL;
 		}
 		if (what == 1 && party->may_fail)
@@ -157,20 +147,20 @@ static void *walk(void *context)
 		if (what % 2 == 0) {
 			bool go = false;
 
-			gates_vote(party->gates, gate, true);
+			gates_vote(party->gates, gate);
 			while (!gates_wait(party->gates, gate, 1, &go))
 				continue;
 			party->failed = !go;
 		} else {
-			party->failed = !gates_pass(party->gates, gate, true);
+			party->failed = !gates_pass(party->gates, gate);
 		}
 		if (party->failed) {
-			gates_leave(party->gates, gate + 1, false);
+			gates_leave(party->gates, gate + 1);
 			return NULL;
 		}
 		party->passed++;
 	}
-	gates_leave(party->gates, GATES, true);
+	gates_leave(party->gates, GATES);
 	return NULL;
 }
 
@@ -212,12 +202,11 @@ static void many_walk_together(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(all_yes_is_go),
+	    cmocka_unit_test(all_votes_are_go),
 	    cmocka_unit_test(waiting_has_an_end),
-	    cmocka_unit_test(one_no_is_no_from_there_on),
+	    cmocka_unit_test(refused_is_refused_from_there_on),
 	    cmocka_unit_test(who_leaves_well_is_not_waited_for),
 	    cmocka_unit_test(who_leaves_badly_closes_them),
-	    cmocka_unit_test(refusing_closes_what_is_not_open),
 	    cmocka_unit_test(the_last_one_decides_once),
 	    cmocka_unit_test(many_walk_together),
 	};

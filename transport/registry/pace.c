@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "transport/registry/server_internal.h"
 
 enum {
@@ -142,17 +143,12 @@ static void *watch(void *context)
 
 	pthread_mutex_lock(&pace->lock);
 	while (!pace->stop) {
-		struct timespec until;
+		int64_t next_ms = clock_now_ms() + every_ms;
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += every_ms / 1000;
-		until.tv_nsec += every_ms % 1000 * 1000000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		if (pthread_cond_timedwait(&pace->wake, &pace->lock, &until) != ETIMEDOUT)
+		while (!pace->stop && cond_wait_until(&pace->wake, &pace->lock, next_ms))
 			continue;
+		if (pace->stop)
+			break;
 		look(pace);
 		uploads_drop_idle(pace->uploads, pace->limits.upload_idle_ms);
 	}
@@ -163,16 +159,12 @@ static void *watch(void *context)
 int pace_start(struct pace *pace, const struct server_limits *limits, struct uploads *uploads,
     struct error *err)
 {
-	pthread_condattr_t monotonic;
 	int rc;
 
 	pace->limits = *limits;
 	pace->uploads = uploads;
 	pthread_mutex_init(&pace->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&pace->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&pace->wake);
 	rc = pthread_create(&pace->thread, NULL, watch, pace);
 	if (rc != 0)
 		return error_errno(err, rc, "cannot start a thread");

@@ -5,22 +5,18 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 
 enum {
-	WAIT_S = 10,		   /* for another request with the same upload to end */
+	WAIT_MS = 10 * 1000,	   /* for another request with the same upload to end */
 	ROOM_EMPTY_MS = 10 * 1000, /* when there is no room: idle for so long and empty, */
 	ROOM_MS = 10 * 60 * 1000,  /* or not empty */
 };
 
 void uploads_init(struct uploads *uploads)
 {
-	pthread_condattr_t monotonic;
-
 	pthread_mutex_init(&uploads->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&uploads->idle, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init(&uploads->idle);
 }
 
 static void upload_free(struct blob_upload *upload)
@@ -156,15 +152,13 @@ int uploads_take(struct server *server, const struct account *account, const cha
 {
 	struct uploads *uploads = &server->uploads;
 	struct blob_upload *upload;
-	struct timespec until;
-	int waited = 0, rc = 0;
+	int64_t deadline_ms = clock_now_ms() + WAIT_MS;
+	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WAIT_S;
 	pthread_mutex_lock(&uploads->lock);
 	while ((upload = find(uploads, account, repository, id)) != NULL && upload->busy &&
-	       waited == 0)
-		waited = pthread_cond_timedwait(&uploads->idle, &uploads->lock, &until);
+	       cond_wait_until(&uploads->idle, &uploads->lock, deadline_ms))
+		continue;
 	if (upload == NULL)
 		rc = error_set(err, ERROR_NOT_FOUND, "there is no upload %s in %s", id, repository);
 	else if (upload->busy)

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "transport/ssh/libssh2/internal.h"
 
 void session_wake(struct ssh2_session *session)
@@ -25,29 +26,7 @@ int session_why(struct ssh2_session *session, struct error *err)
 
 bool session_sleep(struct ssh2_session *session, int64_t deadline_ms)
 {
-	struct timespec until = {0};
-	int left = clock_left_ms(deadline_ms);
-
-	if (left < 0)
-		return pthread_cond_wait(&session->changed, &session->lock) == 0;
-	if (left == 0)
-		return false;
-		/* Not the clock of deadlines: what is woken too early looks again. */
-#ifdef __APPLE__
-	until.tv_sec = left / 1000;
-	until.tv_nsec = left % 1000 * 1000000L;
-	pthread_cond_timedwait_relative_np(&session->changed, &session->lock, &until);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += left / 1000;
-	until.tv_nsec += left % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	pthread_cond_timedwait(&session->changed, &session->lock, &until);
-#endif
-	return true;
+	return cond_wait_until(&session->changed, &session->lock, deadline_ms);
 }
 
 int request_run(struct ssh2_session *session, struct request *request, struct error *err)

@@ -4,20 +4,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/proc.h"
 #include "transport/ssh/libssh2/internal.h"
 
 static int init_sync(struct ssh2_session *session, struct error *err)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&session->lock, NULL);
-	pthread_condattr_init(&attr);
-#ifndef __APPLE__
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-#endif
-	pthread_cond_init(&session->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&session->changed);
 	if (cancel_init(&session->lost, err) < 0)
 		return -1;
 	if (fd_pipe(session->wake) < 0 || fd_nonblock(session->wake[0]) < 0 ||
