@@ -61,6 +61,9 @@ char *cli_suggest(const struct cli *cli, const char *command, const char *enviro
 /* Options of the user interface for this command line. */
 struct ui_options cli_ui_options(const struct cli *cli);
 
+/* The names of its hosts that --limit leaves. */
+int cli_host_names(
+    const struct cli *cli, const struct environment *env, struct strv *ret, struct error *err);
 /* Look at the hosts of an environment, telling so on a terminal. */
 int cli_survey(struct cli *cli, const struct environment *env, bool probe, struct survey *ret,
     struct error *err);
@@ -68,8 +71,9 @@ int cli_survey(struct cli *cli, const struct environment *env, bool probe, struc
 bool host_unreached(const struct survey_host *host);
 /* Say for each host that could not be looked at why not. */
 void survey_complain(struct cli *cli, const struct survey *survey);
-/* The exit code of a command that only looked: 0, 4 when some hosts could not be reached, else 1.
- */
+/* The exit code of a command that only looked at so many hosts: 0, 4 when some could not be
+ * reached, 1 when none could or something else failed. */
+int looked_exit_code(size_t hosts, size_t unreached, size_t failed);
 int survey_exit_code(const struct survey *survey);
 /* The worse of two of those, when there are several environments. */
 int worse_exit_code(int a, int b);

@@ -9,8 +9,8 @@
 #include "cmd/complain.h"
 #include "cmd/work.h"
 #include "deploy/host_link.h"
-#include "deploy/hosts.h"
 #include "deploy/logs.h"
+#include "deploy/services.h"
 #include "inventory/values.h"
 
 struct reading {
@@ -43,30 +43,21 @@ static char *parse_since(const char *text, struct error *err)
 
 /* How wide the names in front of a line are; 0: there is one container, and none is needed. */
 static int names_width(const struct cli *cli, const struct logs_options *options,
-    struct strv *hosts, size_t *ret, struct error *err)
+    const struct strv *hosts, size_t *ret, struct error *err)
 {
-	CLEANUP_FREE const struct host **chosen = NULL;
-	size_t n = 0, widest_host = 0, widest_service = 0, services = 0;
+	CLEANUP_FREE const struct service **services = NULL;
+	size_t n = 0, widest_host = 0, widest_service = 0;
 
-	if (hosts_choose(
-		cli->inventory, options->environment, options->limit, NULL, &chosen, &n, err) < 0)
+	if (services_choose(
+		cli->inventory, options->environment, options->services, &services, &n, err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(chosen[i]->name);
-
-		widest_host = len > widest_host ? len : widest_host;
-		if (strv_add(hosts, chosen[i]->name) < 0)
-			return error_memory(err);
-	}
-	for (size_t i = 0; i < cli->inventory->n_services; i++) {
-		const char *name = cli->inventory->services[i].name;
-
-		if (options->services->n > 0 && !strv_has(options->services, name))
-			continue;
-		services++;
-		widest_service = strlen(name) > widest_service ? strlen(name) : widest_service;
-	}
-	*ret = n * services > 1 ? widest_host + 1 + widest_service : 0;
+	for (size_t i = 0; i < hosts->n; i++)
+		if (strlen(hosts->v[i]) > widest_host)
+			widest_host = strlen(hosts->v[i]);
+	for (size_t i = 0; i < n; i++)
+		if (strlen(services[i]->name) > widest_service)
+			widest_service = strlen(services[i]->name);
+	*ret = hosts->n * n > 1 ? widest_host + 1 + widest_service : 0;
 	return 0;
 }
 
@@ -77,16 +68,10 @@ static int exit_code(const struct logs *logs)
 	for (size_t i = 0; i < logs->n; i++) {
 		const struct error *error = &logs->hosts[i].error;
 
-		if (error->kind == ERROR_NONE)
-			continue;
-		if (host_link_is_unreachable(error))
-			unreached++;
-		else
-			failed++;
+		unreached += host_link_is_unreachable(error);
+		failed += error->kind != ERROR_NONE && !host_link_is_unreachable(error);
 	}
-	if (failed > 0 || (logs->n > 0 && unreached == logs->n))
-		return EXIT_FAILED;
-	return unreached > 0 ? EXIT_UNREACHABLE : EXIT_OK;
+	return looked_exit_code(logs->n, unreached, failed);
 }
 
 static void complain_of(const struct cli *cli, const struct logs *logs)
@@ -139,7 +124,8 @@ static int read_logs(struct cli *cli, struct logs_options *options, struct error
 	size_t width = 0;
 	int rc = -1;
 
-	if (names_width(cli, options, &hosts, &width, err) < 0 ||
+	if (cli_host_names(cli, options->environment, &hosts, err) < 0 ||
+	    names_width(cli, options, &hosts, &width, err) < 0 ||
 	    ui_new_tail(&ui_options, cli->settings.json, width, &cli->cancel, &ui, err) < 0)
 		return -1;
 	options->prompt = ui_prompt;

@@ -23,7 +23,7 @@ static void look_run(void *context)
 	look->rc = survey_run(&look->options, look->survey, look->err);
 }
 
-static int host_names(
+int cli_host_names(
     const struct cli *cli, const struct environment *env, struct strv *ret, struct error *err)
 {
 	const struct host **hosts = NULL;
@@ -51,7 +51,7 @@ static int look_shown(struct cli *cli, const struct environment *env, struct ui 
 	};
 	struct work work = {.run = look_run, .context = look, .events = look->options.events};
 
-	if (host_names(cli, env, &names, err) < 0)
+	if (cli_host_names(cli, env, &names, err) < 0)
 		return -1;
 	start.hosts = (const char *const *)names.v;
 	start.n_hosts = names.n;
@@ -130,22 +130,24 @@ void survey_complain(struct cli *cli, const struct survey *survey)
 	fflush(cli->err);
 }
 
+int looked_exit_code(size_t hosts, size_t unreached, size_t failed)
+{
+	if (failed > 0 || (hosts > 0 && unreached == hosts))
+		return EXIT_FAILED;
+	return unreached > 0 ? EXIT_UNREACHABLE : EXIT_OK;
+}
+
 int survey_exit_code(const struct survey *survey)
 {
-	size_t unreached = 0;
+	size_t unreached = 0, failed = 0;
 
 	for (size_t i = 0; i < survey->n; i++) {
 		const struct survey_host *host = &survey->hosts[i];
 
-		if (host->error.kind == ERROR_NONE)
-			continue;
-		if (!host_unreached(host))
-			return EXIT_FAILED;
-		unreached++;
+		unreached += host_unreached(host);
+		failed += host->error.kind != ERROR_NONE && !host_unreached(host);
 	}
-	if (unreached == 0)
-		return EXIT_OK;
-	return unreached < survey->n ? EXIT_UNREACHABLE : EXIT_FAILED;
+	return looked_exit_code(survey->n, unreached, failed);
 }
 
 int worse_exit_code(int a, int b)

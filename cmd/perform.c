@@ -19,19 +19,11 @@ static void perform_interrupt(void *context)
 	rollout_interrupt(context);
 }
 
-static size_t count(const struct rollout_result *result, enum host_outcome outcome)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < result->n_hosts; i++)
-		n += result->hosts[i].outcome == outcome;
-	return n;
-}
-
 /* Is there something on some host now that was not there before? */
 static bool changed(const struct rollout_result *result)
 {
-	return count(result, HOST_DONE) + count(result, HOST_PARTIAL) + count(result, HOST_DOWN) >
+	return rollout_count(result, HOST_DONE) + rollout_count(result, HOST_PARTIAL) +
+		   rollout_count(result, HOST_DOWN) >
 	       0;
 }
 
@@ -75,8 +67,7 @@ static int list_missing(const struct rollout_options *options, const struct roll
 	const struct strv *services = options->services, *only = options->only;
 
 	for (size_t i = 0; i < result->n_hosts; i++)
-		if (result->hosts[i].outcome != HOST_DONE &&
-		    result->hosts[i].outcome != HOST_UNCHANGED &&
+		if (!host_is_done(&result->hosts[i]) &&
 		    strv_add(&missing->hosts, result->hosts[i].host) < 0)
 			return -1;
 	for (size_t i = 0; only != NULL && i < only->n; i++)
@@ -116,23 +107,43 @@ static void remember_missing(const struct cli *cli, const struct rollout_options
 		ui_say(ui, text, clock_now_ms());
 }
 
+/* The command for the hosts that are left, when some are; malloc'ed. A rollback finds them itself.
+ */
+static char *suggest_rest(const struct cli *cli, const struct rollout_options *options,
+    const struct rollout_result *result)
+{
+	int code = rollout_exit_code(result);
+	bool rest = code == EXIT_PARTIAL || code == EXIT_UNREACHABLE ||
+		    rollout_count(result, HOST_UNREACHABLE) > 0;
+	CLEANUP_FREE char *again =
+	    cli_suggest(cli, rollout_kind_name(options->kind), options->environment->name);
+
+	if (!rest || options->dry_run || again == NULL)
+		return NULL;
+	if (options->kind == ROLLOUT_DEPLOY)
+		return string_printf("%s --retry", again);
+	return options->kind == ROLLOUT_ROLLBACK && options->to == NULL ? steal_ptr(again) : NULL;
+}
+
 static int report(struct cli *cli, const struct rollout_options *options,
     const struct rollout_result *result, struct ui *ui)
 {
 	CLEANUP_FREE char *undo = cli_suggest(cli, "rollback", options->environment->name);
 	CLEANUP_FREE char *look = cli_suggest(cli, "status", options->environment->name);
+	CLEANUP_FREE char *rest = suggest_rest(cli, options, result);
 	bool rolled = options->kind < ROLLOUT_START;
 	bool undoable = rolled && changed(result) && !options->dry_run;
 	const struct ui_end end = {
 	    .result = result,
 	    .dry_run = options->dry_run,
 	    .undo = undoable ? undo : NULL,
+	    .rest = rest,
 	    .look = look,
 	    .exit_code = rollout_exit_code(result),
 	    .now_ms = clock_now_ms(),
 	};
 
-	if (rolled && !options->dry_run && (undoable || count(result, HOST_UNKNOWN) > 0))
+	if (rolled && !options->dry_run && (undoable || rollout_count(result, HOST_UNKNOWN) > 0))
 		remember(cli, options, result, ui);
 	if (is_retryable(options, end.exit_code))
 		remember_missing(cli, options, result, ui);

@@ -26,6 +26,7 @@ struct events {
 void event_release(struct event *event)
 {
 	free(event->release);
+	free(event->said_at);
 	free(event->text);
 	free(event->error);
 	free(event->hint);

@@ -63,9 +63,11 @@ struct event {
 	int64_t ms;	       /* how long the step took; -1 unknown */
 	uint64_t bytes, total; /* of the step; total 0: not known */
 	char *release;	       /* owned; may be NULL */
-	char *text;  /* owned; may be NULL; as it came, not cleaned of control characters */
-	char *error; /* owned; may be NULL */
-	char *hint;  /* owned; may be NULL */
+	char *said_at; /* owned; EVENT_LOG of a container: the engine's time of the line; may be
+			  NULL */
+	char *text;    /* owned; may be NULL; as it came, not cleaned of control characters */
+	char *error;   /* owned; may be NULL */
+	char *hint;    /* owned; may be NULL */
 };
 
 void event_release(struct event *event);

@@ -156,13 +156,9 @@ static enum way lock_in_turn(struct host_run *run)
 
 static int read_facts(struct host_run *run, struct error *err)
 {
-	const struct rollout_options *options = &run->rollout->options;
-
 	if (host_facts(run, err) < 0 || host_adopt(run, err) < 0)
 		return -1;
-	if (options->dry_run)
-		return 0;
-	return host_repair(run, run->link.engine, err);
+	return run->rollout->options.dry_run ? 0 : host_repair(run, run->link.engine, err);
 }
 
 static enum way prepare(struct host_run *run)

@@ -14,12 +14,15 @@
 #include "deploy/hosts.h"
 #include "deploy/names.h"
 #include "deploy/run_dir.h"
+#include "deploy/services.h"
 
 enum { LOOK_MS = 1000, AGAIN_MS = 1000, AGAIN_MAX_MS = 15000, TIME_MAX = 64 };
 
 struct logs_run {
 	const struct logs_options *options;
 	char *prefix;
+	const struct service **services;
+	size_t n_services;
 	struct run_dir run_dir;
 	struct heart *heart;
 };
@@ -140,7 +143,7 @@ static void on_line(void *context, const char *line)
 	} else if (is_known(stream, line, len)) {
 		return;
 	}
-	event.release = len > 0 ? strndup(line, len) : NULL;
+	event.said_at = len > 0 ? strndup(line, len) : NULL;
 	event.text = strdup(len > 0 ? line + len + 1 : line);
 	events_emit(stream->host->run->options->events, &event);
 }
@@ -319,24 +322,17 @@ static void *host_thread(void *context)
 
 /* --- all of it */
 
-static bool is_chosen(
-    const struct logs_options *options, const struct service *service, const struct host *host)
+/* Of the services those that run on the host. */
+static int make_streams(struct logs_run *run, struct host_logs *host)
 {
-	const struct strv *services = options->services;
+	const struct logs_options *options = run->options;
 
-	return inventory_runs_on(options->inventory, options->environment, service, host) &&
-	       (services == NULL || services->n == 0 || strv_has(services, service->name));
-}
-
-static int make_streams(const struct logs_options *options, struct host_logs *host)
-{
-	const struct inventory *inv = options->inventory;
-
-	host->streams = calloc(inv->n_services + 1, sizeof(*host->streams));
-	for (size_t i = 0; i < inv->n_services && host->streams != NULL; i++)
-		if (is_chosen(options, &inv->services[i], host->result->host))
+	host->streams = calloc(run->n_services, sizeof(*host->streams));
+	for (size_t i = 0; i < run->n_services && host->streams != NULL; i++)
+		if (inventory_runs_on(options->inventory, options->environment, run->services[i],
+			host->result->host))
 			host->streams[host->n++] =
-			    (struct stream){.host = host, .service = &inv->services[i]};
+			    (struct stream){.host = host, .service = run->services[i]};
 	return host->streams != NULL ? 0 : -1;
 }
 
@@ -365,7 +361,7 @@ static int run_all(struct logs_run *run, struct logs *logs, struct error *err)
 		hosts[i].run = run;
 		hosts[i].number = i;
 		hosts[i].result = &logs->hosts[i];
-		if (make_streams(run->options, &hosts[i]) < 0)
+		if (make_streams(run, &hosts[i]) < 0)
 			rc = error_memory(err);
 	}
 	if (rc == 0)
@@ -377,20 +373,6 @@ static int run_all(struct logs_run *run, struct logs *logs, struct error *err)
 	}
 	free(hosts);
 	return rc;
-}
-
-static int check_services(const struct logs_options *options, struct error *err)
-{
-	for (size_t i = 0; options->services != NULL && i < options->services->n; i++) {
-		const char *name = options->services->v[i];
-		const struct environment *env = options->environment;
-
-		if (inventory_service(options->inventory, name) == NULL ||
-		    (env->services.n > 0 && !strv_has(&env->services, name)))
-			return error_set(
-			    err, ERROR_USAGE, "there is no service %s in %s", name, env->name);
-	}
-	return 0;
 }
 
 static int make_hosts(const struct logs_options *options, struct logs *logs, struct error *err)
@@ -416,8 +398,12 @@ int logs_run(const struct logs_options *options, struct logs *ret, struct error 
 	struct logs logs = {0};
 	int rc = -1;
 
-	if (check_services(options, err) < 0 || make_hosts(options, &logs, err) < 0)
+	if (services_choose(options->inventory, options->environment, options->services,
+		&run.services, &run.n_services, err) < 0 ||
+	    make_hosts(options, &logs, err) < 0) {
+		free(run.services);
 		return -1;
+	}
 	run.prefix = inventory_prefix(options->inventory, options->environment);
 	if (run.prefix == NULL)
 		error_memory(err);
@@ -425,6 +411,7 @@ int logs_run(const struct logs_options *options, struct logs *ret, struct error 
 		rc = run_all(&run, &logs, err);
 	heart_stop(run.heart);
 	run_dir_remove(&run.run_dir);
+	free(run.services);
 	free(run.prefix);
 	if (rc == 0) {
 		*ret = logs;

@@ -1,5 +1,5 @@
 /* What the containers of an environment say, from all hosts at once, as events: EVENT_LOG with
- * host, service, `release` for the engine's time of the line, and `text`. When nobody takes the
+ * host, service, `said_at` and `text`. When nobody takes the
  * events, hosts wait: memory is bounded by the queue. */
 #ifndef SHIPIT_DEPLOY_LOGS_H
 #define SHIPIT_DEPLOY_LOGS_H

@@ -12,45 +12,21 @@
 #include "base/proc.h"
 #include "deploy/hosts.h"
 #include "deploy/run.h"
+#include "deploy/services.h"
 #include "deploy/undo.h"
 
 /* --- making one */
 
-static bool service_chosen(const struct rollout_options *options, const struct service *service)
-{
-	const struct environment *env = options->environment;
-
-	if (env->services.n > 0 && !strv_has(&env->services, service->name))
-		return false;
-	return options->services == NULL || options->services->n == 0 ||
-	       strv_has(options->services, service->name);
-}
-
 static int choose_services(struct rollout *rollout, struct error *err)
 {
 	const struct rollout_options *options = &rollout->options;
-	const struct inventory *inv = options->inventory;
 
-	for (size_t i = 0; options->services != NULL && i < options->services->n; i++) {
-		const char *name = options->services->v[i];
-		const struct service *service = inventory_service(inv, name);
-
-		if (service == NULL || !service_chosen(options, service))
-			return error_set(err, ERROR_USAGE, "there is no service %s in %s", name,
-			    options->environment->name);
-	}
-	rollout->services = calloc(inv->n_services + 1, sizeof(*rollout->services));
-	rollout->befores = calloc(inv->n_services + 1, sizeof(*rollout->befores));
-	rollout->before_on = calloc(inv->n_services + 1, sizeof(*rollout->before_on));
-	if (rollout->services == NULL || rollout->befores == NULL || rollout->before_on == NULL)
-		return error_memory(err);
-	for (size_t i = 0; i < inv->n_services; i++)
-		if (service_chosen(options, &inv->services[i]))
-			rollout->services[rollout->n_services++] = &inv->services[i];
-	if (rollout->n_services == 0)
-		return error_set(err, ERROR_USAGE, "the environment %s has no services",
-		    options->environment->name);
-	return 0;
+	if (services_choose(options->inventory, options->environment, options->services,
+		&rollout->services, &rollout->n_services, err) < 0)
+		return -1;
+	rollout->befores = calloc(rollout->n_services, sizeof(*rollout->befores));
+	rollout->before_on = calloc(rollout->n_services, sizeof(*rollout->before_on));
+	return rollout->befores != NULL && rollout->before_on != NULL ? 0 : error_memory(err);
 }
 
 static int make_runs(struct rollout *rollout, struct error *err)
@@ -380,46 +356,4 @@ void rollout_interrupt(struct rollout *rollout)
 	/* Where nothing was swapped there is nothing to be taken back in order. */
 	if (again || !atomic_load(&rollout->swapping))
 		cancel_fire(&rollout->kill);
-}
-
-/* --- exit code */
-
-static bool is_mistake(const struct error *err)
-{
-	return err->kind == ERROR_USAGE || err->kind == ERROR_INVENTORY;
-}
-
-int rollout_exit_code(const struct rollout_result *result)
-{
-	size_t counts[HOST_UNKNOWN + 1] = {0}, good, changed;
-	bool locked = false, failed = result->error.kind != ERROR_NONE;
-	bool mistaken = is_mistake(&result->error);
-
-	for (size_t i = 0; i < result->n_hosts; i++) {
-		const struct host_result *host = &result->hosts[i];
-
-		counts[host->outcome]++;
-		locked = locked || host->error.kind == ERROR_LOCKED;
-		mistaken = mistaken || is_mistake(&host->error);
-		failed =
-		    failed || (host->outcome != HOST_UNREACHABLE && host->error.kind != ERROR_NONE);
-	}
-	good = counts[HOST_DONE] + counts[HOST_UNCHANGED];
-	changed = counts[HOST_DONE] + counts[HOST_REVERTED] + counts[HOST_PARTIAL] +
-		  counts[HOST_DOWN] + counts[HOST_UNKNOWN];
-	if (result->interrupted)
-		return 130;
-	if (mistaken && changed == 0)
-		return 2;
-	if (locked && changed == 0)
-		return 5;
-	if (counts[HOST_DOWN] > 0)
-		return 6;
-	if (counts[HOST_UNKNOWN] > 0 || counts[HOST_PARTIAL] > 0 ||
-	    (counts[HOST_DONE] > 0 &&
-		(failed || counts[HOST_REVERTED] > 0 || counts[HOST_UNTOUCHED] > 0)))
-		return 3;
-	if (failed || counts[HOST_REVERTED] > 0 || good == 0)
-		return 1;
-	return counts[HOST_UNREACHABLE] > 0 ? 4 : 0;
 }

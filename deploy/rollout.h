@@ -32,7 +32,7 @@ struct rollout_options {
 	const struct inventory *inventory;
 	const struct environment *environment;
 	const struct strv *services; /* names; empty: all of the environment's */
-	const char *limit;	     /* a glob or tag:NAME over hosts; NULL: all */
+	const char *limit;	     /* as in deploy/hosts.h; NULL: all */
 	enum rollout_kind kind;
 	const char *to; /* rollback: the release; NULL: the previous one */
 	const char
@@ -106,6 +106,14 @@ void rollout_free(struct rollout *rollout);
 
 /* "deploy", "stop", ... */
 const char *rollout_kind_name(enum rollout_kind kind);
+
+/* "done", "reverted", ...: what the summary and the report call it. */
+const char *host_outcome_name(enum host_outcome outcome);
+/* It runs what was wanted. */
+bool host_is_done(const struct host_result *host);
+size_t rollout_count(const struct rollout_result *result, enum host_outcome outcome);
+/* The first thing that went wrong; "" when nothing did. */
+const char *rollout_first_error(const struct rollout_result *result);
 
 /* DESIGN's exit codes, from the outcomes alone. Pure. */
 int rollout_exit_code(const struct rollout_result *result);

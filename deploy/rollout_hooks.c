@@ -73,16 +73,6 @@ static void tell_what_stays(const struct rollout *rollout)
 	}
 }
 
-const char *rollout_first_error(const struct rollout_result *result)
-{
-	if (result->error.kind != ERROR_NONE)
-		return error_text(&result->error);
-	for (size_t i = 0; i < result->n_hosts; i++)
-		if (result->hosts[i].error.kind != ERROR_NONE)
-			return error_text(&result->hosts[i].error);
-	return "";
-}
-
 static int add_result(const struct rollout_result *result, int code, struct strv *variables)
 {
 	const char *error = rollout_first_error(result);

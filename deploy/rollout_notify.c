@@ -27,24 +27,11 @@ static bool is_wanted(const struct notify *notify, enum occasion occasion)
 	return notify->failure;
 }
 
-static size_t count(const struct rollout_result *result, enum host_outcome outcome)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < result->n_hosts; i++)
-		n += result->hosts[i].outcome == outcome;
-	return n;
-}
-
 /* "deploy of shop to prod by ann@laptop: 3 hosts done, 1 reverted: h2: exited 1" */
 static char *words(const struct rollout *rollout, enum occasion occasion)
 {
-	static const struct {
-		enum host_outcome outcome;
-		const char *word;
-	} parts[] = {{HOST_DONE, "done"}, {HOST_UNCHANGED, "unchanged"},
-	    {HOST_REVERTED, "reverted"}, {HOST_UNTOUCHED, "untouched"}, {HOST_PARTIAL, "partial"},
-	    {HOST_DOWN, "DOWN"}, {HOST_UNREACHABLE, "unreachable"}, {HOST_UNKNOWN, "unknown"}};
+	static const enum host_outcome order[] = {HOST_DONE, HOST_UNCHANGED, HOST_REVERTED,
+	    HOST_UNTOUCHED, HOST_PARTIAL, HOST_UNREACHABLE, HOST_UNKNOWN, HOST_DOWN};
 	const struct rollout_options *options = &rollout->options;
 	const char *error = rollout_first_error(&rollout->result);
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
@@ -58,11 +45,12 @@ static char *words(const struct rollout *rollout, enum occasion occasion)
 		    rollout->n_runs == 1 ? "" : "s");
 		return buf_steal(&text);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		size_t n = count(&rollout->result, parts[i].outcome);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		size_t n = rollout_count(&rollout->result, order[i]);
 
 		if (n > 0)
-			buf_addf(&text, "%s%zu %s", listed++ == 0 ? ": " : ", ", n, parts[i].word);
+			buf_addf(&text, "%s%zu %s", listed++ == 0 ? ": " : ", ", n,
+			    host_outcome_name(order[i]));
 	}
 	if (*error != '\0')
 		buf_addf(&text, "; %.*s", (int)strcspn(error, "\n"), error);

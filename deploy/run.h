@@ -218,9 +218,6 @@ int rollout_hook_before(struct rollout *rollout, struct error *err);
  * Nothing that goes wrong here changes the result. */
 void rollout_hook_after(struct rollout *rollout);
 
-/* The first thing that went wrong; "" when nothing did. */
-const char *rollout_first_error(const struct rollout_result *result);
-
 /* --- rollout_notify.c */
 
 enum occasion { OCCASION_START, OCCASION_SUCCESS, OCCASION_FAILURE };

@@ -42,22 +42,6 @@ void json_line(FILE *out, json_t *object)
 	json_decref(object);
 }
 
-const char *outcome_name(enum host_outcome outcome)
-{
-	static const char *const names[] = {
-	    [HOST_UNTOUCHED] = "untouched",
-	    [HOST_UNCHANGED] = "unchanged",
-	    [HOST_DONE] = "done",
-	    [HOST_REVERTED] = "reverted",
-	    [HOST_PARTIAL] = "partial",
-	    [HOST_DOWN] = "down",
-	    [HOST_UNREACHABLE] = "unreachable",
-	    [HOST_UNKNOWN] = "unknown",
-	};
-
-	return (size_t)outcome < ARRAY_SIZE(names) ? names[outcome] : "unknown";
-}
-
 const char *error_kind_name(enum error_kind kind)
 {
 	static const char *const names[] = {
@@ -195,7 +179,7 @@ static json_t *outcome_counts(const struct rollout_result *result, int64_t *ret_
 		for (size_t i = 0; i < result->n_hosts; i++)
 			n += (int)result->hosts[i].outcome == outcome;
 		if (n > 0 && counts != NULL)
-			json_put_int(counts, outcome_name((enum host_outcome)outcome), n);
+			json_put_int(counts, host_outcome_name((enum host_outcome)outcome), n);
 	}
 	for (size_t i = 0; i < result->n_hosts; i++)
 		*ret_bytes += (int64_t)result->hosts[i].bytes;
@@ -208,7 +192,7 @@ static json_t *outcome_names(const struct rollout_result *result)
 	json_t *names = json_object();
 
 	for (size_t i = 0; names != NULL && i < result->n_hosts; i++)
-		json_put(names, result->hosts[i].host, outcome_name(result->hosts[i].outcome));
+		json_put(names, result->hosts[i].host, host_outcome_name(result->hosts[i].outcome));
 	return names;
 }
 
@@ -242,6 +226,7 @@ static void json_ui_end(struct ui *ui, const struct ui_end *end)
 	json_put_int(object, "bytes", bytes);
 	json_object_set_new(object, "interrupted", json_boolean(end->result->interrupted));
 	json_put(object, "undo", end->undo);
+	json_put(object, "rest", end->rest);
 	add_error(object, &end->result->error);
 	json_line(ui->options.out, object);
 }

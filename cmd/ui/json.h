@@ -14,8 +14,6 @@ void json_put_int(json_t *object, const char *key, int64_t value);
 /* Write it as one line and forget it (takes the reference; NULL does nothing). */
 void json_line(FILE *out, json_t *object);
 
-/* "done", "reverted", ...: how the summary and the report call an outcome. */
-const char *outcome_name(enum host_outcome outcome);
 /* "unreachable", "locked", ...: the member `kind` of errors. */
 const char *error_kind_name(enum error_kind kind);
 

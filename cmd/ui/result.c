@@ -118,14 +118,12 @@ static void print_counts(const struct ui_options *o, const struct rollout_result
 	const char *between = "";
 
 	for (size_t k = 0; k < ARRAY_SIZE(order); k++) {
-		size_t n = 0;
+		size_t n = rollout_count(result, order[k]);
 
-		for (size_t i = 0; i < result->n_hosts; i++)
-			n += result->hosts[i].outcome == order[k];
 		if (n == 0)
 			continue;
 		fprintf(o->out, "%s%s%zu %s%s", between, hue_on(o->color_out, hue_of(order[k])), n,
-		    outcome_name(order[k]), hue_off(o->color_out, hue_of(order[k])));
+		    host_outcome_name(order[k]), hue_off(o->color_out, hue_of(order[k])));
 		between = ", ";
 	}
 }
@@ -143,7 +141,7 @@ static void print_who(const struct ui_options *o, const struct rollout_result *r
 			if (result->hosts[i].outcome != outcome)
 				continue;
 			if (n++ == 0)
-				fprintf(o->out, "  %s: ", outcome_name(outcome));
+				fprintf(o->out, "  %s: ", host_outcome_name(outcome));
 			if (n <= NAMES_MAX)
 				fprintf(o->out, "%s%s", n > 1 ? ", " : "", result->hosts[i].host);
 		}
@@ -190,21 +188,10 @@ static void print_slowest(const struct ui_options *o, const struct rollout_resul
 	fputc('\n', o->out);
 }
 
-static bool all_untouched(const struct rollout_result *result)
-{
-	for (size_t i = 0; i < result->n_hosts; i++)
-		if (result->hosts[i].outcome != HOST_UNTOUCHED)
-			return false;
-	return true;
-}
-
 static bool all_well(const struct rollout_result *result)
 {
-	for (size_t i = 0; i < result->n_hosts; i++)
-		if (result->hosts[i].outcome != HOST_DONE &&
-		    result->hosts[i].outcome != HOST_UNCHANGED)
-			return false;
-	return true;
+	return rollout_count(result, HOST_DONE) + rollout_count(result, HOST_UNCHANGED) ==
+	       result->n_hosts;
 }
 
 static uint64_t sum_bytes(const struct rollout_result *result)
@@ -227,7 +214,7 @@ static void print_summary(const struct ui *ui, const struct ui_end *end)
 	    ui->start.environment != NULL ? ui->start.environment : "");
 	if (result->interrupted)
 		fputs("interrupted; ", o->out);
-	if (all_untouched(result)) {
+	if (rollout_count(result, HOST_UNTOUCHED) == result->n_hosts) {
 		fputs("nothing was changed on any host\n", o->out);
 		return;
 	}
@@ -242,6 +229,8 @@ static void print_summary(const struct ui *ui, const struct ui_end *end)
 		print_who(o, result);
 		if (end->look != NULL)
 			fprintf(o->out, "  look: %s\n", end->look);
+		if (end->rest != NULL)
+			fprintf(o->out, "  the rest: %s\n", end->rest);
 	}
 	if (!o->quiet)
 		print_slowest(o, result);

@@ -51,7 +51,7 @@ static void print_json(const struct tail *tail, const struct event *event)
 		return;
 	json_put(object, "host", event->host);
 	json_put(object, "service", event->service);
-	json_put(object, "at", event->release);
+	json_put(object, "at", event->said_at);
 	json_put(object, "text", event->text);
 	json_line(tail->ui.options.out, object);
 }

@@ -41,6 +41,7 @@ struct ui_end {
 	const struct rollout_result *result;
 	bool dry_run;
 	const char *undo; /* the command that takes it back; NULL: there is nothing to take back */
+	const char *rest; /* the command for the hosts that are left; NULL: there are none */
 	const char *look; /* the command that shows how things are; may be NULL */
 	int exit_code;
 	int64_t now_ms;

@@ -52,6 +52,10 @@ rollout_id() {
 	rollout=$(jq -r 'select(.event == "rollout") | .rollout // .release' "$tmp/out" | head -n 1)
 }
 
+rest() {
+	jq -r 'select(.event == "summary") | .rest' "$tmp/out"
+}
+
 serving() { # VERSION: the hosts that do
 	local h
 	for h in $all; do
@@ -131,6 +135,7 @@ test_stop() {
 	want_same 'v1 serves on' "$(names 3 6 8 9 10 11 12)" "$(serving v1)"
 	want_same 'v4 was tried on' "$(names 1 2 3 4 5 6 7)" "$(ran .)"
 	want_same 'v4 was taken back on' "$(names 3 6)" "$(ran reverted)"
+	want_same 'what is said of the rest' "shipit -f $tmp/fleet/shipit.yml deploy prod --retry" "$(rest)"
 
 	begin '--retry takes exactly those that are missing'
 	write_fleet v4 'batch: 3'
@@ -201,8 +206,9 @@ test_rollback() {
 	want_code 0
 	"$LAB" power h3 off
 	"$LAB" power h8 off
-	fleet rollback prod
+	fleet --json rollback prod
 	want_code 4
+	want_same 'what is said of the rest' "shipit -f $tmp/fleet/shipit.yml rollback prod" "$(rest)"
 	want_same 'v1 serves on' "$(names 1 2 4 5 6 7 9 10 11 12)" "$(serving v1)"
 
 	begin 'and the same command takes them back when they are there again, one by one'

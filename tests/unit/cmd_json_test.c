@@ -111,8 +111,8 @@ static void test_names(void **state)
 	(void)state;
 	for (int a = HOST_UNTOUCHED; a <= HOST_UNKNOWN; a++)
 		for (int b = HOST_UNTOUCHED; b < a; b++)
-			assert_string_not_equal(
-			    outcome_name((enum host_outcome)a), outcome_name((enum host_outcome)b));
+			assert_string_not_equal(host_outcome_name((enum host_outcome)a),
+			    host_outcome_name((enum host_outcome)b));
 	for (int a = ERROR_NONE; a <= ERROR_SYSTEM; a++)
 		for (int b = ERROR_NONE; b < a; b++)
 			assert_string_not_equal(error_kind_name((enum error_kind)a),

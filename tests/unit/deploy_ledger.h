@@ -7,6 +7,7 @@
 #include "base/strv.h"
 #include "deploy/ledger_json.h"
 #include "tests/unit/deploy_check.h"
+#include "transport/tar.h"
 
 /* "20261122-175432-000000a": what the letter a is short for. */
 static inline const char *release_named(const char *letter)
@@ -54,6 +55,29 @@ static inline struct ledger ledger_of(const char *const *lines)
 		assert_int_equal(ledger_entry_parse(json, &entry, NULL), 0);
 		assert_int_equal(ledger_insert(&ledger, &entry), 0);
 	}
+	return ledger;
+}
+
+/* What lies in the folder. */
+struct ledger_file {
+	const char *name, *text;
+};
+
+static inline struct ledger ledger_parsed(const struct ledger_file *files, size_t n)
+{
+	struct tar_entry entries[20];
+	struct buf tar = BUF_INIT(1 << 20);
+	struct error err = {0};
+	struct ledger ledger;
+
+	assert_true(n <= ARRAY_SIZE(entries));
+	for (size_t i = 0; i < n; i++)
+		entries[i] = (struct tar_entry){
+		    .name = files[i].name, .data = files[i].text, .len = strlen(files[i].text)};
+	assert_int_equal(tar_make(entries, n, &tar, NULL), 0);
+	if (ledger_parse_tar(tar.data, tar.len, &ledger, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	buf_release(&tar);
 	return ledger;
 }
 

@@ -122,36 +122,15 @@ static void text_that_is_no_utf8_is_cleaned(void **state UNUSED)
 
 /* --- a folder */
 
-struct file {
-	const char *name, *text;
-};
-
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
 #define LINE(seq, result)                                                                          \
 	"{\"v\":1,\"seq\":" #seq ",\"kind\":\"deploy\",\"result\":\"" result                       \
 	"\",\"service\":\"web\",\"release\":\"r" #seq "\"}\n"
 
-static struct ledger parsed(const struct file *files, size_t n)
-{
-	struct tar_entry entries[20];
-	struct buf tar = BUF_INIT(1 << 20);
-	struct error err = {0};
-	struct ledger ledger;
-
-	for (size_t i = 0; i < n; i++)
-		entries[i] = (struct tar_entry){
-		    .name = files[i].name, .data = files[i].text, .len = strlen(files[i].text)};
-	assert_int_equal(tar_make(entries, n, &tar, NULL), 0);
-	if (ledger_parse_tar(tar.data, tar.len, &ledger, &err) < 0)
-		fail_msg("%s", error_text(&err));
-	buf_release(&tar);
-	return ledger;
-}
-
 static void files_become_entries_in_order(void **state UNUSED)
 {
-	static const struct file files[] = {
+	static const struct ledger_file files[] = {
 	    {"ledger/", ""},
 	    {"ledger/000010.json", LINE(10, "committed")},
 	    {"ledger/000002.pending", LINE(2, "pending")},
@@ -164,7 +143,7 @@ static void files_become_entries_in_order(void **state UNUSED)
 	    {"ledger/000011.pending", LINE(11, "pending")},
 	};
 	static const int64_t seqs[] = {1, 2, 3, 4, 10, 11, 1000000};
-	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+	struct ledger ledger = ledger_parsed(files, ARRAY_SIZE(files));
 
 	assert_int_equal(ledger.n, ARRAY_SIZE(seqs));
 	for (size_t i = 0; i < ledger.n; i++)
@@ -180,7 +159,7 @@ static void files_become_entries_in_order(void **state UNUSED)
 static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 {
 	static const char whole[] = LINE(5, "committed");
-	static const struct file files[] = {
+	static const struct ledger_file files[] = {
 	    {"ledger/000001.json", "{\"v\":1,\"seq\":1,\"kind\":\"dep"},
 	    {"ledger/000001.pending", LINE(1, "pending")}, {"ledger/000002.json", ""},
 	    {"ledger/000006.json", LINE(6, "pending")},	     /* no outcome */
@@ -196,7 +175,7 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 	    {"ledger/old/key", KEY "\n"}, {"ledger/key", KEY}, /* torn */
 	};
 	char torn[sizeof(whole)];
-	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+	struct ledger ledger = ledger_parsed(files, ARRAY_SIZE(files));
 
 	assert_int_equal(ledger.n, 1); /* of all these, the swap whose outcome is torn */
 	assert_int_equal(ledger.v[0].result, LEDGER_PENDING);
@@ -205,11 +184,11 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 	ledger_release(&ledger);
 	/* At whatever byte a line is cut: it counts when it is whole, and not before. */
 	for (size_t len = 0; len < sizeof(whole); len++) {
-		const struct file cut = {"ledger/000005.json", torn};
+		const struct ledger_file cut = {"ledger/000005.json", torn};
 
 		memcpy(torn, whole, len);
 		torn[len] = '\0';
-		ledger = parsed(&cut, 1);
+		ledger = ledger_parsed(&cut, 1);
 		assert_int_equal(ledger.n, len == sizeof(whole) - 1);
 		ledger_release(&ledger);
 	}
@@ -218,14 +197,14 @@ static void torn_and_foreign_files_do_not_count(void **state UNUSED)
 /* What makes room for it is forgotten; the old line counts until the new one's outcome is there. */
 static void a_line_may_lie_in_the_file_of_an_old_one(void **state UNUSED)
 {
-	static const struct file files[] = {
+	static const struct ledger_file files[] = {
 	    {"ledger/000001.json", LINE(300, "committed")},
 	    {"ledger/000001.pending", LINE(300, "pending")},
 	    {"ledger/000002.json", LINE(2, "committed")},
 	    {"ledger/000002.pending", LINE(301, "pending")},
 	    {"ledger/000009.json", "torn"},
 	};
-	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+	struct ledger ledger = ledger_parsed(files, ARRAY_SIZE(files));
 
 	assert_int_equal(ledger.n, 3);
 	assert_int_equal(ledger.v[0].seq, 2);
@@ -242,9 +221,9 @@ static void a_line_may_lie_in_the_file_of_an_old_one(void **state UNUSED)
 
 static void the_key_lies_beside_them(void **state UNUSED)
 {
-	static const struct file files[] = {
+	static const struct ledger_file files[] = {
 	    {"ledger/000001.json", LINE(1, "committed")}, {"ledger/key", KEY "\n"}};
-	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+	struct ledger ledger = ledger_parsed(files, ARRAY_SIZE(files));
 
 	assert_string_equal(ledger.key, KEY);
 	assert_int_equal(ledger.n, 1);
@@ -253,7 +232,7 @@ static void the_key_lies_beside_them(void **state UNUSED)
 
 static void newer_versions_are_noticed(void **state UNUSED)
 {
-	static const struct file files[] = {
+	static const struct ledger_file files[] = {
 	    {"ledger/000001.json", LINE(1, "committed")},
 	    {"ledger/000002.json",
 		"{\"v\":3,\"seq\":2,\"kind\":\"deploy\",\"result\":\"committed\","
@@ -261,15 +240,15 @@ static void newer_versions_are_noticed(void **state UNUSED)
 	    {"ledger/000003.json", "{\"v\":4,\"seq\":3,\"kind\":\"of another kind\"}\n"},
 	    {"ledger/foreign", "{\"v\":99}\n"},
 	};
-	static const struct file huge = {
+	static const struct ledger_file huge = {
 	    "ledger/000001.json", "{\"v\":4294967297,\"seq\":1,\"kind\":\"x\"}\n"};
-	struct ledger ledger = parsed(files, ARRAY_SIZE(files));
+	struct ledger ledger = ledger_parsed(files, ARRAY_SIZE(files));
 
 	assert_int_equal(ledger.n, 2); /* what of it is understood */
 	assert_string_equal(ledger_current(&ledger, "web")->release, "r2");
 	assert_int_equal(ledger.newest_version, 4);
 	ledger_release(&ledger);
-	ledger = parsed(&huge, 1);
+	ledger = ledger_parsed(&huge, 1);
 	assert_true(ledger.newest_version > LEDGER_VERSION);
 	ledger_release(&ledger);
 }
@@ -356,167 +335,10 @@ static void insertion_order_does_not_matter(void **state UNUSED)
 	}
 }
 
-/* --- which lines stay */
-
-enum { HISTORY = 2000, RARE = 700, KEPT = 3 };
-
-/* As a host does it: pending, then an outcome; `files` is what lies there. */
-static void write_line(
-    struct ledger *ledger, int64_t files[], const char *service, int release, const char *result)
-{
-	int64_t seq = ledger_next_seq(ledger);
-
-	for (int outcome = 0; outcome < 2; outcome++) {
-		char name[24];
-		CLEANUP_JSON json_t *json = NULL;
-		struct ledger_entry entry;
-		int64_t file = ledger_file_for(ledger, seq);
-
-		snprintf(name, sizeof(name), "r%d", release);
-		json = json_pack("{s:I,s:s,s:s,s:s,s:s}", "seq", (json_int_t)seq, "kind", "deploy",
-		    "result", outcome ? result : "pending", "service", service, "release", name);
-		assert_int_equal(ledger_entry_parse(json, &entry, NULL), 0);
-		assert_in_range(file, 1, HISTORY);
-		entry.file = file;
-		if (file > ledger->last_file)
-			ledger->last_file = file;
-		assert_int_equal(ledger_insert(ledger, &entry), 0);
-		/* Only what is on its way shares a file, with its own pending line. */
-		assert_true(outcome == 0 || files[file] != seq);
-		if (outcome)
-			files[file] = seq;
-	}
-}
-
-static void old_lines_make_room_and_needed_ones_stay(void **state UNUSED)
-{
-	struct ledger ledger = {.keep = KEPT};
-	int64_t files[HISTORY + 1] = {0};
-
-	/* A service that is deployed once, one that is taken down, and one that is deployed often,
-	 * not always well and not always anew. */
-	write_line(&ledger, files, "rare", 1, "committed");
-	for (int i = 0; i < HISTORY; i++) {
-		if (i == RARE)
-			write_line(&ledger, files, "rare", 2, "committed");
-		write_line(&ledger, files, "web", i / 2, i % 3 == 0 ? "reverted" : "committed");
-		assert_true(ledger.n <= LEDGER_LINES);
-		assert_true(ledger.last_file <= LEDGER_LINES);
-	}
-	assert_int_equal(ledger.n, LEDGER_LINES);
-	assert_string_equal(ledger_current(&ledger, "rare")->release, "r2");
-	assert_non_null(ledger_release_entry(&ledger, "rare", "r1"));
-	for (int i = 0; i < KEPT; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "r%d", HISTORY / 2 - 1 - i);
-		assert_non_null(ledger_release_entry(&ledger, "web", name));
-	}
-	/* What lies in the files is what is remembered. */
-	for (size_t i = 0; i < ledger.n; i++)
-		assert_int_equal(files[ledger.v[i].file], ledger.v[i].seq);
-	ledger_release(&ledger);
-}
-
-/* What lies in the folder, as an engine unpacks it: files are replaced. */
-struct folder {
-	struct {
-		char name[32];
-		char *text;
-	} files[8];
-	size_t n;
-};
-
-static int unpack(void *context, const struct tar_member *member, struct error *err UNUSED)
-{
-	struct folder *folder = context;
-	size_t i = 0;
-
-	while (i < folder->n && strcmp(folder->files[i].name, member->name) != 0)
-		i++;
-	if (i == folder->n) {
-		assert_true(++folder->n <= ARRAY_SIZE(folder->files));
-		snprintf(folder->files[i].name, sizeof(folder->files[i].name), "%s", member->name);
-	}
-	free(folder->files[i].text);
-	folder->files[i].text = strndup(member->data, member->len);
-	return 0;
-}
-
-static void put(struct folder *folder, int64_t seq, int64_t file, const char *result, bool taken)
-{
-	struct buf tar = BUF_INIT(1 << 20);
-	struct ledger_entry entry;
-	CLEANUP_JSON json_t *json = json_pack("{s:I,s:s,s:s,s:s,s:s}", "seq", (json_int_t)seq,
-	    "kind", "deploy", "result", result, "service", "web", "release", "r");
-	size_t bytes;
-
-	assert_int_equal(ledger_entry_parse(json, &entry, NULL), 0);
-	entry.file = file;
-	assert_int_equal(ledger_make_tar(&entry, taken, &tar, &bytes, NULL), 0);
-	assert_int_equal(tar_walk(tar.data, tar.len, 1 << 20, unpack, folder, NULL), 0);
-	ledger_entry_release(&entry);
-	buf_release(&tar);
-}
-
-static struct ledger read_folder(const struct folder *folder)
-{
-	struct file files[8];
-	char names[8][48];
-
-	for (size_t i = 0; i < folder->n; i++) {
-		snprintf(names[i], sizeof(names[i]), "ledger/%s", folder->files[i].name);
-		files[i] = (struct file){names[i], folder->files[i].text};
-	}
-	return parsed(files, folder->n);
-}
-
-static void what_was_begun_in_a_taken_file_is_over(void **state UNUSED)
-{
-	struct folder folder = {0};
-	struct ledger ledger;
-
-	put(&folder, 3, 3, "pending", false);
-	put(&folder, 3, 3, "committed", false);
-	put(&folder, 300, 3, "committed", true); /* without a pending line of its own */
-	ledger = read_folder(&folder);
-	assert_int_equal(ledger.n, 1);
-	assert_int_equal(ledger.v[0].seq, 300);
-	ledger_release(&ledger);
-	put(&folder, 301, 3, "pending", true); /* now with one: both count until the end is known */
-	ledger = read_folder(&folder);
-	assert_int_equal(ledger.n, 2);
-	assert_int_equal(ledger.v[1].result, LEDGER_PENDING);
-	ledger_release(&ledger);
-	put(&folder, 301, 3, "reverted", false);
-	ledger = read_folder(&folder);
-	assert_int_equal(ledger.n, 1);
-	assert_int_equal(ledger.v[0].result, LEDGER_REVERTED);
-	ledger_release(&ledger);
-	for (size_t i = 0; i < folder.n; i++)
-		free(folder.files[i].text);
-}
-
-/* Large lines are fewer. */
-static void bytes_are_bounded_too(void **state UNUSED)
-{
-	struct ledger ledger = {.keep = KEPT, .bytes = LEDGER_BYTES};
-	int64_t files[HISTORY + 1] = {0};
-
-	for (int i = 0; i < 20; i++)
-		write_line(&ledger, files, "web", i, "committed");
-	assert_true(ledger.n <= KEPT + 1);
-	assert_true(ledger.last_file <= KEPT + 1);
-	ledger_release(&ledger);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_line_may_lie_in_the_file_of_an_old_one),
-	    cmocka_unit_test(old_lines_make_room_and_needed_ones_stay),
-	    cmocka_unit_test(bytes_are_bounded_too),
-	    cmocka_unit_test(what_was_begun_in_a_taken_file_is_over),
 	    cmocka_unit_test(lines_go_round),
 	    cmocka_unit_test(members_are_read),
 	    cmocka_unit_test(what_is_no_entry_is_refused),
