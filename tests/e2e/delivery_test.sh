@@ -58,9 +58,11 @@ arrive() {
 
 # The configuration for a host behind a proxy that adds MS each way, in $far.
 behind_delay() { # HOST MS
+	# What an earlier one said would be taken for this one's word.
+	rm -f "$tmp/delay.out"
 	"$root/tests/lab/delay" 127.0.0.1:0 "$(address "$1"):22" "$2" >"$tmp/delay.out" 2>&1 &
 	proxy=$!
-	until_true 10 grep -q '[0-9]' "$tmp/delay.out" || wrong 'no proxy'
+	until_true 10 grep -qsE '^[0-9]+$' "$tmp/delay.out" || wrong 'no proxy'
 	far=$tmp/ssh_far
 	sed -e "s/^\([[:space:]]*\)HostName $(address "$1")\$/\1HostName 127.0.0.1\n\1HostKeyAlias $(address "$1")/" "$LAB_SSH_CONFIG" |
 	    awk -v port="$(grep -oE '[0-9]+$' "$tmp/delay.out" | head -n 1)" \
