@@ -334,43 +334,23 @@ void proc_result_release(struct proc_result *result)
 	buf_release(&result->err);
 }
 
-struct lines {
-	struct buf part[2];
-	bool more[2]; /* the line's beginning has been told already */
-	proc_line_fn *line;
-	void *context;
-};
-
 static int feed_lines(void *context, int which, const char *data, size_t len)
 {
 	struct lines *lines = context;
-	struct buf *part = &lines->part[which];
 
-	for (size_t i = 0; i < len; i++) {
-		if (data[i] != '\n' && buf_addc(part, data[i]) < 0 && !part->too_long)
-			return -1;
-		if (data[i] == '\n' || part->len == part->max) {
-			if (data[i] != '\n' || part->len > 0 || !lines->more[which])
-				lines->line(lines->context, part->data);
-			lines->more[which] = data[i] != '\n';
-			buf_clear(part);
-		}
-	}
-	return 0;
+	return lines_feed(&lines[which], data, len);
 }
 
 int proc_run_lines(const struct proc_options *options, int64_t deadline_ms, int cancel_fd,
-    proc_line_fn *line, void *context, int *ret_status, struct error *err)
+    line_fn *line, void *context, int *ret_status, struct error *err)
 {
-	struct lines lines = {.part = {BUF_INIT(LINE_MAX_BYTES), BUF_INIT(LINE_MAX_BYTES)},
-	    .line = line,
-	    .context = context};
-	int rc = run_piped(options, deadline_ms, cancel_fd, feed_lines, &lines, ret_status, err);
+	struct lines lines[2];
+	int rc;
 
-	for (int i = 0; i < 2; i++) {
-		if (lines.part[i].len > 0)
-			line(context, lines.part[i].data);
-		buf_release(&lines.part[i]);
-	}
+	for (int i = 0; i < 2; i++)
+		lines_init(&lines[i], LINE_MAX_BYTES, line, context);
+	rc = run_piped(options, deadline_ms, cancel_fd, feed_lines, lines, ret_status, err);
+	for (int i = 0; i < 2; i++)
+		lines_end(&lines[i]);
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/lines.h"
 
 struct proc_options {
 	const char *const *argv; /* argv[0] is looked up in PATH */
@@ -42,12 +43,11 @@ int proc_collect(const struct proc_options *options, size_t max, int64_t deadlin
     struct proc_result *ret, struct error *err);
 void proc_result_release(struct proc_result *result);
 
-/* Call `line` for each line (no newline; at most 64 KiB, longer ones in pieces) that the child
+/* Call `line` for each line (at most 64 KiB, longer ones in pieces) that the child
  * writes to stdout or stderr, as they come; of `options` its descriptors are not looked at. Returns
  * as proc_wait. */
-typedef void proc_line_fn(void *context, const char *line);
 int proc_run_lines(const struct proc_options *options, int64_t deadline_ms, int cancel_fd,
-    proc_line_fn *line, void *context, int *ret_status, struct error *err);
+    line_fn *line, void *context, int *ret_status, struct error *err);
 
 /* fcntl helpers: close-on-exec, non-blocking. Return 0, or -1 with errno set. */
 int fd_cloexec(int fd);

@@ -19,7 +19,7 @@ struct tail {
 int tail_run(const struct event_source *source, enum step step, const char *what,
     const struct proc_options *program, int64_t deadline_ms, int cancel_fd, struct error *err);
 
-/* A proc_line_fn. Running out of memory loses only lines. */
+/* A line_fn. Running out of memory loses only lines. */
 void tail_line(void *tail, const char *line);
 /* Add what is kept to an error. */
 void tail_explain(const struct tail *tail, struct error *err);

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/lines.h"
 #include "base/strv.h"
 
 struct engine;
@@ -96,11 +97,28 @@ int engine_container_logs(
  * one. */
 int engine_container_exec(struct engine *engine, const char *id, const struct strv *argv,
     int64_t deadline_ms, struct buf *out, int *ret_status, struct error *err);
+/* The same, attached: its stdin, stdout and stderr are one stream socket, non-blocking, which reads
+ * EOF once the program has closed them. What comes is frames (engine_frames.h), with a terminal
+ * bytes. */
+struct engine_exec {
+	const struct strv *argv;
+	bool input;	  /* it has an stdin; shutdown(2) ends that */
+	bool terminal;	  /* it has a terminal of its own */
+	const char *term; /* what its TERM says; NULL: as the container has it */
+};
+/* `ret_id` is malloc'ed, for the calls below; `ret_fd` the caller's. */
+int engine_exec_open(struct engine *engine, const char *container, const struct engine_exec *exec,
+    char **ret_id, int *ret_fd, struct error *err);
+/* Of its terminal; an error while it is not there yet. */
+int engine_exec_resize(
+    struct engine *engine, const char *id, int rows, int columns, struct error *err);
+/* Its exit code, once it has ended. */
+int engine_exec_wait(
+    struct engine *engine, const char *id, int64_t deadline_ms, int *ret_status, struct error *err);
 /* What it says from its start on, line by line (no newline; long ones in pieces), until it ends.
  * Returns early by ERROR_TIMEOUT at `deadline_ms`, ERROR_CANCELLED. */
-typedef void engine_line_fn(void *context, const char *line);
 int engine_container_follow(struct engine *engine, const char *id, int64_t deadline_ms,
-    engine_line_fn *line, void *context, struct error *err);
+    line_fn *line, void *context, struct error *err);
 /* The same, of what it has said: */
 struct engine_log {
 	int tail;	     /* the last so many lines; negative: all */
@@ -110,7 +128,7 @@ struct engine_log {
 	int64_t deadline_ms; /* as in http.h */
 };
 int engine_container_log(struct engine *engine, const char *id, const struct engine_log *log,
-    engine_line_fn *line, void *context, struct error *err);
+    line_fn *line, void *context, struct error *err);
 /* Wait for its end: its exit code. */
 int engine_container_wait(
     struct engine *engine, const char *id, int64_t deadline_ms, int *ret_status, struct error *err);

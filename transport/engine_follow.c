@@ -3,60 +3,41 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/lines.h"
+#include "transport/engine_frames.h"
 #include "transport/engine_internal.h"
-#include "transport/engine_logs.h"
 
-enum { PIECE_MAX = 16 * 1024 };
+enum { PIECE_BYTES = 16 * 1024, LINE_MAX_BYTES = 128 * 1024 };
 
 struct follow {
-	struct log_stream stream;
-	struct buf text; /* since the last newline */
-	engine_line_fn *line;
-	void *context;
+	struct frames frames;
+	struct lines lines;
 };
 
-/* Hand out what is whole, or all of it. */
-static void hand_out(struct follow *follow, bool all)
-{
-	struct buf *text = &follow->text;
-	char *newline;
-
-	while (text->len > 0 && (newline = memchr(text->data, '\n', text->len)) != NULL) {
-		size_t len = (size_t)(newline - text->data);
-
-		*newline = '\0';
-		if (len > 0 && newline[-1] == '\r')
-			newline[-1] = '\0';
-		follow->line(follow->context, text->data);
-		buf_drop(text, len + 1);
-	}
-	if (text->len >= PIECE_MAX || (all && text->len > 0)) {
-		follow->line(follow->context, text->data);
-		buf_clear(text);
-	}
-}
-
-/* In pieces that the stream keeps whole. */
 static enum http_sink take(void *context, const char *data, size_t len, struct error *err)
 {
 	struct follow *follow = context;
 
 	while (len > 0) {
-		size_t piece = len < PIECE_MAX ? len : PIECE_MAX;
+		struct frame_piece piece;
+		size_t taken = frames_take(&follow->frames, data, len, &piece);
 
-		if (log_stream_feed(&follow->stream, data, piece) < 0) {
+		if (lines_feed(&follow->lines, piece.data, piece.len) < 0) {
 			error_memory(err);
 			return HTTP_FAILED;
 		}
-		hand_out(follow, false);
-		data += piece;
-		len -= piece;
+		/* The engine keeps long lines in messages of so much, each with a time of its own.
+		 */
+		if (follow->frames.left == 0 && follow->lines.part.len >= PIECE_BYTES)
+			lines_cut(&follow->lines);
+		data += taken;
+		len -= taken;
 	}
 	return HTTP_MOVED;
 }
 
 int engine_container_follow(struct engine *engine, const char *id, int64_t deadline_ms,
-    engine_line_fn *line, void *context, struct error *err)
+    line_fn *line, void *context, struct error *err)
 {
 	const struct engine_log log = {.tail = -1, .follow = true, .deadline_ms = deadline_ms};
 
@@ -64,10 +45,10 @@ int engine_container_follow(struct engine *engine, const char *id, int64_t deadl
 }
 
 int engine_container_log(struct engine *engine, const char *id, const struct engine_log *log,
-    engine_line_fn *line, void *context, struct error *err)
+    line_fn *line, void *context, struct error *err)
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
-	struct follow follow = {.text = BUF_INIT(8 * PIECE_MAX), .line = line, .context = context};
+	struct follow follow = {0};
 	struct http_request request = {
 	    .method = "GET", .deadline_ms = log->deadline_ms, .sink = take, .context = &follow};
 	struct http_response response;
@@ -75,7 +56,7 @@ int engine_container_log(struct engine *engine, const char *id, const struct eng
 	int rc;
 
 	snprintf(tail, sizeof(tail), "%d", log->tail);
-	log_stream_init(&follow.stream, false, 4 * PIECE_MAX, &follow.text);
+	lines_init(&follow.lines, LINE_MAX_BYTES, line, context);
 	engine_container_target(&target, engine, id, "/logs");
 	target_query(&target, "stdout", "1");
 	target_query(&target, "stderr", "1");
@@ -89,8 +70,7 @@ int engine_container_log(struct engine *engine, const char *id, const struct eng
 		target_query(&target, "since", log->since);
 	rc = engine_perform(engine, &target, &request, &response, err);
 	http_response_release(&response);
-	hand_out(&follow, true);
-	buf_release(&follow.text);
+	lines_end(&follow.lines);
 	return rc;
 }
 

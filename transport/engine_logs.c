@@ -4,7 +4,7 @@
 
 void log_stream_init(struct log_stream *stream, bool raw, size_t keep, struct buf *out)
 {
-	*stream = (struct log_stream){.out = out, .keep = keep, .raw = raw};
+	*stream = (struct log_stream){.out = out, .keep = keep, .frames = {.raw = raw}};
 }
 
 static void trim(struct log_stream *stream)
@@ -29,53 +29,16 @@ static int keep_text(struct log_stream *stream, const char *data, size_t len)
 	return buf_add(stream->out, data, len);
 }
 
-static void take_header(struct log_stream *stream)
-{
-	const unsigned char *h = stream->head;
-
-	stream->head_len = 0;
-	stream->left = (uint32_t)h[4] << 24 | (uint32_t)h[5] << 16 | (uint32_t)h[6] << 8 | h[7];
-	stream->raw = h[0] > 3 || h[1] != 0 || h[2] != 0 || h[3] != 0;
-}
-
-/* Bytes of a header: how many were taken, or -1. */
-static int feed_header(struct log_stream *stream, const char *data, size_t len)
-{
-	size_t take = sizeof(stream->head) - stream->head_len;
-
-	if (take > len)
-		take = len;
-	memcpy(stream->head + stream->head_len, data, take);
-	stream->head_len += take;
-	if (stream->head_len < sizeof(stream->head))
-		return (int)take;
-	take_header(stream);
-	if (stream->raw && keep_text(stream, (char *)stream->head, sizeof(stream->head)) < 0)
-		return -1;
-	return (int)take;
-}
-
 int log_stream_feed(struct log_stream *stream, const char *data, size_t len)
 {
 	while (len > 0) {
-		size_t take = len;
+		struct frame_piece piece;
+		size_t taken = frames_take(&stream->frames, data, len, &piece);
 
-		if (!stream->raw && stream->left == 0) {
-			int taken = feed_header(stream, data, len);
-
-			if (taken < 0)
-				return -1;
-			take = (size_t)taken;
-		} else {
-			if (!stream->raw && take > stream->left)
-				take = stream->left;
-			if (keep_text(stream, data, take) < 0)
-				return -1;
-			if (!stream->raw)
-				stream->left -= (uint32_t)take;
-		}
-		data += take;
-		len -= take;
+		if (keep_text(stream, piece.data, piece.len) < 0)
+			return -1;
+		data += taken;
+		len -= taken;
 	}
 	return 0;
 }
