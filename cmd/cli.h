@@ -67,6 +67,9 @@ int cli_host_names(
 /* Look at the hosts of an environment, telling so on a terminal. */
 int cli_survey(struct cli *cli, const struct environment *env, bool probe, struct survey *ret,
     struct error *err);
+/* --json: what kept a host from what was asked of it, as an event. `step` may be NULL. */
+void cli_host_failed(
+    const struct cli *cli, const char *host, const char *step, const struct error *error);
 /* Was the way to the host the trouble, and not what is on it? */
 bool host_unreached(const struct survey_host *host);
 /* Say for each host that could not be looked at why not. */

@@ -48,8 +48,8 @@ static int names_width(const struct cli *cli, const struct logs_options *options
 	CLEANUP_FREE const struct service **services = NULL;
 	size_t n = 0, widest_host = 0, widest_service = 0;
 
-	if (services_choose(
-		cli->inventory, options->environment, options->services, &services, &n, err) < 0)
+	if (services_choose(cli->inventory, options->visit.environment, options->services,
+		&services, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < hosts->n; i++)
 		if (strlen(hosts->v[i]) > widest_host)
@@ -81,6 +81,8 @@ static void complain_of(const struct cli *cli, const struct logs *logs)
 	for (size_t i = 0; errors != NULL && i < logs->n; i++) {
 		errors[i] = (struct host_error){
 		    .host = logs->hosts[i].host->name, .error = &logs->hosts[i].error};
+		if (cli->settings.json && logs->hosts[i].error.kind != ERROR_NONE)
+			cli_host_failed(cli, errors[i].host, NULL, errors[i].error);
 		if (logs->hosts[i].containers == 0 && logs->hosts[i].error.kind == ERROR_NONE)
 			complain_text(cli->err, cli->color_err, logs->hosts[i].host->name, NULL,
 			    "there is no container", NULL);
@@ -95,13 +97,13 @@ static int read_shown(struct cli *cli, struct ui *ui, struct reading *reading,
 	const struct ui_start start = {
 	    .command = cli->command->name,
 	    .project = cli->inventory->project,
-	    .environment = reading->options.environment->name,
+	    .environment = reading->options.visit.environment->name,
 	    .hosts = (const char *const *)hosts->v,
 	    .n_hosts = hosts->n,
 	    .now_ms = clock_now_ms(),
 	};
 	struct work work = {
-	    .run = reading_run, .context = reading, .events = reading->options.events};
+	    .run = reading_run, .context = reading, .events = reading->options.visit.events};
 
 	if (ui_begin(ui, &start, err) < 0 || work_run(cli, ui, &work, err) < 0)
 		return -1;
@@ -124,18 +126,18 @@ static int read_logs(struct cli *cli, struct logs_options *options, struct error
 	size_t width = 0;
 	int rc = -1;
 
-	if (cli_host_names(cli, options->environment, &hosts, err) < 0 ||
+	if (cli_host_names(cli, options->visit.environment, &hosts, err) < 0 ||
 	    names_width(cli, options, &hosts, &width, err) < 0 ||
 	    ui_new_tail(&ui_options, cli->settings.json, width, &cli->cancel, &ui, err) < 0)
 		return -1;
-	options->prompt = ui_prompt;
-	options->prompt_context = ui;
-	if (events_new(1024, &options->events, err) == 0) {
+	options->visit.prompt = ui_prompt;
+	options->visit.prompt_context = ui;
+	if (events_new(1024, &options->visit.events, err) == 0) {
 		reading.options = *options;
 		rc = read_shown(cli, ui, &reading, &hosts, err);
 	}
 	logs_release(&logs);
-	events_free(options->events);
+	events_free(options->visit.events);
 	ui_free(ui);
 	return rc;
 }
@@ -152,14 +154,14 @@ int logs_command_run(struct cli *cli, struct error *err)
 		    : s->since != NULL ? -1
 				       : 100,
 	    .follow = s->follow,
-	    .cancel_fd = cli->cancel.fd,
+	    .visit.cancel_fd = cli->cancel.fd,
 	};
 
 	if (s->since != NULL && (since = parse_since(s->since, err)) == NULL)
 		return -1;
 	options.since = since;
-	if (cli_environment(cli, cli->arguments.v[0], &options.environment, err) < 0)
+	if (cli_environment(cli, cli->arguments.v[0], &options.visit.environment, err) < 0)
 		return -1;
-	options.inventory = cli->inventory;
+	options.visit.inventory = cli->inventory;
 	return read_logs(cli, &options, err);
 }

@@ -49,7 +49,7 @@ static int look_shown(struct cli *cli, const struct environment *env, struct ui 
 	    .last_step = STEP_FACTS,
 	    .now_ms = clock_now_ms(),
 	};
-	struct work work = {.run = look_run, .context = look, .events = look->options.events};
+	struct work work = {.run = look_run, .context = look, .events = look->options.visit.events};
 
 	if (cli_host_names(cli, env, &names, err) < 0)
 		return -1;
@@ -65,13 +65,13 @@ int cli_survey(struct cli *cli, const struct environment *env, bool probe, struc
     struct error *err)
 {
 	struct look look = {
-	    .options = {.inventory = cli->inventory,
-		.environment = env,
+	    .options = {.visit = {.inventory = cli->inventory,
+			    .environment = env,
+			    .prompt = ui_prompt,
+			    .cancel_fd = cli->cancel.fd},
 		.limit = cli->settings.limit,
 		.parallel = cli->settings.parallel,
-		.probe = probe,
-		.prompt = ui_prompt,
-		.cancel_fd = cli->cancel.fd},
+		.probe = probe},
 	    .survey = ret,
 	    .err = err,
 	};
@@ -80,10 +80,10 @@ int cli_survey(struct cli *cli, const struct environment *env, bool probe, struc
 
 	if (work_ui(cli, true, &ui, err) < 0)
 		return -1;
-	look.options.prompt_context = ui;
-	if (events_new(1024, &look.options.events, err) == 0)
+	look.options.visit.prompt_context = ui;
+	if (events_new(1024, &look.options.visit.events, err) == 0)
 		rc = look_shown(cli, env, ui, &look, err);
-	events_free(look.options.events);
+	events_free(look.options.visit.events);
 	ui_free(ui);
 	if (rc == 0 && cancel_fired(&cli->cancel)) {
 		survey_release(ret);
@@ -97,18 +97,19 @@ bool host_unreached(const struct survey_host *host)
 	return host->step == STEP_CONNECT && host_link_is_unreachable(&host->error);
 }
 
-static void host_line(const struct cli *cli, const struct survey_host *host)
+void cli_host_failed(
+    const struct cli *cli, const char *host, const char *step, const struct error *error)
 {
 	json_t *object = json_event("host");
 
 	if (object == NULL)
 		return;
-	json_put(object, "host", host->host->name);
-	json_put(object, "step", step_name(host->step));
+	json_put(object, "host", host);
+	json_put(object, "step", step);
 	json_put(object, "state", state_name(STATE_FAILED));
-	json_put(object, "kind", error_kind_name(host->error.kind));
-	json_put(object, "error", error_text(&host->error));
-	json_put(object, "hint", host->error.hint);
+	json_put(object, "kind", error_kind_name(error->kind));
+	json_put(object, "error", error_text(error));
+	json_put(object, "hint", error->hint);
 	json_line(cli->out, object);
 }
 
@@ -123,7 +124,7 @@ void survey_complain(struct cli *cli, const struct survey *survey)
 		errors[i] = (struct host_error){
 		    .host = host->host->name, .step = step_name(host->step), .error = &host->error};
 		if (host->error.kind != ERROR_NONE && cli->settings.json)
-			host_line(cli, host);
+			cli_host_failed(cli, errors[i].host, errors[i].step, &host->error);
 	}
 	if (errors != NULL)
 		complain_hosts(cli->err, cli->color_err, errors, survey->n);

@@ -10,21 +10,17 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "deploy/host_link.h"
 #include "deploy/hosts.h"
 #include "deploy/names.h"
-#include "deploy/run_dir.h"
 #include "deploy/services.h"
 
 enum { LOOK_MS = 1000, AGAIN_MS = 1000, AGAIN_MAX_MS = 15000, TIME_MAX = 64 };
 
 struct logs_run {
 	const struct logs_options *options;
-	char *prefix;
 	const struct service **services;
 	size_t n_services;
-	struct run_dir run_dir;
-	struct heart *heart;
+	struct visit visit;
 };
 
 struct host_logs;
@@ -56,13 +52,13 @@ struct host_logs {
 
 static bool is_over(const struct logs_run *run)
 {
-	return cancel_fd_fired(run->options->cancel_fd);
+	return cancel_fd_fired(run->options->visit.cancel_fd);
 }
 
 /* True: cancelled meanwhile. */
 static bool wait_some(const struct logs_run *run, int ms)
 {
-	struct pollfd slot = {.fd = run->options->cancel_fd, .events = POLLIN};
+	struct pollfd slot = {.fd = run->options->visit.cancel_fd, .events = POLLIN};
 
 	poll(&slot, 1, ms);
 	return is_over(run);
@@ -145,7 +141,7 @@ static void on_line(void *context, const char *line)
 	}
 	event.said_at = len > 0 ? strndup(line, len) : NULL;
 	event.text = strdup(len > 0 ? line + len + 1 : line);
-	events_emit(stream->host->run->options->events, &event);
+	events_emit(stream->host->run->options->visit.events, &event);
 }
 
 /* --- one service */
@@ -153,7 +149,8 @@ static void on_line(void *context, const char *line)
 /* The container that has the service's name now; NULL: none. */
 static char *look(struct engine *engine, const struct stream *stream, struct error *err)
 {
-	CLEANUP_FREE char *name = name_container(stream->host->run->prefix, stream->service->name);
+	CLEANUP_FREE char *name =
+	    name_container(stream->host->run->visit.prefix, stream->service->name);
 	CLEANUP_JSON json_t *inspect = NULL;
 	char *id = NULL;
 
@@ -224,8 +221,8 @@ static void *stream_thread(void *context)
 	const struct host_link *link = &stream->host->link;
 	struct engine *engine = NULL;
 
-	if (engine_open(link->api, link->describe, stream->host->run->options->cancel_fd, &engine,
-		&stream->err) == 0)
+	if (engine_open(link->api, link->describe, stream->host->run->options->visit.cancel_fd,
+		&engine, &stream->err) == 0)
 		follow(engine, stream);
 	engine_close(engine);
 	return NULL;
@@ -263,25 +260,9 @@ static int read_all(struct host_logs *host, struct error *err)
 
 static int connect_and_read(struct host_logs *host, struct error *err)
 {
-	const struct logs_run *run = host->run;
-	const struct logs_options *options = run->options;
-	CLEANUP_FREE char *run_dir = string_printf("%s/%zu", run->run_dir.path, host->number);
-	const struct host_link_options link_options = {
-	    .inventory = options->inventory,
-	    .host = host->result->host,
-	    .run_dir = run_dir,
-	    .heart = run->heart,
-	    .stop_fd = options->cancel_fd,
-	    .kill_fd = options->cancel_fd,
-	    .prompt = options->prompt,
-	    .prompt_context = options->prompt_context,
-	    .events = options->events,
-	};
 	int rc;
 
-	if (run_dir == NULL)
-		return error_memory(err);
-	if (host_link_open(&link_options, &host->link, err) < 0)
+	if (visit_open(&host->run->visit, host->number, host->result->host, &host->link, err) < 0)
 		return -1;
 	rc = read_all(host, err);
 	if (rc < 0 && err->kind == ERROR_UNREACHABLE)
@@ -302,7 +283,7 @@ static void *host_thread(void *context)
 	struct host_logs *host = context;
 	const struct logs_options *options = host->run->options;
 	const struct event_source source = {
-	    .events = options->events, .host = host->result->host->name};
+	    .events = options->visit.events, .host = host->result->host->name};
 	struct error *err = &host->result->error;
 	int wait_ms = AGAIN_MS;
 
@@ -325,7 +306,7 @@ static void *host_thread(void *context)
 /* Of the services those that run on the host. */
 static int make_streams(struct logs_run *run, struct host_logs *host)
 {
-	const struct logs_options *options = run->options;
+	const struct visit_options *options = &run->visit.options;
 
 	host->streams = calloc(run->n_services, sizeof(*host->streams));
 	for (size_t i = 0; i < run->n_services && host->streams != NULL; i++)
@@ -380,8 +361,8 @@ static int make_hosts(const struct logs_options *options, struct logs *logs, str
 	CLEANUP_FREE const struct host **hosts = NULL;
 	size_t n = 0;
 
-	if (hosts_choose(options->inventory, options->environment, options->limit, NULL, &hosts, &n,
-		err) < 0)
+	if (hosts_choose(options->visit.inventory, options->visit.environment, options->limit, NULL,
+		&hosts, &n, err) < 0)
 		return -1;
 	logs->hosts = calloc(n + 1, sizeof(*logs->hosts));
 	if (logs->hosts == NULL)
@@ -398,27 +379,21 @@ int logs_run(const struct logs_options *options, struct logs *ret, struct error 
 	struct logs logs = {0};
 	int rc = -1;
 
-	if (services_choose(options->inventory, options->environment, options->services,
-		&run.services, &run.n_services, err) < 0 ||
-	    make_hosts(options, &logs, err) < 0) {
-		free(run.services);
+	if (services_choose(options->visit.inventory, options->visit.environment, options->services,
+		&run.services, &run.n_services, err) < 0)
+		return -1;
+	if (make_hosts(options, &logs, err) == 0 &&
+	    visit_begin(&options->visit, &run.visit, err) == 0) {
+		rc = run_all(&run, &logs, err);
+		visit_end(&run.visit);
+	}
+	free(run.services);
+	if (rc < 0) {
+		logs_release(&logs);
 		return -1;
 	}
-	run.prefix = inventory_prefix(options->inventory, options->environment);
-	if (run.prefix == NULL)
-		error_memory(err);
-	else if (run_dir_make(&run.run_dir, err) == 0 && heart_start(&run.heart, err) == 0)
-		rc = run_all(&run, &logs, err);
-	heart_stop(run.heart);
-	run_dir_remove(&run.run_dir);
-	free(run.services);
-	free(run.prefix);
-	if (rc == 0) {
-		*ret = logs;
-		return 0;
-	}
-	logs_release(&logs);
-	return -1;
+	*ret = logs;
+	return 0;
 }
 
 void logs_release(struct logs *logs)

@@ -11,12 +11,10 @@
 #include "base/error.h"
 #include "base/strv.h"
 #include "deploy/event.h"
-#include "inventory/inventory.h"
-#include "transport/ssh/session.h"
+#include "deploy/visit.h"
 
 struct logs_options {
-	const struct inventory *inventory;
-	const struct environment *environment;
+	struct visit_options visit;
 	const struct strv *services; /* names; empty: all of the environment's */
 	const char *limit;
 	int tail;	   /* the last so many lines of each; negative: all */
@@ -24,10 +22,6 @@ struct logs_options {
 	/* Go on until cancelled: through restarts and deploys, and where the link is lost from
 	 * where it was, so that no line that the engine still has is lost or said twice. */
 	bool follow;
-	session_prompt_fn *prompt;
-	void *prompt_context;
-	struct events *events;
-	int cancel_fd;
 };
 
 struct logs_host {

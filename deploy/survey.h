@@ -9,8 +9,7 @@
 #include "base/error.h"
 #include "deploy/event.h"
 #include "deploy/facts.h"
-#include "inventory/inventory.h"
-#include "transport/ssh/session.h"
+#include "deploy/visit.h"
 
 struct survey_host {
 	const struct host *host;
@@ -29,15 +28,10 @@ struct survey {
 };
 
 struct survey_options {
-	const struct inventory *inventory;
-	const struct environment *environment;
+	struct visit_options visit;
 	const char *limit;
 	int parallel; /* 0: 16 */
 	bool probe;   /* also try a remote forward: for `check` */
-	session_prompt_fn *prompt;
-	void *prompt_context;
-	struct events *events; /* may be NULL */
-	int cancel_fd;
 };
 
 /* All hosts, side by side. Fails only where nothing could be begun; what a host answers is in it.
