@@ -25,11 +25,14 @@ struct settings {
 	int canary;		 /* deploy: 0: not said */
 	const char *batch;	 /* deploy: "3", "25%"; NULL: not said */
 	const char *unreachable; /* deploy: "skip" or "fail"; NULL: not said */
+	const char *log_file;	 /* deploy, rollback: NULL: none */
+	const char *report;	 /* deploy, rollback: NULL: none */
 	bool pull, no_cache;	 /* build */
 	const char *to;		 /* rollback: a release */
 	int number;		 /* history, logs: lines; 0: the default */
 	bool follow;		 /* logs */
 	const char *since;	 /* logs: "10m", or a time; NULL: not said */
+	bool no_terminal;	 /* exec */
 	bool offline;		 /* check */
 	uint64_t max_rate;	 /* deploy: bytes per second; 0: no limit */
 	uint64_t max_size;	 /* registry gc: bytes; 0: the default */
@@ -60,6 +63,7 @@ struct command {
 	const char *name;
 	const char
 	    *arguments;	     /* "ENV [SERVICE...]": how many there may be follows from it; or "" */
+	size_t words_from;   /* when there are so many, what follows are no options; 0: never */
 	const char *summary; /* one line of `shipit -h`; NULL: another one's line speaks of it */
 	const char *details; /* a paragraph of `shipit COMMAND -h`, lines of at most 80 columns */
 	const struct option_spec *options;
@@ -110,6 +114,7 @@ int down_run(struct cli *cli, struct error *err);
 int prune_run(struct cli *cli, struct error *err);
 int history_run(struct cli *cli, struct error *err);
 int logs_command_run(struct cli *cli, struct error *err);
+int exec_command_run(struct cli *cli, struct error *err);
 int config_run(struct cli *cli, struct error *err);
 int registry_list_run(struct cli *cli, struct error *err);
 int registry_gc_run(struct cli *cli, struct error *err);

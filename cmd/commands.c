@@ -47,15 +47,25 @@ static const struct option_spec deploy_options[] = {
 	"hosts that do not answer: skip (default), or fail"},
     {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),
 	"bytes per second to all hosts together: 20M, 500K"},
+    {"log-file", 0, OPTION_TEXT, "FILE", AT(log_file), "add every step, with its time, to FILE"},
+    {"report", 0, OPTION_TEXT, "FILE.html", AT(report),
+	"write a page about it: timeline, failures"},
 };
 
 static const struct option_spec rollback_options[] = {
     {"to", 0, OPTION_TEXT, "RELEASE", AT(to), "this release instead of the one before"},
     {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
+    {"log-file", 0, OPTION_TEXT, "FILE", AT(log_file), "add every step, with its time, to FILE"},
+    {"report", 0, OPTION_TEXT, "FILE.html", AT(report),
+	"write a page about it: timeline, failures"},
 };
 
-static const struct option_spec dry_run_options[] = {
+/* start, stop, restart, down, prune */
+static const struct option_spec act_options[] = {
     {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
+    {"log-file", 0, OPTION_TEXT, "FILE", AT(log_file), "add every step, with its time, to FILE"},
+    {"report", 0, OPTION_TEXT, "FILE.html", AT(report),
+	"write a page about it: timeline, failures"},
 };
 
 static const struct option_spec history_options[] = {
@@ -66,6 +76,11 @@ static const struct option_spec logs_options[] = {
     {"follow", 'f', OPTION_SWITCH, NULL, AT(follow), "go on with what comes"},
     {"number", 'n', OPTION_NUMBER, "N", AT(number), "the last N lines of each; default: 100"},
     {"since", 0, OPTION_TEXT, "TIME", AT(since), "what was said since: 10m, 2026-11-22T17:54:32Z"},
+};
+
+static const struct option_spec exec_options[] = {
+    {"host", 0, OPTION_TEXT, "HOST", AT(limit), "on this host alone; the same as --limit"},
+    {"no-terminal", 'T', OPTION_SWITCH, NULL, AT(no_terminal), "give it none, though this is one"},
 };
 
 static const struct option_spec gc_options[] = {
@@ -129,7 +144,7 @@ const struct command commands[] = {
 	.details =
 	    "Starts the containers that are there, with the restart policy that they had, and\n"
 	    "waits until they are up. Without SERVICE: all services of ENV.",
-	OPTIONS(dry_run_options),
+	OPTIONS(act_options),
 	.run = start_run},
     {.name = "stop",
 	.arguments = "ENV [SERVICE...]",
@@ -137,14 +152,14 @@ const struct command commands[] = {
 	.details =
 	    "Stops the containers, each after those that depend on it, and leaves them there.\n"
 	    "They stay stopped when the engine or the host starts again.",
-	OPTIONS(dry_run_options),
+	OPTIONS(act_options),
 	.run = stop_run},
     {.name = "restart",
 	.arguments = "ENV [SERVICE...]",
 	.details =
 	    "Stops the containers and starts them again, one after the other, and waits until\n"
 	    "each is up. Nothing new is delivered: `deploy` does that.",
-	OPTIONS(dry_run_options),
+	OPTIONS(act_options),
 	.run = restart_run},
     {.name = "down",
 	.arguments = "ENV",
@@ -153,14 +168,14 @@ const struct command commands[] = {
 	    "Removes the containers of ENV, also the kept ones, their images and networks.\n"
 	    "Volumes stay, and among them the ledger: `history` still knows. Asks before it\n"
 	    "begins, unless --yes.",
-	OPTIONS(dry_run_options),
+	OPTIONS(act_options),
 	.run = down_run},
     {.name = "prune",
 	.arguments = "ENV",
 	.details = "Removes releases beyond `retain`, what interrupted deploys left, and, after\n"
 		   "asking (or with --yes), services that are no longer in the inventory. Nothing\n"
 		   "that shipit did not make; no volumes and no networks.",
-	OPTIONS(dry_run_options),
+	OPTIONS(act_options),
 	.run = prune_run},
     {.name = "status",
 	.arguments = "[ENV]",
@@ -177,12 +192,22 @@ const struct command commands[] = {
 	.run = history_run},
     {.name = "logs",
 	.arguments = "ENV [SERVICE...]",
-	.summary = "what the containers say, from all hosts",
+	.summary = "what the containers say; `exec` runs a program in them",
 	.details = "The last lines of each container. With -f it goes on: through restarts and\n"
 		   "deploys, and where a link is lost from where it was. Here -f is --follow; the\n"
 		   "inventory is named by --file, or by -f before the word logs.",
 	OPTIONS(logs_options),
 	.run = logs_command_run},
+    {.name = "exec",
+	.arguments = "ENV SERVICE COMMAND [ARG...]",
+	.words_from = 3,
+	.details =
+	    "Runs a program in the containers of a service.\n"
+	    "On one host with this terminal, or what stdin has, and ends as the program does\n"
+	    "(255: it could not be run). On several side by side, without stdin, each line\n"
+	    "with its host in front. Ctrl-C there ends the waiting, not the programs.",
+	OPTIONS(exec_options),
+	.run = exec_command_run},
     {.name = "config",
 	.arguments = "[ENV]",
 	.summary = "print the inventory as shipit understands it",

@@ -279,6 +279,20 @@ static int which(const struct command *group, struct error *err)
 	return help_hint(group, err);
 }
 
+/* "the environment", or the argument as usage has it. */
+static char *argument_called(const struct command *command, size_t i)
+{
+	const char *at = command->arguments;
+
+	for (; i > 0 && *at != '\0'; i--) {
+		at += strcspn(at, " ");
+		at += strspn(at, " ");
+	}
+	if (strncmp(at, "ENV", 3) == 0)
+		return strdup("the environment");
+	return strndup(at, strcspn(at, " "));
+}
+
 static int check_arity(const struct parsed *parsed, struct error *err)
 {
 	const struct command *command = parsed->command;
@@ -287,11 +301,12 @@ static int check_arity(const struct parsed *parsed, struct error *err)
 	if (command->run == NULL)
 		return which(command, err);
 	command_arity(command, &least, &most);
-	if (parsed->arguments.n < (size_t)least)
+	if (parsed->arguments.n < (size_t)least) {
+		CLEANUP_FREE char *what = argument_called(command, parsed->arguments.n);
+
 		error_set(err, ERROR_USAGE, "`shipit %s` needs to know %s", command->name,
-		    strncmp(command->arguments, "ENV", 3) == 0 ? "the environment"
-							       : command->arguments);
-	else if (most >= 0 && parsed->arguments.n > (size_t)most)
+		    what != NULL ? what : command->arguments);
+	} else if (most >= 0 && parsed->arguments.n > (size_t)most)
 		error_set(err, ERROR_USAGE, "`shipit %s` does not take \"%s\"", command->name,
 		    parsed->arguments.v[most]);
 	else
@@ -310,6 +325,9 @@ int command_parse(int argc, char *const argv[], struct parsed *ret, struct error
 		const char *word = argv[r.next++];
 		int rc = 0;
 
+		if (ret->command != NULL && ret->command->words_from > 0 &&
+		    ret->arguments.n >= ret->command->words_from)
+			only_arguments = true;
 		if (only_arguments || word[0] != '-' || word[1] == '\0')
 			rc = take_argument(ret, word, err);
 		else if (word[1] != '-')

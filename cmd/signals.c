@@ -9,7 +9,7 @@
 
 #include "base/attr.h"
 #include "cmd/cli.h"
-#include "cmd/ui/prompt.h"
+#include "cmd/ui/terminal.h"
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 static const struct cancel *stop;
@@ -24,7 +24,7 @@ static void on_stop(int UNUSED signo)
 	signals_fn *fn = atomic_load(&listener);
 
 	if (before >= 2) {
-		prompt_restore();
+		terminal_restore();
 		_exit(EXIT_INTERRUPTED);
 	}
 	cancel_fire(stop);
@@ -47,7 +47,7 @@ static void on_suspend(int signo)
 	int saved = errno;
 	sigset_t set;
 
-	prompt_restore();
+	terminal_restore();
 	sigemptyset(&set);
 	sigaddset(&set, signo);
 	handle(signo, SIG_DFL);
@@ -55,7 +55,7 @@ static void on_suspend(int signo)
 	kill(getpid(), signo);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	handle(signo, on_suspend);
-	prompt_resume();
+	terminal_resume();
 	atomic_store(&continued, true);
 	errno = saved;
 }

@@ -1,7 +1,6 @@
 /* The user's wish to stop. SIGINT, SIGTERM and SIGHUP are the same to us: the first asks for an
  * orderly end, the second to let go, and a third ends the program at once. SIGPIPE is ignored:
- * a closed stdout is an error of writing. Stopping (Ctrl-Z) first gives a terminal that is asking
- * for a password its echo back. */
+ * a closed stdout is an error of writing. Stopping (Ctrl-Z) first puts the terminal right. */
 #ifndef SHIPIT_CMD_SIGNALS_H
 #define SHIPIT_CMD_SIGNALS_H
 

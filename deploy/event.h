@@ -60,6 +60,7 @@ struct event {
 	enum step step;
 	enum state state;
 	int level;	       /* EVENT_LOG */
+	int stream;	       /* EVENT_LOG of a program: 1 or 2, stdout or stderr; else 0 */
 	int64_t ms;	       /* how long the step took; -1 unknown */
 	uint64_t bytes, total; /* of the step; total 0: not known */
 	char *release;	       /* owned; may be NULL */

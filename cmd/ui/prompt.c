@@ -1,59 +1,20 @@
 /* Questions to a person: passphrases and the like. On /dev/tty, because stdin and stdout may be
  * anything; one at a time, because several sessions may want to ask at once. */
-#include "cmd/ui/prompt.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/proc.h"
 #include "cmd/ui/color.h"
+#include "cmd/ui/terminal.h"
 #include "cmd/ui/ui.h"
 
 enum { ANSWER_MAX = 4096 };
-
-/* For the signal handlers: what the terminal was like; `asking` is set last and cleared first. */
-static struct termios normal, silent;
-static atomic_int tty_fd = -1;
-static atomic_bool asking;
-
-void prompt_restore(void)
-{
-	if (atomic_load(&asking))
-		tcsetattr(tty_fd, TCSANOW, &normal);
-}
-
-void prompt_resume(void)
-{
-	if (atomic_load(&asking))
-		tcsetattr(tty_fd, TCSANOW, &silent);
-}
-
-static void echo_off(int fd)
-{
-	if (tcgetattr(fd, &normal) < 0)
-		return;
-	silent = normal;
-	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
-	silent.c_lflag |= ECHONL;
-	tty_fd = fd;
-	atomic_store(&asking, true);
-	tcsetattr(fd, TCSAFLUSH, &silent);
-}
-
-static void echo_on(void)
-{
-	if (atomic_exchange(&asking, false))
-		tcsetattr(tty_fd, TCSANOW, &normal);
-	tty_fd = -1;
-}
 
 /* Wait for something to read; false: the user wants to stop. */
 static bool wait_input(int fd, int cancel_fd)
@@ -106,12 +67,12 @@ static char *ask(struct ui *ui, int fd, const char *host, const char *text, bool
 	if (line == NULL || fd_write_all(fd, line, strlen(line)) < 0)
 		return NULL;
 	if (!echo)
-		echo_off(fd);
+		terminal_change(fd, TERMINAL_SILENT);
 	if (read_line(fd, ui->options.cancel_fd, answer))
 		ret = strdup(answer);
 	else
 		fd_write_all(fd, "\n", 1);
-	echo_on();
+	terminal_reset();
 	OPENSSL_cleanse(answer, sizeof(answer));
 	return ret;
 }

@@ -1,4 +1,4 @@
-/* What containers say, as it comes: "web1 web | TEXT", or JSON. */
+/* What containers and programs in them say, as it comes: "web1 web | TEXT", or JSON. */
 #include <string.h>
 
 #include "base/buf.h"
@@ -31,26 +31,32 @@ static const char *color_of(const char *host)
 static void print_text(const struct tail *tail, const struct event *event)
 {
 	const struct ui_options *o = &tail->ui.options;
+	FILE *out = event->stream == 2 ? o->err : o->out;
+	bool color = event->stream == 2 ? o->color_err : o->color_out;
 	CLEANUP_BUF struct buf text = BUF_INIT(LINE_MAX_BYTES);
-	CLEANUP_FREE char *names = string_printf("%s %s", event->host, event->service);
+	CLEANUP_FREE char *names = event->stream != 0
+				       ? strdup(event->host)
+				       : string_printf("%s %s", event->host, event->service);
 	CLEANUP_FREE char *clean = text_cleaned(names);
 
 	if (clean == NULL || text_clean(&text, event->text, strlen(event->text), true) < 0)
 		return;
 	if (tail->width > 0)
-		fprintf(o->out, "%s%-*s |%s ", o->color_out ? color_of(event->host) : "",
-		    (int)tail->width, clean, o->color_out ? "\033[0m" : "");
-	fprintf(o->out, "%s\n", text.len > 0 ? text.data : "");
+		fprintf(out, "%s%-*s |%s ", color ? color_of(event->host) : "", (int)tail->width,
+		    clean, color ? "\033[0m" : "");
+	fprintf(out, "%s\n", text.len > 0 ? text.data : "");
 }
 
 static void print_json(const struct tail *tail, const struct event *event)
 {
+	static const char *const streams[] = {NULL, "stdout", "stderr"};
 	json_t *object = json_event("line");
 
 	if (object == NULL)
 		return;
 	json_put(object, "host", event->host);
 	json_put(object, "service", event->service);
+	json_put(object, "stream", streams[event->stream]);
 	json_put(object, "at", event->said_at);
 	json_put(object, "text", event->text);
 	json_line(tail->ui.options.out, object);
