@@ -71,14 +71,20 @@ $(BUILD)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# The keeper travels inside the program, as bytes.
-$(BUILD)/keeper_text.h: deploy/remote/keeper.sh
+# What is a file of its own here and travels inside the program, as bytes: NAME.h has NAME[].
+define embed
 	$(say) EMBED $<
 	$(Q)mkdir -p $(@D)
-	$(Q){ echo 'static const unsigned char keeper_text[] = {'; \
+	$(Q){ echo 'static const unsigned char $(basename $(@F))[] = {'; \
 	      od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@.new
 	$(Q)mv $@.new $@
+endef
+$(BUILD)/keeper_text.h: deploy/remote/keeper.sh
+	$(embed)
 $(BUILD)/deploy/keeper.o: $(BUILD)/keeper_text.h
+$(BUILD)/report_css.h: cmd/ui/report.css
+	$(embed)
+$(BUILD)/cmd/ui/report.o: $(BUILD)/report_css.h
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	$(say) TEST $<

@@ -194,6 +194,25 @@ static bool ask_on(void *context, const char *question)
 	return answer != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+/* What is asked for beside what is shown; before anything is done, as it may not be to be had. */
+static int add_records(const struct cli *cli, struct ui *ui, struct error *err)
+{
+	const struct ui_options options = cli_ui_options(cli);
+	struct ui *record = NULL;
+
+	if (cli->settings.log_file != NULL) {
+		if (ui_new_log(&options, cli->settings.log_file, &record, err) < 0)
+			return -1;
+		ui_add(ui, record);
+	}
+	if (cli->settings.report != NULL && !cli->settings.dry_run) {
+		if (ui_new_report(&options, cli->settings.report, &record, err) < 0)
+			return -1;
+		ui_add(ui, record);
+	}
+	return 0;
+}
+
 int perform(struct cli *cli, struct rollout_options *options, struct error *err)
 {
 	CLEANUP_FREE char *by = cli_user();
@@ -201,6 +220,7 @@ int perform(struct cli *cli, struct rollout_options *options, struct error *err)
 	struct ui *ui = NULL;
 	int rc = -1;
 
+	options->events = NULL;
 	if (by == NULL)
 		return error_memory(err);
 	if (work_ui(cli, false, &ui, err) < 0)
@@ -212,7 +232,7 @@ int perform(struct cli *cli, struct rollout_options *options, struct error *err)
 	options->prompt = ui_prompt;
 	options->prompt_context = ui;
 	options->confirm = cli->settings.yes ? NULL : ask_on;
-	if (events_new(1024, &options->events, err) == 0 &&
+	if (add_records(cli, ui, err) == 0 && events_new(1024, &options->events, err) == 0 &&
 	    rollout_new(options, &rollout, err) == 0)
 		rc = perform_shown(cli, options, rollout, ui, err);
 	rollout_free(rollout);

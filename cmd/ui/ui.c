@@ -19,10 +19,18 @@ void *ui_alloc(size_t size, const struct ui_ops *ops, const struct ui_options *o
 	return ui;
 }
 
+void ui_add(struct ui *ui, struct ui *also)
+{
+	while (ui->also != NULL)
+		ui = ui->also;
+	ui->also = also;
+}
+
 void ui_free(struct ui *ui)
 {
 	if (ui == NULL)
 		return;
+	ui_free(ui->also);
 	if (ui->ops->free != NULL)
 		ui->ops->free(ui);
 	fleet_release(&ui->fleet);
@@ -42,7 +50,7 @@ int ui_begin(struct ui *ui, const struct ui_start *start, struct error *err)
 	if (ui->ops->begin != NULL)
 		ui->ops->begin(ui);
 	pthread_mutex_unlock(&ui->lock);
-	return 0;
+	return ui->also != NULL ? ui_begin(ui->also, start, err) : 0;
 }
 
 void ui_event(struct ui *ui, const struct event *event)
@@ -55,15 +63,18 @@ void ui_event(struct ui *ui, const struct event *event)
 	fleet_event(&ui->fleet, event);
 	ui->ops->event(ui, event);
 	pthread_mutex_unlock(&ui->lock);
+	if (ui->also != NULL)
+		ui_event(ui->also, event);
 }
 
 void ui_tick(struct ui *ui, int64_t now_ms)
 {
-	if (ui->ops->tick == NULL)
-		return;
 	pthread_mutex_lock(&ui->lock);
-	ui->ops->tick(ui, now_ms);
+	if (ui->ops->tick != NULL)
+		ui->ops->tick(ui, now_ms);
 	pthread_mutex_unlock(&ui->lock);
+	if (ui->also != NULL)
+		ui_tick(ui->also, now_ms);
 }
 
 void ui_say(struct ui *ui, const char *text, int64_t now_ms)
@@ -90,6 +101,8 @@ void ui_end(struct ui *ui, const struct ui_end *end)
 	pthread_mutex_lock(&ui->lock);
 	ui->ops->end(ui, end);
 	pthread_mutex_unlock(&ui->lock);
+	if (ui->also != NULL)
+		ui_end(ui->also, end);
 }
 
 void ui_time_iso(const struct ui *ui, int64_t at_ms, char out[UI_TIME_SIZE])

@@ -1,5 +1,6 @@
 /* How what happens is shown. One of three: a live table on a terminal (screen.c), lines with a
- * time (plain.c), JSON events (json.c). All calls but ui_prompt come from the main thread.
+ * time (plain.c), JSON events (json.c); beside it a log file and a page about it (report.c).
+ * All calls but ui_prompt come from the main thread.
  *
  * The report at the end (result.c) is the same for screen and plain: errors go to `err`, the rest
  * to `out`. */
@@ -61,9 +62,10 @@ struct ui_ops {
 	void (*free)(struct ui *ui);
 };
 
-/* The part that all three share. */
+/* The part that all of them share. */
 struct ui {
 	const struct ui_ops *ops;
+	struct ui *also; /* is told the same, after this one; owned; NULL */
 	struct ui_options options;
 	struct ui_start start;
 	struct fleet fleet;
@@ -76,11 +78,19 @@ struct ui {
 int ui_new_screen(const struct ui_options *options, struct ui **ret, struct error *err);
 int ui_new_plain(const struct ui_options *options, struct ui **ret, struct error *err);
 int ui_new_json(const struct ui_options *options, struct ui **ret, struct error *err);
-/* Lines of containers' logs (deploy/logs.h); those of several hosts or services with
- * their names in front, `width` columns wide (0: without). `stop` is fired when nobody reads any
- * more. */
+/* Lines of containers' logs (deploy/logs.h) and of programs (deploy/exec.h); those of several hosts
+ * or services with their names in front, `width` columns wide (0: without). `stop` is fired when
+ * nobody reads any more. */
 int ui_new_tail(const struct ui_options *options, bool json, size_t width, struct cancel *stop,
     struct ui **ret, struct error *err);
+/* Lines as plain's, with all steps, added to a file that is opened now. */
+int ui_new_log(
+    const struct ui_options *options, const char *path, struct ui **ret, struct error *err);
+/* A page about a rollout, written at its end; whether that can be done is found out now. */
+int ui_new_report(
+    const struct ui_options *options, const char *path, struct ui **ret, struct error *err);
+/* Let `also` (owned from now on) be told what `ui` is told. */
+void ui_add(struct ui *ui, struct ui *also);
 void ui_free(struct ui *ui);
 
 int ui_begin(struct ui *ui, const struct ui_start *start, struct error *err);
@@ -96,7 +106,7 @@ void ui_close(struct ui *ui, int64_t now_ms);
 /* A session_prompt_fn; its context is the ui. Asks on /dev/tty, one question at a time. */
 char *ui_prompt(void *context, const char *host, const char *text, bool echo);
 
-/* For the three: allocate `size` bytes that begin with a struct ui. NULL: out of memory. */
+/* For all of them: allocate `size` bytes that begin with a struct ui. NULL: out of memory. */
 void *ui_alloc(size_t size, const struct ui_ops *ops, const struct ui_options *options);
 
 /* Wall-clock time of an event. */
