@@ -8,6 +8,7 @@
 #include "cmd/each.h"
 #include "cmd/ui/columns.h"
 #include "cmd/ui/json.h"
+#include "cmd/ui/names.h"
 #include "deploy/act.h"
 #include "deploy/found.h"
 
@@ -28,17 +29,59 @@ static enum hue hue_of(const struct container *c)
 	return strcmp(c->health, "starting") == 0 ? HUE_PLAIN : HUE_BAD;
 }
 
-static void row(struct columns *table, const struct host *host, const struct service *service,
-    const struct container *c)
-{
-	char age[CLOCK_AGE_SIZE] = "-";
+/* Hosts on which a service is in the same state, one line of the table. */
+struct line {
+	const struct service *service;
+	const struct container *container; /* of the first of them; NULL: there is none */
+	int64_t started_first, started_last;
+	struct strv hosts;
+};
 
-	if (c != NULL && c->started_at > 0)
-		clock_format_age((int64_t)time(NULL) - c->started_at, age);
-	columns_add(table, HUE_PLAIN, host->name);
-	columns_add(table, HUE_PLAIN, service->name);
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_state(const struct container *a, const struct container *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return a->running == b->running && a->exit_code == b->exit_code &&
+	       same_text(a->release, b->release) && same_text(state_of(a), state_of(b)) &&
+	       same_text(a->restart, b->restart) && same_text(a->by, b->by);
+}
+
+/* For how long they have been up: as long as the youngest, and as the oldest where that is much
+ * more. */
+static void add_age(struct columns *table, const struct line *line)
+{
+	int64_t now = (int64_t)time(NULL), least = now - line->started_last,
+		most = now - line->started_first;
+	char young[CLOCK_AGE_SIZE], old[CLOCK_AGE_SIZE];
+	bool up = line->container != NULL && line->container->running;
+
+	clock_format_age(least, young);
+	clock_format_age(most, old);
+	if (!up || line->started_first <= 0)
+		columns_add(table, HUE_PLAIN, up ? "-" : NULL);
+	else if (most > 2 * least + 60)
+		columns_addf(table, HUE_PLAIN, "%s - %s", young, old);
+	else
+		columns_add(table, HUE_PLAIN, young);
+}
+
+static void add_row(struct columns *table, const struct line *line)
+{
+	enum { NAMES_COLUMNS = 36 };
+	const struct container *c = line->container;
+	CLEANUP_BUF struct buf names = BUF_INIT((size_t)64 * 1024);
+
+	if (names_add(&names, &line->hosts, NAMES_COLUMNS) < 0)
+		table->failed = true;
+	columns_add(table, HUE_PLAIN, names.data);
+	columns_add(table, HUE_PLAIN, line->service->name);
 	columns_add(table, HUE_PLAIN, c != NULL ? c->release : NULL);
-	columns_add(table, HUE_PLAIN, c != NULL && c->running ? age : NULL);
+	add_age(table, line);
 	if (c != NULL && !c->running && c->started_at > 0)
 		columns_addf(table, HUE_BAD, "%s (%d)", c->status, c->exit_code);
 	else
@@ -94,28 +137,73 @@ static void json_row(const struct cli *cli, const struct environment *env, const
 struct listing {
 	struct cli *cli;
 	const struct environment *env;
-	struct columns table;
+	struct line *lines;
+	size_t n_lines;
 	struct buf notes; /* what is to be said below the table */
 };
+
+static int add_line(struct listing *listing, const struct host *host, const struct service *service,
+    const struct container *c, struct error *err)
+{
+	int64_t started = c != NULL ? c->started_at : 0;
+	struct line *line = listing->lines, *end = line + listing->n_lines;
+
+	/* With -v each host has a line of its own. */
+	while (line < end && (listing->cli->settings.verbose > 0 || line->service != service ||
+				 !same_state(line->container, c)))
+		line++;
+	if (line == end) {
+		line = reallocarray(listing->lines, listing->n_lines + 1, sizeof(*line));
+		if (line == NULL)
+			return error_memory(err);
+		listing->lines = line;
+		line += listing->n_lines++;
+		*line = (struct line){.service = service,
+		    .container = c,
+		    .started_first = started,
+		    .started_last = started};
+	}
+	if (started < line->started_first)
+		line->started_first = started;
+	if (started > line->started_last)
+		line->started_last = started;
+	return strv_add(&line->hosts, host->name) < 0 ? error_memory(err) : 0;
+}
+
+static int print_lines(const struct listing *listing, struct error *err)
+{
+	static const char *const headings[] = {
+	    "HOST", "SERVICE", "RELEASE", "UP", "STATE", "RESTART", "BY", NULL};
+	CLEANUP_COLUMNS struct columns table;
+
+	columns_init(&table, headings);
+	for (size_t i = 0; i < listing->n_lines; i++)
+		add_row(&table, &listing->lines[i]);
+	if (columns_rows(&table) > 0 &&
+	    columns_print(&table, listing->cli->out, listing->cli->color_out, 0) < 0)
+		return error_memory(err);
+	return 0;
+}
 
 static int add_service(struct listing *listing, const struct survey_host *at, const char *prefix,
     const struct service *service, struct error *err)
 {
 	struct found found = {0};
+	int rc = 0;
 
 	if (found_make(&at->facts, prefix, service->name, &found, err) < 0)
 		return -1;
 	if (listing->cli->settings.json)
 		json_row(listing->cli, listing->env, at->host, service, &found);
 	else
-		row(&listing->table, at->host, service, found.current);
+		rc = add_line(listing, at->host, service, found.current, err);
 	for (size_t i = 0; i < found.words.n; i++) {
 		CLEANUP_FREE char *clean = text_cleaned(found.words.v[i]);
 
 		buf_addf(&listing->notes, "  %s: %s\n", at->host->name, clean != NULL ? clean : "");
 	}
 	found_release(&found);
-	return 0;
+	return rc;
 }
 
 /* Of services that left the inventory nobody else tells. */
@@ -163,23 +251,20 @@ static int add_host(
 static int show(
     struct cli *cli, const struct environment *env, const struct survey *survey, struct error *err)
 {
-	static const char *const headings[] = {
-	    "HOST", "SERVICE", "RELEASE", "UP", "STATE", "RESTART", "BY", NULL};
 	struct listing listing = {.cli = cli, .env = env, .notes = BUF_INIT((size_t)1024 * 1024)};
 	CLEANUP_FREE char *prefix = inventory_prefix(cli->inventory, env);
 	int rc = prefix != NULL ? 0 : error_memory(err);
 
-	columns_init(&listing.table, headings);
 	for (size_t i = 0; i < survey->n && rc == 0; i++)
 		if (survey->hosts[i].error.kind == ERROR_NONE)
 			rc = add_host(&listing, &survey->hosts[i], prefix, err);
-	if (rc == 0 && !cli->settings.json && columns_rows(&listing.table) > 0)
-		rc = columns_print(&listing.table, cli->out, cli->color_out, 0) < 0
-			 ? error_memory(err)
-			 : 0;
+	if (rc == 0 && !cli->settings.json)
+		rc = print_lines(&listing, err);
 	if (rc == 0 && !cli->settings.json)
 		fputs(listing.notes.data, cli->out);
-	columns_release(&listing.table);
+	for (size_t i = 0; i < listing.n_lines; i++)
+		strv_release(&listing.lines[i].hosts);
+	free(listing.lines);
 	buf_release(&listing.notes);
 	if (rc < 0)
 		return -1;

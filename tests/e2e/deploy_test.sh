@@ -83,7 +83,7 @@ test_main_path() {
 	begin 'status and history tell it'
 	shipit -f "$tmp/shop/shipit.yml" status prod
 	want_code 0
-	want_out h1 h2 h3 "$r2"
+	want_out 'h[1:3]' "$r2"
 	shipit -f "$tmp/shop/shipit.yml" history prod
 	want_code 0
 	want_out "$r1" "$r2" rollback deploy
