@@ -6,7 +6,7 @@ import statistics
 import time
 
 UNITS = {"s": "%.2f s", "MB/s": "%.0f MB/s", "MiB": "%.1f MiB", "MB": "%.1f MB",
-         "trips": "%d trips"}
+         "trips": "%d trips", "%": "%.1f %%"}
 
 
 class Figures:

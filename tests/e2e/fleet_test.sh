@@ -372,38 +372,111 @@ test_options() {
 
 # A deploy on a terminal, where ANSWER is typed to the question.
 confirmed() { # ANSWER
-	python3 - "$1" "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1 <<-'END'
-		import os, pty, sys
-		answer, argv = sys.argv[1], sys.argv[2:]
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.execv(argv[0], argv)
-		said = b""
-		while True:
-		    try:
-		        data = os.read(fd, 4096)
-		    except OSError:
-		        break
-		    if not data:
-		        break
-		    said += data
-		    if answer and said.rstrip().endswith(b"[y/N]"):
-		        os.write(fd, answer.encode() + b"\n")
-		        answer = ""
-		sys.stdout.write(said.decode(errors="replace"))
-		sys.stdout.flush()
-		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-	END
+	"$root/tests/e2e/pty.py" "[y/N]=$1\\n" -- "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
 	code=$?
 }
 
+# --- signals, and what else ends people's patience
+
+process_state() { # PID
+	awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null
+}
+
+is_stopped() { # PID
+	[ "$(process_state "$1")" = T ]
+}
+
+is_over() { # PID
+	case $(process_state "$1") in '' | Z) ;; *) return 1 ;; esac
+}
+
+# A deploy that stands still at the first STEP of a host when it gets the SIGNALs, each after the one before
+# was taken in; then it may go on.
+deploy_signalled() { # STEP SIGNAL...
+	local step=$1 pid signal
+	shift
+	SHIPIT_STOP_AT=$step:start setsid env --default-signal=INT,HUP "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod \
+	    >"$tmp/out" 2>&1 </dev/null &
+	pid=$!
+	until_true 60 is_stopped $pid || wrong "it does not come to $step"
+	for signal; do
+		kill "-$signal" $pid
+		kill -CONT $pid
+		sleep 0.3
+	done
+	# Each host stops it at that step.
+	until is_over $pid; do
+		kill -CONT $pid 2>/dev/null
+		sleep 0.05
+	done
+	wait $pid
+	code=$?
+	want_same 'what it left running' '' "$(ps -o stat=,args= -s $pid | awk '$1 !~ /^Z/')"
+}
+
+on_old_or_new() {
+	[ "$(serving "$1" | wc -w)" = 12 ] || [ $(($(serving "$1" | wc -w) + $(serving "$2" | wc -w))) = 12 ]
+}
+
+test_signals() {
+	local point step signals new=v2 old=v1 swap
+	write_fleet v1 ''
+	fleet deploy prod
+	for point in "${points[@]}"; do
+		step=${point%% *} signals=${point#* }
+		begin "$signals when a host comes to $step: no host is left without a service"
+		write_fleet $new ''
+		# shellcheck disable=SC2086 # words
+		deploy_signalled $step $signals
+		want_code 130
+		case $signals in
+		*' '*) until_true 30 on_old_or_new $old $new || wrong "$old on $(serving $old), $new on $(serving $new)" ;;
+		*) on_old_or_new $old $new || wrong "$old on $(serving $old), $new on $(serving $new)" ;;
+		esac
+		[ "$step" = commit ] || until_true 30 all_serve $old || wrong "$old only on $(serving $old)"
+		until_true 30 fleet_deploys || wrong 'the next deploy does not succeed'
+		want_same "$new serves on" "$all" "$(serving $new)"
+		swap=$old old=$new new=$swap
+	done
+
+	begin 'a reader that goes away ends no rollout'
+	write_fleet $new ''
+	timeout 120 "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod 2>"$tmp/out" </dev/null | head -n 1 >"$tmp/one"
+	want_same 'exit' 0 "${PIPESTATUS[0]}"
+	want_same "$new serves on" "$all" "$(serving $new)"
+
+	begin 'a terminal that is closed is an interrupt'
+	write_fleet $old ''
+	"$root/tests/e2e/pty.py" 'deliver=hangup' -- env TERM=xterm "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
+	want_same 'exit' 130 $?
+	until_true 30 all_serve $new || wrong "$new only on $(serving $new)"
+	fleet deploy prod
+	want_code 0
+	want_same "$old serves on" "$all" "$(serving $old)"
+}
+
+all_serve() { # VERSION
+	[ "$(serving "$1")" = "$all" ]
+}
+
+# Hosts that were let go hold the lock until they have noticed.
+fleet_deploys() {
+	fleet deploy prod
+	[ "$code" = 0 ]
+}
+
 pairs=('2 3' '1 12' '5 11' '12 11')
+points=()
+for step in connect lock facts deliver create swap ready commit prune; do
+	points+=("$step INT" "$step TERM" "$step INT INT")
+done
 case ${1-soak} in
 check)
-	parts='first fails stop'
+	parts='first fails stop signals'
 	pairs=('5 11')
+	points=('deliver TERM' 'swap INT' 'ready INT INT')
 	;;
-soak) parts='first fails stop continue down rollback options logs' ;;
+soak) parts='first fails stop continue down rollback options logs signals' ;;
 *) parts=$* ;;
 esac
 lab_up 12

@@ -16,16 +16,31 @@ fault_undrop() {
 }
 
 fault_limit() {
-	need_host "${1:-}"
 	case ${2:-} in
 	[1-9]*bit) ;;
 	*) die "limit: to what rate? (20mbit)" ;;
 	esac
+	if [ "${1:-}" = laptop ]; then
+		limit_laptop "$2"
+		return
+	fi
+	need_host "${1:-}"
 	echo "$2" >"$dir/$1/limit"
 	! alive "$dir/$1/pid" || apply_limit "$1"
 }
 
+# Of the laptop's own link, which all hosts share.
+limit_laptop() {
+	tc qdisc replace dev "lab-$id" root tbf rate "$1" burst 64k latency 100ms
+	in_router tc qdisc replace dev laptop root tbf rate "$1" burst 64k latency 100ms
+}
+
 fault_unlimit() {
+	if [ "${1:-}" = laptop ]; then
+		tc qdisc delete dev "lab-$id" root 2>/dev/null || :
+		in_router tc qdisc delete dev laptop root 2>/dev/null || :
+		return
+	fi
 	need_host "${1:-}"
 	rm -f "$dir/$1/limit"
 	alive "$dir/$1/pid" || return 0
