@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
+#include "deploy/settings.h"
 #include "transport/tar.h"
 
 /* 10 MB x 3: a server's disk is not to be filled by a log (Compose keeps everything). */
@@ -311,15 +312,16 @@ int container_networks(
     const struct identity *identity, const json_t *options, struct strv *ret, struct error *err)
 {
 	json_t *networks = json_object_get(options, "networks"), *network;
+	bool own = json_object_get(options, "network_mode") == NULL;
 	CLEANUP_STRV struct strv list = {0};
 	size_t i;
 
 	json_array_foreach(networks, i, network)
 	{
-		if (strv_add(&list, json_string_value(network)) < 0)
+		if (own && strv_add(&list, json_string_value(network)) < 0)
 			return error_memory(err);
 	}
-	if (list.n == 0 && strv_take(&list, name_default_network(identity->prefix)) < 0)
+	if (list.n == 0 && own && strv_take(&list, name_default_network(identity->prefix)) < 0)
 		return error_memory(err);
 	*ret = list;
 	list = (struct strv){0};
@@ -334,9 +336,13 @@ json_t *container_endpoint(const struct identity *identity)
 static int put_network(
     json_t *body, json_t *host, const struct identity *identity, const json_t *options)
 {
+	const char *mode = json_str(options, "network_mode", NULL);
 	CLEANUP_STRV struct strv networks = {0};
-	json_t *endpoints = json_object();
+	json_t *endpoints;
 
+	if (mode != NULL)
+		return json_set(host, "NetworkMode", json_string(mode));
+	endpoints = json_object();
 	if (container_networks(identity, options, &networks, NULL) < 0 ||
 	    json_set(endpoints, networks.v[0], container_endpoint(identity)) < 0) {
 		json_decref(endpoints);
@@ -347,6 +353,17 @@ static int put_network(
 		return -1;
 	}
 	return json_set(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
+}
+
+static json_t *log_config(const json_t *options)
+{
+	const char *driver = json_str(options, "logging.driver", NULL);
+
+	if (driver != NULL)
+		return json_pack(
+		    "{s:s, s:O}", "Type", driver, "Config", json_at(options, "logging.options"));
+	return json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size", log_size,
+	    "max-file", log_files);
 }
 
 /* "on-failure:5" */
@@ -385,9 +402,8 @@ int container_body(const struct identity *identity, const json_t *options, const
 	    put_volumes(body, host, options) < 0 || put_devices(host, options) < 0 ||
 	    json_set(host, "RestartPolicy",
 		restart_policy(identity->fixed_policy ? options_restart(options) : "no")) < 0 ||
-	    json_set(host, "LogConfig",
-		json_pack("{s:s, s:{s:s, s:s}}", "Type", "json-file", "Config", "max-size",
-		    log_size, "max-file", log_files)) < 0 ||
+	    json_set(host, "LogConfig", log_config(options)) < 0 ||
+	    settings_put(body, host, options) < 0 ||
 	    put_network(body, host, identity, options) < 0 ||
 	    json_object_set(body, "HostConfig", host) < 0)
 		return error_memory(err);
@@ -408,13 +424,15 @@ int container_before_body(const struct identity *identity, const json_t *options
 	labels = container_owner_labels(identity->project, identity->environment, identity->prefix);
 	json_object_del(body, "ExposedPorts");
 	json_object_del(host, "PortBindings");
+	if (json_object_get(body, "NetworkingConfig") != NULL &&
+	    json_set(body, "NetworkingConfig",
+		json_pack("{s:{s:{}}}", "EndpointsConfig", json_str(host, "NetworkMode", ""))) < 0)
+		return error_memory(err);
 	if (json_set(host, "RestartPolicy", restart_policy("no")) < 0 ||
 	    json_set(body, "Labels", labels) < 0 ||
 	    json_set(labels, LABEL_PREFIX "before", json_string(identity->service)) < 0 ||
 	    json_set(body, "Cmd", json_words(command)) < 0 ||
-	    json_set(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0 ||
-	    json_set(body, "NetworkingConfig",
-		json_pack("{s:{s:{}}}", "EndpointsConfig", json_str(host, "NetworkMode", ""))) < 0)
+	    json_set(body, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE")) < 0)
 		return error_memory(err);
 	*ret = steal_ptr(body);
 	return 0;

@@ -255,6 +255,8 @@ static int put_process(json_t *options, const struct service *service, struct er
 	if (service->restart != NULL && strcmp(service->restart, RESTART_DEFAULT) != 0 &&
 	    put_text(options, "restart", service->restart, "the value of", err) < 0)
 		return -1;
+	if (service->settings != NULL && json_object_update(options, service->settings) < 0)
+		return error_memory(err);
 	if (service->stop_grace_ms != STOP_GRACE_DEFAULT &&
 	    json_set(options, "stop_grace_ms", json_integer(service->stop_grace_ms)) < 0)
 		return error_memory(err);

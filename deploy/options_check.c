@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "deploy/options.h"
+#include "deploy/settings.h"
 
 /* A year: what is longer is a mistake, and what is not can be multiplied without a thought. */
 #define MS_MAX (INT64_C(366) * 24 * 3600 * 1000)
@@ -169,6 +170,17 @@ static bool labels_form(const json_t *value)
 	return is_map(value, false);
 }
 
+static bool logging_form(const json_t *value)
+{
+	return json_is_string(json_object_get(value, "driver")) &&
+	       is_map(json_object_get(value, "options"), false);
+}
+
+static bool network_mode_form(const json_t *value)
+{
+	return json_is_string(value) && is_filled(json_string_value(value));
+}
+
 static const struct member {
 	const char *path;
 	form_fn *has_form;
@@ -185,6 +197,8 @@ static const struct member {
     {"healthcheck.test", list_form, "a list of strings"},
     {"healthcheck.timeout_ms", ms_form, "a number of milliseconds"},
     {"labels", labels_form, "an object of strings"},
+    {"logging", logging_form, "an object of a driver and its options"},
+    {"network_mode", network_mode_form, "the name of a network"},
     {"networks", networks_form, "a list of names"},
     {"ports", ports_form, "a list of IP:HOSTPORT:CONTAINERPORT/PROTOCOL"},
     {"restart", restart_form, "a restart policy"},
@@ -211,6 +225,12 @@ int options_check(const json_t *options, struct error *err)
 		    err, ERROR_PROTOCOL, "these run options are damaged: they are not an object");
 	if (check != NULL && !json_is_object(check))
 		return wrong("healthcheck", "an object", err);
+	for (size_t i = 0; i < n_settings; i++) {
+		const json_t *value = json_object_get(options, settings[i].key);
+
+		if (value != NULL && !setting_has_form(&settings[i], value))
+			return wrong(settings[i].key, "of its form", err);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		const json_t *value = json_at(options, members[i].path);
 

@@ -7,6 +7,7 @@
 #include "deploy/container.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
+#include "deploy/settings.h"
 
 /* What the ledger takes of options, and each byte of it quoted. */
 enum { RUN_LINE_MAX = 16 * 1024 * 1024 };
@@ -182,21 +183,58 @@ static int add_command(struct buf *line, const json_t *options)
 	return add_list(line, NULL, json_object_get(options, "command"));
 }
 
+static int add_network(struct buf *line, const struct identity *identity, const json_t *options)
+{
+	const char *mode = json_str(options, "network_mode", NULL);
+	CLEANUP_STRV struct strv networks = {0};
+
+	if (mode != NULL)
+		return add_option(line, "--network", mode);
+	if (container_networks(identity, options, &networks, NULL) < 0 ||
+	    add_option(line, "--network", networks.v[0]) < 0)
+		return -1;
+	return add_option(line, "--network-alias", identity->service);
+}
+
+static int add_settings(struct buf *line, const json_t *options)
+{
+	CLEANUP_STRV struct strv words = {0};
+
+	for (size_t i = 0; i < n_settings; i++) {
+		const json_t *value = json_object_get(options, settings[i].key);
+
+		if (value != NULL && setting_words(&settings[i], value, &words) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < words.n; i++)
+		if (add_word(line, words.v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int add_logging(struct buf *line, const json_t *options)
+{
+	const char *driver = json_str(options, "logging.driver", NULL);
+
+	if (driver == NULL)
+		return buf_adds(line, " --log-opt max-size=10m --log-opt max-file=3");
+	if (add_option(line, "--log-driver", driver) < 0)
+		return -1;
+	return add_pairs(line, "--log-opt", json_at(options, "logging.options"), false);
+}
+
 char *container_run_line(const struct identity *identity, const json_t *options, const char *image)
 {
 	struct buf line = BUF_INIT(RUN_LINE_MAX);
-	CLEANUP_STRV struct strv networks = {0};
 	CLEANUP_FREE char *name = name_container(identity->prefix, identity->service);
 	const char *user = json_str(options, "user", NULL);
 	char *text = NULL;
 
-	if (name == NULL || options_check(options, NULL) < 0 ||
-	    container_networks(identity, options, &networks, NULL) < 0)
+	if (name == NULL || options_check(options, NULL) < 0)
 		return NULL;
 	if (buf_adds(&line, "docker run --detach") == 0 && add_option(&line, "--name", name) == 0 &&
 	    add_option(&line, "--restart", options_restart(options)) == 0 &&
-	    add_option(&line, "--network", networks.v[0]) == 0 &&
-	    add_option(&line, "--network-alias", identity->service) == 0 &&
+	    add_network(&line, identity, options) == 0 && add_settings(&line, options) == 0 &&
 	    (user == NULL || add_option(&line, "--user", user) == 0) &&
 	    add_ports(&line, json_object_get(options, "ports")) == 0 &&
 	    add_volumes(&line, json_object_get(options, "volumes")) == 0 &&
@@ -205,8 +243,9 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 	    add_pairs(&line, "--env", json_object_get(options, "secret_environment"), true) == 0 &&
 	    add_pairs(&line, "--label", json_object_get(options, "labels"), false) == 0 &&
 	    add_healthcheck(&line, json_object_get(options, "healthcheck")) == 0 &&
-	    buf_addf(&line, " --stop-timeout %lld --log-opt max-size=10m --log-opt max-file=3",
+	    buf_addf(&line, " --stop-timeout %lld",
 		(long long)(options_stop_grace_ms(options) + 999) / 1000) == 0 &&
+	    add_logging(&line, options) == 0 &&
 	    add_entrypoint(&line, json_object_get(options, "entrypoint")) == 0 &&
 	    add_word(&line, image) == 0 && add_command(&line, options) == 0)
 		text = buf_steal(&line);

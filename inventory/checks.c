@@ -1,6 +1,7 @@
 /* What only the whole file shows. Runs after all sections were read. */
 #include <string.h>
 
+#include "base/json.h"
 #include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
@@ -238,12 +239,13 @@ static int add_resources_of(struct inventory *inv, struct service *service)
 {
 	const struct resource *standard =
 	    find_resource(inv->networks, inv->n_networks, default_network);
+	bool none = json_object_get(service->settings, "network_mode") != NULL;
 
 	/* What the file says about the default network has to reach the services that name none. */
-	if (service->networks.n == 0 && standard && standard->name &&
+	if (service->networks.n == 0 && !none && standard && standard->name &&
 	    strv_add(&service->networks, default_network) < 0)
 		return -1;
-	if (service->networks.n == 0 &&
+	if (service->networks.n == 0 && !none &&
 	    add_resource(&inv->networks, &inv->n_networks, default_network, &service->pos) < 0)
 		return -1;
 	for (size_t i = 0; i < service->networks.n; i++)

@@ -1,5 +1,6 @@
 /* Durations and numbers as texts. */
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "inventory/values.h"
@@ -79,18 +80,18 @@ int parse_duration(const char *text, int64_t *ret_ms)
 
 int parse_int(const char *text, int least, int most, int *ret)
 {
-	long value = 0;
+	long value = 0, sign = *text == '-' ? -1 : 1;
 
+	text += sign < 0;
 	if (!*text)
 		return -1;
 	for (; *text; text++) {
-		if (!is_digit(*text))
+		if (!is_digit(*text) || value > INT32_MAX)
 			return -1;
 		value = value * 10 + (*text - '0');
-		if (value > most)
-			return -1;
 	}
-	if (value < least)
+	value *= sign;
+	if (value < least || value > most)
 		return -1;
 	*ret = (int)value;
 	return 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "inventory/keys.h"
 #include "inventory/patterns.h"
 
@@ -19,6 +20,7 @@ void service_release(struct service *service)
 	free(service->image);
 	free(service->restart);
 	free(service->user);
+	json_decref(service->settings);
 	free(service->build.context);
 	free(service->build.dockerfile);
 	pairs_release(&service->build.args);

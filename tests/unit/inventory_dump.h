@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "inventory/inventory.h"
 
 /* In quotes, newlines and tabs visible; `-` for NULL. */
@@ -147,6 +148,12 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	dump_list(out, "  ", "entrypoint", &s->entrypoint);
 	dump_pairs(out, "  ", "label", &s->labels);
 	dump_field(out, "  ", "user", s->user);
+	if (s->settings != NULL) {
+		char *settings = json_canonical(s->settings);
+
+		buf_addf(out, "  settings %s\n", settings);
+		free(settings);
+	}
 	dump_health(out, &s->healthcheck);
 	buf_addf(out,
 	    "  restart %s grace %" PRId64 " retain %d ready running %" PRId64

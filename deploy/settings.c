@@ -1,0 +1,260 @@
+#include "deploy/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+/* clang-format off */
+const struct setting settings[] = {
+    {"cap_add",           SETTING_LIST,   true,  "CapAdd",            "--cap-add"},
+    {"cap_drop",          SETTING_LIST,   true,  "CapDrop",           "--cap-drop"},
+    {"cgroup_parent",     SETTING_TEXT,   true,  "CgroupParent",      "--cgroup-parent"},
+    {"cpu_period",        SETTING_NUMBER, true,  "CpuPeriod",         "--cpu-period"},
+    {"cpu_quota",         SETTING_NUMBER, true,  "CpuQuota",          "--cpu-quota"},
+    {"cpu_shares",        SETTING_NUMBER, true,  "CpuShares",         "--cpu-shares"},
+    {"cpus",              SETTING_CPUS,   true,  "NanoCpus",          "--cpus"},
+    {"cpuset",            SETTING_TEXT,   true,  "CpusetCpus",        "--cpuset-cpus"},
+    {"dns",               SETTING_LIST,   true,  "Dns",               "--dns"},
+    {"dns_opt",           SETTING_LIST,   true,  "DnsOptions",        "--dns-option"},
+    {"dns_search",        SETTING_LIST,   true,  "DnsSearch",         "--dns-search"},
+    {"domainname",        SETTING_TEXT,   false, "Domainname",        "--domainname"},
+    {"extra_hosts",       SETTING_LIST,   true,  "ExtraHosts",        "--add-host"},
+    {"group_add",         SETTING_LIST,   true,  "GroupAdd",          "--group-add"},
+    {"hostname",          SETTING_TEXT,   false, "Hostname",          "--hostname"},
+    {"init",              SETTING_FLAG,   true,  "Init",              "--init"},
+    {"ipc",               SETTING_TEXT,   true,  "IpcMode",           "--ipc"},
+    {"mem_limit",         SETTING_NUMBER, true,  "Memory",            "--memory"},
+    {"mem_reservation",   SETTING_NUMBER, true,  "MemoryReservation", "--memory-reservation"},
+    {"mem_swappiness",    SETTING_NUMBER, true,  "MemorySwappiness",  "--memory-swappiness"},
+    {"memswap_limit",     SETTING_NUMBER, true,  "MemorySwap",        "--memory-swap"},
+    {"oom_kill_disable",  SETTING_FLAG,   true,  "OomKillDisable",    "--oom-kill-disable"},
+    {"oom_score_adj",     SETTING_NUMBER, true,  "OomScoreAdj",       "--oom-score-adj"},
+    {"pid",               SETTING_TEXT,   true,  "PidMode",           "--pid"},
+    {"pids_limit",        SETTING_NUMBER, true,  "PidsLimit",         "--pids-limit"},
+    {"privileged",        SETTING_FLAG,   true,  "Privileged",        "--privileged"},
+    {"read_only",         SETTING_FLAG,   true,  "ReadonlyRootfs",    "--read-only"},
+    {"runtime",           SETTING_TEXT,   true,  "Runtime",           "--runtime"},
+    {"security_opt",      SETTING_LIST,   true,  "SecurityOpt",       "--security-opt"},
+    {"shm_size",          SETTING_NUMBER, true,  "ShmSize",           "--shm-size"},
+    {"stdin_open",        SETTING_FLAG,   false, "OpenStdin",         "--interactive"},
+    {"stop_signal",       SETTING_TEXT,   false, "StopSignal",        "--stop-signal"},
+    {"storage_opt",       SETTING_PAIRS,  true,  "StorageOpt",        "--storage-opt"},
+    {"sysctls",           SETTING_PAIRS,  true,  "Sysctls",           "--sysctl"},
+    {"tmpfs",             SETTING_TMPFS,  true,  "Tmpfs",             "--tmpfs"},
+    {"tty",               SETTING_FLAG,   false, "Tty",               "--tty"},
+    {"ulimits",           SETTING_LIMITS, true,  "Ulimits",           "--ulimit"},
+    {"userns_mode",       SETTING_TEXT,   true,  "UsernsMode",        "--userns"},
+    {"uts",               SETTING_TEXT,   true,  "UTSMode",           "--uts"},
+    {"working_dir",       SETTING_TEXT,   false, "WorkingDir",        "--workdir"},
+};
+/* clang-format on */
+const size_t n_settings = ARRAY_SIZE(settings);
+
+/* "NAME=SOFT:HARD" */
+static bool parse_limit(const char *text, long long *ret_soft, long long *ret_hard)
+{
+	const char *equals = strchr(text, '=');
+	char *end;
+
+	if (equals == NULL || equals == text)
+		return false;
+	*ret_soft = strtoll(equals + 1, &end, 10);
+	if (end == equals + 1 || *end != ':')
+		return false;
+	text = end + 1;
+	*ret_hard = strtoll(text, &end, 10);
+	return end != text && *end == '\0';
+}
+
+static bool is_list(const json_t *value, enum setting_form form)
+{
+	const json_t *item;
+	long long soft, hard;
+	size_t i;
+
+	json_array_foreach(value, i, item)
+	{
+		const char *text = json_string_value(item);
+
+		if (text == NULL || *text == '\0' ||
+		    (form == SETTING_LIMITS && !parse_limit(text, &soft, &hard)))
+			return false;
+	}
+	return json_is_array(value);
+}
+
+static bool is_object(const json_t *value)
+{
+	void *at = json_object_iter((json_t *)(uintptr_t)value);
+
+	for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)value, at))
+		if (!json_is_string(json_object_iter_value(at)))
+			return false;
+	return json_is_object(value);
+}
+
+bool setting_has_form(const struct setting *setting, const json_t *value)
+{
+	switch (setting->form) {
+	case SETTING_FLAG:
+		return json_is_boolean(value);
+	case SETTING_NUMBER:
+	case SETTING_CPUS:
+		return json_is_integer(value);
+	case SETTING_TEXT:
+		return json_is_string(value);
+	case SETTING_PAIRS:
+		return is_object(value);
+	case SETTING_LIST:
+	case SETTING_TMPFS:
+	case SETTING_LIMITS:
+		break;
+	}
+	return is_list(value, setting->form);
+}
+
+/* --- for the engine */
+
+static json_t *tmpfs_of(const json_t *list)
+{
+	json_t *object = json_object();
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		size_t len = strcspn(text, ":");
+		CLEANUP_FREE char *path = strndup(text, len);
+
+		if (path == NULL ||
+		    json_set(object, path, json_string(text + len + (text[len] == ':'))) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
+static json_t *limits_of(const json_t *list)
+{
+	json_t *array = json_array();
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		long long soft = 0, hard = 0;
+
+		parse_limit(text, &soft, &hard);
+		if (json_array_append_new(
+			array, json_pack("{s:s%, s:I, s:I}", "Name", text, strcspn(text, "="),
+				   "Soft", (json_int_t)soft, "Hard", (json_int_t)hard)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+int settings_put(json_t *body, json_t *host, const json_t *options)
+{
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct setting *setting = &settings[i];
+		json_t *value = json_object_get(options, setting->key);
+		json_t *made = setting->form == SETTING_TMPFS	 ? tmpfs_of(value)
+			       : setting->form == SETTING_LIMITS ? limits_of(value)
+								 : json_incref(value);
+
+		if (value == NULL) {
+			json_decref(made);
+			continue;
+		}
+		if (json_set(setting->of_host ? host : body, setting->name, made) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- for people */
+
+static int add_words(const struct setting *setting, const char *text, struct strv *words)
+{
+	return strv_add(words, setting->option) < 0 ? -1 : strv_add(words, text);
+}
+
+static int list_words(const struct setting *setting, const json_t *list, struct strv *words)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (add_words(setting, json_string_value(item), words) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int pair_words(const struct setting *setting, const json_t *object, struct strv *words)
+{
+	CLEANUP_STRV struct strv list = {0};
+	json_t *value;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		if (strv_addf(&list, "%s=%s", key, json_string_value(value)) < 0)
+			return -1;
+	}
+	strv_sort(&list);
+	for (size_t i = 0; i < list.n; i++)
+		if (add_words(setting, list.v[i], words) < 0)
+			return -1;
+	return 0;
+}
+
+/* "1.5" of 1500000000 */
+static int cpus_words(const struct setting *setting, json_int_t nano, struct strv *words)
+{
+	enum { BILLION = 1000000000 };
+	char text[32];
+	size_t len;
+
+	snprintf(text, sizeof(text), "%lld.%09lld", (long long)(nano / BILLION),
+	    (long long)(nano % BILLION));
+	len = strlen(text);
+	while (text[len - 1] == '0')
+		text[--len] = '\0';
+	if (text[len - 1] == '.')
+		text[--len] = '\0';
+	return add_words(setting, text, words);
+}
+
+int setting_words(const struct setting *setting, const json_t *value, struct strv *words)
+{
+	if (setting->option == NULL)
+		return 0;
+	switch (setting->form) {
+	case SETTING_FLAG:
+		return json_is_true(value) ? strv_add(words, setting->option)
+					   : strv_addf(words, "%s=false", setting->option);
+	case SETTING_NUMBER:
+		return strv_add(words, setting->option) < 0
+			   ? -1
+			   : strv_addf(words, "%lld", (long long)json_integer_value(value));
+	case SETTING_CPUS:
+		return cpus_words(setting, json_integer_value(value), words);
+	case SETTING_TEXT:
+		return add_words(setting, json_string_value(value), words);
+	case SETTING_PAIRS:
+		return pair_words(setting, value, words);
+	case SETTING_LIST:
+	case SETTING_TMPFS:
+	case SETTING_LIMITS:
+		break;
+	}
+	return list_words(setting, value, words);
+}

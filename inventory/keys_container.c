@@ -1,0 +1,400 @@
+/* Compose's keys of a service that the engine takes as they are: each becomes a member of
+ * `service.settings`, in the form that docs/formats.md has for run options. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "inventory/keys.h"
+#include "inventory/problems.h"
+
+enum { LIST_MAX = 1000 };
+
+static int set(struct service *service, const char *key, json_t *value)
+{
+	if (service->settings == NULL)
+		service->settings = json_object();
+	return json_set(service->settings, key, value);
+}
+
+/* --- single values; `arg` is the name */
+
+int setting_text(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	if (read_text(r, value, &text, NULL) < 0)
+		return -1;
+	return text != NULL ? set(field, arg, json_string(text)) : 0;
+}
+
+/* False is what all of them have without it. */
+int setting_flag(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	bool flag = false;
+
+	if (read_bool(r, value, &flag, NULL) < 0)
+		return -1;
+	return flag ? set(field, arg, json_true()) : 0;
+}
+
+/* The engine's own default may be another: false is said, too. */
+int setting_choice(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	size_t before = r->problems->n;
+	bool flag = false;
+
+	if (read_bool(r, value, &flag, NULL) < 0)
+		return -1;
+	return r->problems->n == before && !value->bad ? set(field, arg, json_boolean(flag)) : 0;
+}
+
+static int read_number(struct reader *r, const struct node *value, struct service *service,
+    const char *key, const struct range *range)
+{
+	int number = INT32_MIN;
+
+	if (read_count(r, value, &number, range) < 0)
+		return -1;
+	return number != INT32_MIN ? set(service, key, json_integer(number)) : 0;
+}
+
+int setting_number(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const struct range range = {-1, INT32_MAX};
+
+	return read_number(r, value, field, arg, &range);
+}
+
+int setting_oom_score(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const struct range range = {-1000, 1000};
+
+	return read_number(r, value, field, arg, &range);
+}
+
+/* As Docker reads sizes: all units are powers of 1024. -1: it is none. */
+static int parse_size(const char *text, int64_t *ret)
+{
+	enum { DIGITS_MAX = 15 };
+	static const char units[] = "bkmgt";
+	size_t digits = strspn(text, "0123456789.");
+	const char *rest = text + digits, *dot = memchr(text, '.', digits);
+	double size = digits > 0 && digits <= DIGITS_MAX ? strtod(text, NULL) : 0;
+
+	if (digits == 0 || digits > DIGITS_MAX || *text == '.' ||
+	    (dot != NULL && (dot + 1 == rest || memchr(dot + 1, '.', (size_t)(rest - dot - 1)))))
+		return -1;
+	if (*rest != '\0') {
+		const char *unit = strchr(units, *rest | 0x20);
+
+		if (unit == NULL)
+			return -1;
+		for (const char *power = units; power < unit; power++)
+			size *= 1024;
+		rest++;
+		if (unit > units && (strcasecmp(rest, "b") == 0 || strcasecmp(rest, "ib") == 0))
+			rest += strlen(rest);
+	}
+	if (*rest != '\0' || size > (double)(INT64_MAX / 2))
+		return -1;
+	*ret = (int64_t)size;
+	return 0;
+}
+
+int setting_size(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "a size such as 64m, 1gb or a number of bytes";
+	const char *text;
+	int64_t size;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	/* Of swap that means: as much as there is. */
+	if (strcmp(arg, "memswap_limit") == 0 && strcmp(text, "-1") == 0)
+		return set(field, arg, json_integer(-1));
+	if (parse_size(text, &size) < 0)
+		return mistake_value(r, value, expected);
+	return set(field, arg, json_integer(size));
+}
+
+/* "1.5" as billionths. */
+int setting_cpus(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "a number of processors such as 2 or 0.5";
+	enum { WHOLE_MAX = 4, PLACES = 9 };
+	const char *text;
+	int64_t nano = 0;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	size_t whole = strspn(text, "0123456789");
+	const char *fraction = text[whole] == '.' ? text + whole + 1 : "";
+	size_t places = strspn(fraction, "0123456789");
+
+	if (whole > WHOLE_MAX || places > PLACES || whole + places == 0 ||
+	    (text[whole] != '\0' && text[whole] != '.') || fraction[places] != '\0')
+		return mistake_value(r, value, expected);
+	for (size_t i = 0; i < whole; i++)
+		nano = nano * 10 + (text[i] - '0');
+	for (size_t i = 0; i < PLACES; i++)
+		nano = nano * 10 + (i < places ? fraction[i] - '0' : 0);
+	return nano > 0 ? set(field, arg, json_integer(nano)) : mistake_value(r, value, expected);
+}
+
+/* --- lists */
+
+struct list {
+	json_t *array;
+	struct service *service;
+};
+
+/* In the order of the file; what is there twice is once. */
+static int add_text(json_t *array, const char *text)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(array, i, item)
+	{
+		if (strcmp(json_string_value(item), text) == 0)
+			return 0;
+	}
+	return json_array_append_new(array, json_string(text));
+}
+
+static int add_item(struct reader *r, const struct node *item, const char *text, void *context)
+{
+	struct list *list = context;
+
+	if (*text == '\0')
+		return mistake(r, item, "expected a text, this is empty");
+	if (json_array_size(list->array) >= LIST_MAX)
+		return mistake(r, item, "more than %d of them", LIST_MAX);
+	return add_text(list->array, text);
+}
+
+static int read_items(struct reader *r, const struct node *value, struct service *service,
+    const char *key, const char *expected, item_fn *item)
+{
+	CLEANUP_JSON json_t *array = json_array();
+	struct list list = {array, service};
+
+	if (array == NULL || each_text(r, value, expected, item, &list) < 0)
+		return -1;
+	return json_array_size(array) > 0 ? set(service, key, json_incref(array)) : 0;
+}
+
+int setting_list(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	return read_items(r, value, field, arg, "a list of texts", add_item);
+}
+
+/* "NAME:ADDRESS" or "NAME=ADDRESS"; an address has colons of its own. */
+static int add_host(struct reader *r, const struct node *item, const char *text, void *context)
+{
+	static const char expected[] = "NAME:ADDRESS";
+	struct list *list = context;
+	size_t len = strcspn(text, ":=");
+	CLEANUP_FREE char *line = NULL;
+
+	if (len == 0 || text[len] == '\0' || text[len + 1] == '\0')
+		return mistake_value(r, item, expected);
+	line = string_printf("%.*s:%s", (int)len, text, text + len + 1);
+	return line != NULL ? add_item(r, item, line, list) : -1;
+}
+
+static int add_host_entry(struct reader *r, const struct entry *entry, struct list *list)
+{
+	const struct node *value = entry->value;
+	size_t n = value->kind == NODE_LIST ? value->n : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct node *item = value->kind == NODE_LIST ? value->items[i] : value;
+		CLEANUP_FREE char *line = NULL;
+		const char *text;
+		int got = scalar_text(r, item, "an address", &text);
+
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			continue;
+		line = string_printf("%s:%s", entry->key->text, text);
+		if (line == NULL || add_item(r, item, line, list) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int setting_hosts(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	CLEANUP_JSON json_t *array = NULL;
+	struct list list;
+
+	if (value->kind != NODE_MAP)
+		return read_items(r, value, field, arg, "a list of NAME:ADDRESS", add_host);
+	array = json_array();
+	if (array == NULL)
+		return -1;
+	list = (struct list){array, field};
+	for (size_t i = 0; i < value->n; i++)
+		if (add_host_entry(r, &value->entries[i], &list) < 0)
+			return -1;
+	return json_array_size(array) > 0 ? set(field, arg, json_incref(array)) : 0;
+}
+
+static int add_path(struct reader *r, const struct node *item, const char *text, void *context)
+{
+	if (*text != '/')
+		return mistake_value(r, item, "an absolute path, as in /run or /run:size=64m");
+	return add_item(r, item, text, context);
+}
+
+int setting_paths(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	return read_items(r, value, field, arg, "a list of paths", add_path);
+}
+
+/* --- mappings */
+
+int setting_pairs(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const struct pairs_rule rule = {.what = "a setting"};
+	struct pairs pairs = {0};
+	json_t *object = json_object();
+	int rc = read_pairs(r, value, &pairs, &rule);
+
+	for (size_t i = 0; i < pairs.n && rc == 0; i++)
+		rc = json_set(object, pairs.v[i].key,
+		    json_string(pairs.v[i].value != NULL ? pairs.v[i].value : ""));
+	pairs_release(&pairs);
+	if (rc == 0 && json_object_size(object) > 0)
+		return set(field, arg, object);
+	json_decref(object);
+	return object != NULL ? rc : -1;
+}
+
+struct limits {
+	int soft, hard;
+};
+
+static const struct range limit_range = {-1, INT32_MAX};
+
+static const struct key limit_keys[] = {
+    {"soft", read_count, offsetof(struct limits, soft), &limit_range, KEY_REQUIRED, "what it has"},
+    {"hard", read_count, offsetof(struct limits, hard), &limit_range, KEY_REQUIRED,
+	"to what it may raise that"},
+};
+
+const struct key_table limit_table = KEY_TABLE("a limit", limit_keys);
+
+/* "nofile=1024:2048" */
+static int add_limit(struct reader *r, const struct entry *entry, json_t *array)
+{
+	size_t before = r->problems->n;
+	struct limits limits = {0};
+	CLEANUP_FREE char *line = NULL;
+	int rc;
+
+	if (entry->value->kind == NODE_MAP) {
+		rc = schema_read(r, entry->value, &limit_table, &limits, NULL);
+	} else {
+		rc = read_count(r, entry->value, &limits.soft, &limit_range);
+		limits.hard = limits.soft;
+	}
+	if (rc < 0 || r->problems->n > before || entry->value->bad)
+		return rc;
+	if (limits.hard >= 0 && limits.soft > limits.hard)
+		return mistake(r, entry->value, "`soft` is more than `hard`");
+	line = string_printf("%s=%d:%d", entry->key->text, limits.soft, limits.hard);
+	return line != NULL ? add_text(array, line) : -1;
+}
+
+int setting_limits(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	CLEANUP_JSON json_t *array = NULL;
+
+	if (value->kind != NODE_MAP)
+		return mistake_kind(r, value, "a mapping of limits, such as `nofile: 4096`");
+	array = json_array();
+	if (array == NULL)
+		return -1;
+	for (size_t i = 0; i < value->n; i++)
+		if (add_limit(r, &value->entries[i], array) < 0)
+			return -1;
+	return json_array_size(array) > 0 ? set(field, arg, json_incref(array)) : 0;
+}
+
+struct logging {
+	char *driver;
+	struct pairs options;
+};
+
+static const struct pairs_rule log_rule = {.what = "an option"};
+
+static const struct key logging_keys[] = {
+    KEY("driver", read_text, offsetof(struct logging, driver), "json-file, local, journald, ..."),
+    KEY_ARG("options", read_pairs, &log_rule, offsetof(struct logging, options), "of that driver"),
+};
+
+const struct key_table logging_table = KEY_TABLE("`logging`", logging_keys);
+
+/* All of it replaces the default; options alone are those of the default driver. */
+int setting_logging(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	struct logging logging = {0};
+	json_t *options = json_object(), *all;
+	int rc = schema_read(r, value, &logging_table, &logging, NULL);
+
+	for (size_t i = 0; i < logging.options.n && rc == 0; i++)
+		rc = json_set(options, logging.options.v[i].key,
+		    json_string(
+			logging.options.v[i].value != NULL ? logging.options.v[i].value : ""));
+	all = json_pack("{s:s, s:o}", "driver",
+	    logging.driver != NULL ? logging.driver : "json-file", "options", options);
+	free(logging.driver);
+	pairs_release(&logging.options);
+	if (rc == 0)
+		return set(field, arg, all);
+	json_decref(all);
+	return -1;
+}
+
+/* --- networks that are none of its own */
+
+int setting_network_mode(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "host, none, bridge or container:NAME";
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	if (strncmp(text, "service:", 8) == 0) {
+		if (mistake(r, value, "a service cannot be in the network of another one") < 0)
+			return -1;
+		return mistake_hint(r, "services of one network find each other by their names");
+	}
+	if (strcmp(text, "host") != 0 && strcmp(text, "none") != 0 && strcmp(text, "bridge") != 0 &&
+	    (strncmp(text, "container:", 10) != 0 || text[10] == '\0'))
+		return mistake_value(r, value, expected);
+	return set(field, arg, json_string(text));
+}
+
+int check_network_mode(struct reader *r, const struct node *node, const struct service *service)
+{
+	const char *mode = json_str(service->settings, "network_mode", NULL);
+	const struct entry *entry = node_find(node, "network_mode");
+
+	if (mode == NULL || entry == NULL)
+		return 0;
+	if (service->networks.n > 0)
+		return mistake(r, entry->value, "a service has `network_mode` or `networks`");
+	if (service->n_ports > 0 && strcmp(mode, "bridge") != 0)
+		return mistake(
+		    r, entry->value, "with `network_mode: %s` there are no `ports`", mode);
+	return 0;
+}
