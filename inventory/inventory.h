@@ -176,6 +176,8 @@ struct service {
 	char
 	    *restart; /* "always" (default), "no", "unless-stopped", "on-failure", "on-failure:N" */
 	char *user;   /* NULL: the image's */
+	struct json_t
+	    *settings; /* what the engine takes as it is: docs/formats.md; NULL: nothing */
 	struct healthcheck healthcheck;
 	int64_t stop_grace_ms; /* default 10000 */
 	struct ready ready;

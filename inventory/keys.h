@@ -12,6 +12,7 @@ extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
 extern const struct key_table dependency_table, before_table, hooks_table, rollout_table,
     notify_table;
+extern const struct key_table compose_table, limit_table, logging_table;
 extern const struct key_table secret_table, secret_file_table, secret_reference_table;
 
 read_fn read_engine;	    /* struct engine_settings */
@@ -32,6 +33,11 @@ read_fn read_depends_on;    /* struct service */
 read_fn read_notify;	    /* struct notify */
 read_fn read_rollout;	    /* struct rollout_policy */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
+
+/* struct service: a member of its `settings`; `arg` is the member's name. */
+read_fn setting_text, setting_flag, setting_choice, setting_number, setting_oom_score, setting_size,
+    setting_cpus, setting_list, setting_hosts, setting_paths, setting_pairs, setting_limits,
+    setting_logging, setting_network_mode;
 
 extern const struct pairs_rule environment_rule;
 
@@ -70,6 +76,9 @@ int read_secret_pair(
 
 /* None of them may come to lie in a volume: what is in one stays. */
 int check_secret_files(struct reader *r, const struct service *service);
+
+/* What does not go with `network_mode`; `node` is the service's. */
+int check_network_mode(struct reader *r, const struct node *node, const struct service *service);
 
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);

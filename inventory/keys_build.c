@@ -72,7 +72,7 @@ static int finish_build(struct reader *r, const struct node *value, const struct
 	if (is_remote(draft->context))
 		return mistake(r, value, "the context \"%s\" is not a folder on this computer",
 		    show_text(shown, draft->context));
-	build->context = path_resolve(r->inv->dir, draft->context, home);
+	build->context = path_resolve(reader_dir(r, value), draft->context, home);
 	if (!build->context)
 		return -1;
 	if (draft->dockerfile)
@@ -149,7 +149,8 @@ static int load_env_file(
 	struct variables variables = {r, reader_variable};
 	CLEANUP_ERROR struct error err = {0};
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FREE char *path = path_resolve(r->inv->dir, file->path, reader_variable(r, "HOME"));
+	CLEANUP_FREE char *path =
+	    path_resolve(reader_dir(r, node), file->path, reader_variable(r, "HOME"));
 	CLEANUP_FREE char *shown = shown_path(r, file->path);
 	size_t len;
 

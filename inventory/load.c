@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inventory/compose.h"
 #include "inventory/envfile.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
@@ -15,8 +16,8 @@ const struct key_table *const inventory_key_tables[] = {&top_table, &ssh_table, 
     &host_table, &environment_table, &service_table, &build_table, &env_file_table, &port_table,
     &volume_table, &device_table, &healthcheck_table, &ready_table, &http_probe_table,
     &tcp_probe_table, &exec_probe_table, &dependency_table, &before_table, &hooks_table,
-    &rollout_table, &notify_table, &resource_table, &secret_table, &secret_file_table,
-    &secret_reference_table, NULL};
+    &compose_table, &limit_table, &logging_table, &rollout_table, &notify_table, &resource_table,
+    &secret_table, &secret_file_table, &secret_reference_table, NULL};
 
 /* ---- the system as a source ---- */
 
@@ -66,64 +67,6 @@ static int system_read_file(void *context UNUSED, const char *path, size_t max, 
 
 const struct source source_system = {NULL, system_variable, system_read_file};
 
-/* ---- interpolation of the tree ---- */
-
-static int report_interpolation(struct reader *r, struct node *node, const char *why)
-{
-	node->bad = true;
-	return mistake(r, node, "%s", why);
-}
-
-/* As Compose does. SHIPIT_ENV is not set while a command is about no environment. */
-static int warn_unset(struct reader *r, const struct node *node, const struct strv *unset)
-{
-	for (size_t i = 0; i < unset->n; i++)
-		if (strcmp(unset->v[i], "SHIPIT_ENV") != 0 &&
-		    problem_add(&r->inv->warnings, &node->pos,
-			"variable `%s` is not set and counts as empty", unset->v[i]) < 0)
-			return -1;
-	return 0;
-}
-
-static int interpolate_node(struct reader *r, struct node *node, size_t *left)
-{
-	struct variables variables = {r, reader_variable};
-	CLEANUP_BUF struct buf out = BUF_INIT(*left);
-	CLEANUP_BUF struct buf why = BUF_INIT(INTERPOLATE_MAX);
-	CLEANUP_STRV struct strv unset = {0};
-
-	switch (interpolate(node->text, &variables, &out, &unset, &why)) {
-	case INTERPOLATE_NO_MEMORY:
-		return -1;
-	case INTERPOLATE_MISTAKE:
-		return report_interpolation(r, node, why.data);
-	case INTERPOLATED:
-		break;
-	}
-	*left -= out.len;
-	if (warn_unset(r, node, &unset) < 0)
-		return -1;
-	char *text = buf_steal(&out);
-	if (!text)
-		return -1;
-	free(node->text);
-	node->text = text;
-	return 0;
-}
-
-/* All values, in place; keys are left as they are, as in Compose. What all of them may come to is
- * bounded, as one variable can be long and named often. */
-static int interpolate_tree(struct reader *r, struct yaml *yaml)
-{
-	size_t left = 4 * (size_t)YAML_MAX_BYTES;
-
-	for (struct node *node = yaml->nodes; node; node = node->next)
-		if (node->kind == NODE_SCALAR && !node->is_key && !node->bad &&
-		    strchr(node->text, '$') && interpolate_node(r, node, &left) < 0)
-			return -1;
-	return 0;
-}
-
 /* ---- loading ---- */
 
 /* "conf/" of "conf/shipit.yml", "" of "shipit.yml". */
@@ -153,13 +96,14 @@ static struct inventory *new_inventory(const char *name, const char *dir)
 
 static int read_tree(struct reader *r, const char *text, size_t len)
 {
+	CLEANUP_COMPOSE struct compose compose = {0};
 	CLEANUP_YAML struct yaml yaml = {0};
 
 	if (yaml_parse(text, len, r->inv->files.v[0], r->problems, &yaml) < 0)
 		return -1;
 	if (!yaml.root)
 		return 0;
-	if (interpolate_tree(r, &yaml) < 0 ||
+	if (reader_interpolate(r, &yaml) < 0 || compose_take(r, &yaml, &compose) < 0 ||
 	    schema_read(r, yaml.root, &top_table, r->inv, NULL) < 0)
 		return -1;
 	return check_inventory(r);
@@ -182,7 +126,10 @@ static int load_text(struct reader *r, const char *text, size_t len, const char 
 
 	r->inv = new_inventory(name, dir);
 	r->shown_dir = shown_dir;
-	if (!r->inv || !shown_dir || read_tree(r, text, len) < 0) {
+	int rc = r->inv && shown_dir ? read_tree(r, text, len) : -1;
+	free(r->compose_dir);
+	r->compose_dir = NULL;
+	if (rc < 0) {
 		inventory_free(r->inv);
 		return error_memory(err);
 	}

@@ -58,15 +58,6 @@ int scalar_text(
 	return 1;
 }
 
-const char *reader_variable(void *reader, const char *name)
-{
-	const struct reader *r = reader;
-	const char *value = r->source->variable(r->source->context, name);
-	const struct pair *pair = value ? NULL : pairs_find(&r->dotenv, name);
-
-	return pair ? pair->value : value;
-}
-
 static const struct key *find_key(const struct key_table *table, const char *name)
 {
 	for (size_t i = 0; i < table->n; i++)
@@ -113,16 +104,23 @@ static const struct key *key_elsewhere(const char *name, const struct key_table 
 	return NULL;
 }
 
-/* "a key is one of: image, build, ..." */
+/* "a service has image, build, ..."; nobody reads dozens. */
 static int list_keys(struct reader *r, const struct key_table *table)
 {
+	enum { SHOWN_KEYS = 24 };
 	CLEANUP_BUF struct buf list = BUF_INIT(4096);
+	size_t n = 0;
 
-	for (size_t i = 0; i < table->n; i++)
-		if (table->keys[i].read &&
+	for (size_t i = 0; i < table->n; i++) {
+		n += table->keys[i].read != NULL;
+		if (table->keys[i].read && n <= SHOWN_KEYS &&
 		    buf_addf(&list, "%s%s", list.len > 0 ? ", " : "", table->keys[i].name) < 0)
 			return -1;
-	return mistake_hint(r, "%s has %s", table->what, list.data);
+	}
+	if (n <= SHOWN_KEYS)
+		return mistake_hint(r, "%s has %s", table->what, list.data);
+	return mistake_hint(
+	    r, "%s has %s and %zu more (man shipit.yml)", table->what, list.data, n - SHOWN_KEYS);
 }
 
 static int report_unknown(

@@ -18,6 +18,7 @@ struct reader {
 	const struct source *source;
 	struct pairs dotenv;   /* variables of the `.env` beside the file */
 	const char *shown_dir; /* goes before the names of other files in messages */
+	char *compose_dir;     /* the folder of the first Compose file; NULL: there is none */
 	bool hosts_incomplete; /* a host could not be read: do not complain that it is missing */
 	size_t n_ports;	       /* published, all services together */
 };
@@ -93,5 +94,9 @@ int scalar_text(
 
 /* A variable of the caller or of `.env`; NULL when it is not set. Borrowed. */
 const char *reader_variable(void *reader, const char *name);
+/* The folder that a path which stands there is meant from. Borrowed. */
+const char *reader_dir(const struct reader *r, const struct node *node);
+/* All values of a tree, in place; keys are left as they are, as in Compose. */
+int reader_interpolate(struct reader *r, struct yaml *yaml);
 
 #endif

@@ -133,7 +133,7 @@ int read_path(struct reader *r, const struct node *value, void *field, const voi
 		return got;
 	if (!*text)
 		return mistake_value(r, value, "a file's name");
-	char *path = path_resolve(r->inv->dir, text, reader_variable(r, "HOME"));
+	char *path = path_resolve(reader_dir(r, value), text, reader_variable(r, "HOME"));
 	if (!path)
 		return -1;
 	free(*out);

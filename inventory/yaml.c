@@ -118,23 +118,30 @@ static int count_nodes(struct composer *c, const struct position *pos, size_t mo
 	return 0;
 }
 
+struct node *yaml_add(struct yaml *yaml, enum node_kind kind, const struct position *pos)
+{
+	struct node *node = calloc(1, sizeof(*node));
+
+	if (!node)
+		return NULL;
+	*node = (struct node){.kind = kind, .pos = *pos, .weight = 1, .height = 1};
+	if (yaml->last)
+		yaml->last->next = node;
+	else
+		yaml->nodes = node;
+	yaml->last = node;
+	return node;
+}
+
 static struct node *new_node(struct composer *c, enum node_kind kind, const yaml_mark_t *mark)
 {
 	struct position pos = position_of(c, mark);
 
 	if (count_nodes(c, &pos, 1) < 0)
 		return NULL;
-	struct node *node = calloc(1, sizeof(*node));
-	if (!node) {
+	struct node *node = yaml_add(c->yaml, kind, &pos);
+	if (!node)
 		out_of_memory(c);
-		return NULL;
-	}
-	*node = (struct node){.kind = kind, .pos = pos, .weight = 1, .height = 1};
-	if (c->yaml->last)
-		c->yaml->last->next = node;
-	else
-		c->yaml->nodes = node;
-	c->yaml->last = node;
 	return node;
 }
 

@@ -9,6 +9,9 @@
  * of two stays. Returns -1 when out of memory. */
 int yaml_map_finish(struct node *map, struct problems *problems);
 
+/* A new node, which belongs to the tree; NULL: out of memory. */
+struct node *yaml_add(struct yaml *yaml, enum node_kind kind, const struct position *pos);
+
 /* What a scalar without quotes may be to mean nothing (YAML 1.1 and 1.2). */
 bool yaml_is_null(const char *text);
 

@@ -1,0 +1,163 @@
+#include "inventory/compose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "inventory/array.h"
+#include "inventory/keys.h"
+#include "inventory/overlay.h"
+#include "inventory/paths.h"
+#include "inventory/values.h"
+#include "inventory/yaml_internal.h"
+
+/* Read later, as the inventory's own. */
+static int read_later(struct reader *r UNUSED, const struct node *value UNUSED, void *field UNUSED,
+    const void *arg UNUSED)
+{
+	return 0;
+}
+
+static const struct key compose_keys[] = {
+    KEY("services", read_later, 0, "the containers"),
+    KEY("networks", read_later, 0, "networks"),
+    KEY("volumes", read_later, 0, "volumes"),
+    KEY("secrets", read_later, 0, "secrets"),
+    IGNORED("version", "without effect"),
+    IGNORED("name", "`project` says what all of this is called"),
+    LATER("configs"),
+    LATER("include"),
+    LATER("models"),
+};
+
+const struct key_table compose_table = KEY_TABLE("a Compose file", compose_keys);
+
+static const char *const sections[] = {"services", "networks", "volumes", "secrets"};
+
+void compose_release(struct compose *compose)
+{
+	for (size_t i = 0; i < compose->n; i++)
+		yaml_release(&compose->files[i]);
+	yaml_release(&compose->made);
+	compose->n = 0;
+}
+
+/* The folder that a path is meant from: Compose's is that of the first file. */
+static int remember_dir(struct reader *r, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (r->compose_dir != NULL)
+		return 0;
+	r->compose_dir = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+	return r->compose_dir != NULL ? 0 : -1;
+}
+
+static int parse(
+    struct reader *r, const char *text, size_t len, const char *name, struct compose *compose)
+{
+	struct yaml *yaml = &compose->files[compose->n++];
+
+	if (strv_add(&r->inv->files, name) < 0)
+		return -1;
+	name = r->inv->files.v[r->inv->files.n - 1];
+	if (yaml_parse(text, len, name, r->problems, yaml) < 0)
+		return -1;
+	if (yaml->root == NULL)
+		return 0;
+	if (reader_interpolate(r, yaml) < 0)
+		return -1;
+	return schema_read(r, yaml->root, &compose_table, r->inv, NULL);
+}
+
+static int take_file(
+    struct reader *r, const struct node *node, const char *name, struct compose *compose)
+{
+	CLEANUP_FREE char *path = path_resolve(r->inv->dir, name, reader_variable(r, "HOME"));
+	CLEANUP_FREE char *shown =
+	    string_printf("%s%s", name[0] == '/' || name[0] == '~' ? "" : r->shown_dir, name);
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_ERROR struct error err = {0};
+	size_t len;
+
+	if (path == NULL || shown == NULL)
+		return -1;
+	if (r->source->read_file(r->source->context, path, YAML_MAX_BYTES, &text, &len, &err) < 0)
+		return err.kind == ERROR_MEMORY ? -1 : mistake(r, node, "%s", error_text(&err));
+	if (remember_dir(r, path) < 0)
+		return -1;
+	return parse(r, text, len, shown, compose);
+}
+
+static int add_file(struct reader *r, const struct node *node, const char *text, void *context)
+{
+	struct compose *compose = context;
+
+	if (*text == '\0')
+		return mistake_value(r, node, "a file's name");
+	if (compose->n == COMPOSE_MAX)
+		return mistake(r, node, "more than %d Compose files", COMPOSE_MAX);
+	return take_file(r, node, text, compose);
+}
+
+/* The inventory's own keys, and the sections of `whole`: another root for `yaml`. */
+static int set_root(struct yaml *yaml, const struct node *whole, struct compose *compose)
+{
+	const struct node *old = yaml->root;
+	struct node *root = yaml_add(&compose->made, NODE_MAP, &old->pos);
+
+	if (root == NULL)
+		return -1;
+	for (size_t i = 0; i < old->n; i++) {
+		if (array_grow(&root->entries, root->n, sizeof(*root->entries)) < 0)
+			return -1;
+		root->entries[root->n++] = old->entries[i];
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		const struct entry *entry = node_find(whole, sections[i]);
+		size_t at = 0;
+
+		if (entry == NULL)
+			continue;
+		while (at < root->n && strcmp(root->entries[at].key->text, sections[i]) != 0)
+			at++;
+		if (at == root->n &&
+		    array_grow(&root->entries, root->n++, sizeof(*root->entries)) < 0)
+			return -1;
+		root->entries[at] = *entry;
+	}
+	yaml->root = root;
+	return 0;
+}
+
+/* All files over each other, and the inventory's own over them. */
+static int put_together(struct yaml *yaml, struct compose *compose)
+{
+	struct node *all = NULL, *whole;
+
+	for (size_t i = 0; i < compose->n; i++) {
+		struct node *root = compose->files[i].root;
+
+		if (root == NULL || root->kind != NODE_MAP)
+			continue;
+		all = all == NULL ? root : overlay(&compose->made, all, root);
+		if (all == NULL)
+			return -1;
+	}
+	if (all == NULL)
+		return 0;
+	whole = overlay(&compose->made, all, yaml->root);
+	return whole != NULL ? set_root(yaml, whole, compose) : -1;
+}
+
+int compose_take(struct reader *r, struct yaml *yaml, struct compose *compose)
+{
+	const struct entry *entry =
+	    yaml->root->kind == NODE_MAP ? node_find(yaml->root, "compose") : NULL;
+
+	if (entry == NULL || entry->value->kind == NODE_NULL)
+		return 0;
+	if (each_text(r, entry->value, "a Compose file, or a list of them", add_file, compose) < 0)
+		return -1;
+	return put_together(yaml, compose);
+}

@@ -1,0 +1,14 @@
+/* One tree over another, as Compose merges several files (compose-spec, 13-merge.md). */
+#ifndef SHIPIT_INVENTORY_OVERLAY_H
+#define SHIPIT_INVENTORY_OVERLAY_H
+
+#include "inventory/yaml.h"
+
+/* What is in `over` goes over what is in `under`, both mappings of sections (`services`, ...): what
+ * is one thing (a text, a command) is replaced, mappings are merged key by key, lists stand one
+ * after the other with each thing once: variables and labels by their names, volumes and devices by
+ * their place in the container. Neither is changed; new nodes belong to `yaml`, and point to those
+ * of both. NULL: out of memory. */
+struct node *overlay(struct yaml *yaml, struct node *under, struct node *over);
+
+#endif

@@ -1,0 +1,80 @@
+/* What readers share: variables, and the folder that paths are meant from. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "inventory/interpolate.h"
+#include "inventory/problems.h"
+#include "inventory/schema.h"
+
+const char *reader_variable(void *reader, const char *name)
+{
+	const struct reader *r = reader;
+	const char *value = r->source->variable(r->source->context, name);
+	const struct pair *pair = value ? NULL : pairs_find(&r->dotenv, name);
+
+	return pair ? pair->value : value;
+}
+
+const char *reader_dir(const struct reader *r, const struct node *node)
+{
+	bool own = r->compose_dir == NULL || node->pos.file == r->inv->files.v[0];
+
+	return own ? r->inv->dir : r->compose_dir;
+}
+
+/* ---- interpolation of the tree ---- */
+
+static int report_interpolation(struct reader *r, struct node *node, const char *why)
+{
+	node->bad = true;
+	return mistake(r, node, "%s", why);
+}
+
+/* As Compose does. SHIPIT_ENV is not set while a command is about no environment. */
+static int warn_unset(struct reader *r, const struct node *node, const struct strv *unset)
+{
+	for (size_t i = 0; i < unset->n; i++)
+		if (strcmp(unset->v[i], "SHIPIT_ENV") != 0 &&
+		    problem_add(&r->inv->warnings, &node->pos,
+			"variable `%s` is not set and counts as empty", unset->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int interpolate_node(struct reader *r, struct node *node, size_t *left)
+{
+	struct variables variables = {r, reader_variable};
+	CLEANUP_BUF struct buf out = BUF_INIT(*left);
+	CLEANUP_BUF struct buf why = BUF_INIT(INTERPOLATE_MAX);
+	CLEANUP_STRV struct strv unset = {0};
+
+	switch (interpolate(node->text, &variables, &out, &unset, &why)) {
+	case INTERPOLATE_NO_MEMORY:
+		return -1;
+	case INTERPOLATE_MISTAKE:
+		return report_interpolation(r, node, why.data);
+	case INTERPOLATED:
+		break;
+	}
+	*left -= out.len;
+	if (warn_unset(r, node, &unset) < 0)
+		return -1;
+	char *text = buf_steal(&out);
+	if (!text)
+		return -1;
+	free(node->text);
+	node->text = text;
+	return 0;
+}
+
+/* What all of them may come to is bounded, as one variable can be long and named often. */
+int reader_interpolate(struct reader *r, struct yaml *yaml)
+{
+	size_t left = 4 * (size_t)YAML_MAX_BYTES;
+
+	for (struct node *node = yaml->nodes; node; node = node->next)
+		if (node->kind == NODE_SCALAR && !node->is_key && !node->bad &&
+		    strchr(node->text, '$') && interpolate_node(r, node, &left) < 0)
+			return -1;
+	return 0;
+}
