@@ -372,7 +372,7 @@ test_options() {
 
 # A deploy on a terminal, where ANSWER is typed to the question.
 confirmed() { # ANSWER
-	"$root/tests/e2e/pty.py" "[y/N]=$1\\n" -- "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
+	"$root/tests/e2e/typist.py" "[y/N]=$1\\n" -- "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
 	code=$?
 }
 
@@ -447,7 +447,7 @@ test_signals() {
 
 	begin 'a terminal that is closed is an interrupt'
 	write_fleet $old ''
-	"$root/tests/e2e/pty.py" 'deliver=hangup' -- env TERM=xterm "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
+	"$root/tests/e2e/typist.py" 'deliver=hangup' -- env TERM=xterm "$SHIPIT" -f "$tmp/fleet/shipit.yml" deploy prod >"$tmp/out" 2>&1
 	want_same 'exit' 130 $?
 	until_true 30 all_serve $new || wrong "$new only on $(serving $new)"
 	fleet deploy prod

@@ -91,11 +91,11 @@ test_report() {
 test_escapes() {
 	begin 'escapes in logs and errors never reach a terminal raw'
 	write_inventory v2 h2
-	"$root/tests/e2e/pty.py" -- env TERM=xterm "$SHIPIT" -f "$file" deploy prod >"$tmp/out" 2>&1
+	"$root/tests/e2e/typist.py" -- env TERM=xterm "$SHIPIT" -f "$file" deploy prod >"$tmp/out" 2>&1
 	want_same 'exit' 3 $?
 	want_out '\x1b]0;owned\x07'
 	want_not_out $'\033]0' $'\033[2J' $'\007'
-	"$root/tests/e2e/pty.py" -- env TERM=xterm "$SHIPIT" -f "$file" logs prod >"$tmp/out" 2>&1
+	"$root/tests/e2e/typist.py" -- env TERM=xterm "$SHIPIT" -f "$file" logs prod >"$tmp/out" 2>&1
 	want_out '\x1b]0;owned\x07'
 	want_not_out $'\033]0' $'\033[2J' $'\007'
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run a program on a terminal of its own, and type into it.
 
-    pty.py [--size ROWSxCOLUMNS] [WAIT=TYPE]... -- PROGRAM ARG...
+    typist.py [--size ROWSxCOLUMNS] [WAIT=TYPE]... -- PROGRAM ARG...
 
 Each WAIT=TYPE: once WAIT was seen in what came since the last one, TYPE is typed; both with escapes
 as in Python. A TYPE of `size:ROWSxCOLUMNS` resizes the terminal instead, `signal:NAME` sends that to
@@ -112,10 +112,10 @@ def main():
     sys.stdout.buffer.write(shown)
     sys.stdout.flush()
     if not complete:
-        print("\npty.py: not seen: %r" % script[0][0])
+        print("\ntypist.py: not seen: %r" % script[0][0])
         sys.exit(250)
     if not hangs_up and termios.tcgetattr(theirs) != before:
-        print("\npty.py: the terminal was not left as it was found")
+        print("\ntypist.py: the terminal was not left as it was found")
         sys.exit(251)
     sys.exit(code)
 
