@@ -164,6 +164,18 @@ static int64_t sum_ms(const struct host_result *host)
 	return sum;
 }
 
+/* Is it one of the steps that took longest? As many as a line of 80 columns has room for. */
+static bool is_long(const struct host_result *host, int step)
+{
+	enum { SHOWN = 3 };
+	int longer = 0;
+
+	for (int other = 0; other < N_STEPS; other++)
+		longer += host->step_ms[other] > host->step_ms[step] ||
+			  (host->step_ms[other] == host->step_ms[step] && other < step);
+	return longer < SHOWN && host->step_ms[step] >= 100;
+}
+
 static void print_slowest(const struct ui_options *o, const struct rollout_result *result)
 {
 	const struct host_result *slowest = NULL;
@@ -179,7 +191,7 @@ static void print_slowest(const struct ui_options *o, const struct rollout_resul
 	fprintf(o->out, "  %s %s, %s: ", result->n_hosts > 1 ? "slowest:" : "time:", slowest->host,
 	    words);
 	for (int step = 0; step < N_STEPS; step++) {
-		if (slowest->step_ms[step] < 100)
+		if (!is_long(slowest, step))
 			continue;
 		words_duration(slowest->step_ms[step], words);
 		fprintf(o->out, "%s%s %s", between, step_name((enum step)step), words);

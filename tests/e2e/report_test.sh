@@ -84,7 +84,7 @@ test_report() {
 	umount "$tmp/full"
 	code=$code_was
 	want_code 0
-	want_out 'cannot write the report' '3 done'
+	want_out 'cannot write the report' '1 done, 2 unchanged'
 }
 
 # On a terminal, while the host says it and at the end.
