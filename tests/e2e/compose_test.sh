@@ -1,13 +1,16 @@
 #!/bin/bash
 # Compose's keys: containers that shipit makes beside those that docker-compose makes from the same service,
 # by the engine's inspect. Each case is one key, or a few that go together.
+#
+#   compose_test.sh [check|soak]      check: every third case
 # shellcheck source-path=SCRIPTDIR disable=SC2016 # inner shells
 . "$(dirname "$0")/lib.sh"
 
 # Two defaults are shipit's own (docs/inventory.md): restart, and the rotation of logs.
 defaults='HostConfig.RestartPolicy HostConfig.LogConfig'
 
-# What a case is called, what it ignores, its keys; a line each, the keys to the empty line.
+# What a case is called, what it ignores, its keys; a line each, the keys to the empty line. `privileged` is
+# not among them: a lab may not have what it asks for.
 cases() {
 	cat <<-'END'
 		command, entrypoint, user, working_dir
@@ -24,7 +27,7 @@ cases() {
 		environment, as a mapping and with odd values
 		-
 		command: [/busybox, sleep, "1000"]
-		environment: {A: b, EMPTY: "", SPACED: "a b", NUMBER: 1, YES: "yes", DOLLAR: "$$x"}
+		environment: {A: b, EMPTY: "", SPACED: "a b", NUMBER: 1, WORD: "yes", DOLLAR: "$$x"}
 
 		hostname, domainname, extra_hosts
 		-
@@ -90,11 +93,6 @@ cases() {
 		security_opt: ["no-new-privileges:true"]
 		group_add: ["44"]
 		read_only: true
-
-		privileged
-		-
-		command: [/busybox, sleep, "1000"]
-		privileged: true
 
 		sysctls
 		-
@@ -192,6 +190,8 @@ compare() { # NAME IGNORED KEYS
 	"$root/tests/e2e/compose/same.py" "$tmp/theirs.json" "$tmp/ours.json" $ignored >"$tmp/out" 2>&1 || wrong "$(cat "$tmp/out")"
 }
 
+every=1 n=0
+[ "${1-soak}" != check ] || every=3
 lab_up 1
 make_box v1 || exit 1
 docker save box:v1 | on h1 docker load >"$tmp/out" 2>&1 || exit 1
@@ -199,7 +199,7 @@ while read -r name && read -r ignored; do
 	keys=
 	while IFS= read -r line && [ -n "$line" ]; do keys="$keys$line
 "; done
-	compare "$name" "$ignored" "${keys%
+	[ $((n++ % every)) != 0 ] || compare "$name" "$ignored" "${keys%
 }" 0</dev/null
 done < <(cases)
 totals
