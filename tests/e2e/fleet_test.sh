@@ -433,7 +433,8 @@ test_signals() {
 		*' '*) until_true 30 on_old_or_new $old $new || wrong "$old on $(serving $old), $new on $(serving $new)" ;;
 		*) on_old_or_new $old $new || wrong "$old on $(serving $old), $new on $(serving $new)" ;;
 		esac
-		[ "$step" = commit ] || until_true 30 all_serve $old || wrong "$old only on $(serving $old)"
+		# What is committed stays.
+		[ "$step" = commit ] || [ "$step" = prune ] || until_true 30 all_serve $old || wrong "$old only on $(serving $old)"
 		until_true 30 fleet_deploys || wrong 'the next deploy does not succeed'
 		want_same "$new serves on" "$all" "$(serving $new)"
 		swap=$old old=$new new=$swap
