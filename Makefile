@@ -84,7 +84,7 @@ $(BUILD)/keeper_text.h: deploy/remote/keeper.sh
 $(BUILD)/deploy/keeper.o: $(BUILD)/keeper_text.h
 $(BUILD)/report_css.h: cmd/ui/report.css
 	$(embed)
-$(BUILD)/cmd/ui/report.o: $(BUILD)/report_css.h
+$(BUILD)/cmd/ui/report_page.o: $(BUILD)/report_css.h
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	$(say) TEST $<

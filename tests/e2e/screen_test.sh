@@ -57,7 +57,7 @@ shows() { # TEXT [TIMES]
 }
 
 want_shown() { # NAME COLUMNS [-J]
-	shown ${3-} | plain >"$tmp/out"
+	shown "${@:3}" | plain >"$tmp/out"
 	[ -z "${GOLDEN_UPDATE-}" ] || cp "$tmp/out" "$golden/$1.txt"
 	diff -u "$golden/$1.txt" "$tmp/out" >"$tmp/diff" || wrong "$1 is not as it was: $(cat "$tmp/diff")"
 	want_same "columns beyond the edge of $1" 0 "$(shown | awk -v most="$2" 'length($0) > most' | wc -l)"
