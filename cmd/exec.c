@@ -175,29 +175,28 @@ static size_t names_width(const struct host *const *hosts, size_t n)
 	return widest;
 }
 
-static int run_on(struct cli *cli, struct exec_options *options, const struct host *const *hosts,
-    size_t n, struct error *err)
+static int run_on(struct cli *cli, const struct exec_options *options,
+    const struct host *const *hosts, size_t n, struct error *err)
 {
 	struct ui_options ui_options = cli_ui_options(cli);
 	struct exec_stdio stdio;
 	struct exec exec = {0};
-	struct running running = {.exec = &exec, .err = err};
+	struct running running = {.options = *options, .exec = &exec, .err = err};
+	struct visit_options *visit = &running.options.visit;
 	struct ui *ui = NULL;
 	int rc = -1;
 
 	if (n == 1 && !cli->settings.json)
-		options->stdio = our_stdio(cli, &stdio);
+		running.options.stdio = our_stdio(cli, &stdio);
 	if (ui_new_tail(
 		&ui_options, cli->settings.json, names_width(hosts, n), &cli->cancel, &ui, err) < 0)
 		return -1;
-	options->visit.prompt = ui_prompt;
-	options->visit.prompt_context = ui;
-	if (events_new(1024, &options->visit.events, err) == 0) {
-		running.options = *options;
+	visit->prompt = ui_prompt;
+	visit->prompt_context = ui;
+	if (events_new(1024, &visit->events, err) == 0)
 		rc = run_shown(cli, ui, &running, hosts, n, err);
-	}
 	exec_release(&exec);
-	events_free(options->visit.events);
+	events_free(visit->events);
 	ui_free(ui);
 	return rc;
 }

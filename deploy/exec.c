@@ -106,7 +106,7 @@ static int make_hosts(const struct exec_options *options, struct exec *exec, str
 
 	if (exec_hosts(options, &hosts, &exec->n, err) < 0)
 		return -1;
-	exec->hosts = calloc(exec->n, sizeof(*exec->hosts));
+	exec->hosts = calloc(exec->n + 1, sizeof(*exec->hosts));
 	for (size_t i = 0; i < exec->n && exec->hosts != NULL; i++)
 		exec->hosts[i].host = hosts[i];
 	return exec->hosts != NULL ? 0 : error_memory(err);

@@ -137,7 +137,8 @@ int ui_new_log(
 	plain.color_out = plain.color_err = plain.quiet = false;
 	if (plain.verbose == 0)
 		plain.verbose = 1;
-	if (ui_new_plain(&plain, ret, err) < 0) {
+	*ret = NULL;
+	if (ui_new_plain(&plain, ret, err) < 0 || *ret == NULL) {
 		fclose(file);
 		return -1;
 	}
