@@ -212,7 +212,9 @@ class Host:
         for image in self.ask("/images/json"):
             self.engine("DELETE", "/images/%s?force=1" % image["Id"])
         if self.is_small:
-            self.change_disk("umount", STORE)
+            # What an engine leaves takes a moment to let go of its mounts.
+            self.change_disk("sh", "-c", "for try in $(seq 100); do umount %s && exit; sleep 0.2; done; exit 1"
+                             % STORE)
             self.is_small = False
         subprocess.run(["rm", "-rf", self.dir + "/run", self.dir + "/state"], check=False)
         os.makedirs(self.dir + "/run", mode=0o700)
