@@ -274,6 +274,8 @@ commit() {
 	[ "$old" = - ] || try 60 rename "$old" "$oldname" || return 1
 	try 60 rename "$new" "$name" || return 1
 	set_policy "$new" "$policy" || return 1
+	# What ended since it was last looked at had no policy yet, and nothing will start it again.
+	look || { said="the new one $reason" && return 1; }
 	left=''
 	[ "$old" = - ] || [ "$oldpolicy" = - ] || retire_old || left=$said
 	[ "$oldruns$overlap" != 11 ] || stop_old || return 1
