@@ -81,7 +81,9 @@ def listeners(fleet, count):
                 names.append("%s-%d" % (host, port))
                 out.write("Host %s\n\tHostName %s\n\tPort %d\n\tHostKeyAlias %s\n\n"
                           % (names[-1], address, port, address))
-            fleet.lab("sshd", host, "Port 22", *["Port %d" % port for port in range(2201, 2201 + each)])
+            # One sshd listens on 16 sockets at most.
+            fleet.lab("exec", host, "sh", "-c", "for port in $(seq 2201 %d); do /usr/sbin/sshd -p $port "
+                      "-o ListenAddress=0.0.0.0 -o PidFile=none || exit; done" % (2200 + each))
         out.write(text)
     return names, path
 
@@ -97,11 +99,14 @@ def look(stage, figures):
         for command in "status", "check":
             peak = stage.tmp + "/peak"
             took = timed(run, sys.executable, RSS, peak, SHIPIT, "-f", fleet.inventory, command, "prod",
-                         env=fleet.env, into=stage.tmp + "/said")
+                         "--json", env=fleet.env, into=stage.tmp + "/said")
             with open(stage.tmp + "/said", encoding="utf-8") as said:
                 text = said.read()
-            if command == "status" and text.count("running") < 6:
-                raise Failed("status says\n" + text)
+            answers = [json.loads(line) for line in text.splitlines()]
+            seen = {answer.get("host") for answer in answers
+                    if answer["event"] == ("service" if command == "status" else "check")}
+            if not seen >= set(names):
+                raise Failed("%s knows %d hosts of %d" % (command, len(seen), len(names)))
             with open(peak, encoding="ascii") as file:
                 figures.add(command, "s", took, bound=30, relative=False)
                 figures.add(command + ", resident", "MB", int(file.read()) / 1000, bound=150,
@@ -171,7 +176,7 @@ def uplink(stage, figures):
         steps = [event for event in events if event.get("step") == "deliver" and event.get("host")]
         begun = min(seconds(event["time"]) for event in steps if event["state"] == "start")
         ended = max(seconds(event["time"]) for event in steps if event["state"] == "ok")
-        moved = sum(event.get("bytes", 0) for event in steps if event["state"] == "ok")
+        moved = sum(event.get("bytes", 0) for event in events if event["event"] == "host")
         if moved < len(fleet.names) * LAYER:
             raise Failed("only %d bytes were moved" % moved)
         figures.begin("12 hosts through %d Mbit/s" % UPLINK_MBIT)
