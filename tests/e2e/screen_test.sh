@@ -67,7 +67,7 @@ want_shown() { # NAME COLUMNS [-J]
 watch_rollout() { # VERSION SIZE SIZE SIZE
 	local first=$2 second=$3 third=$4
 	begin "a rollout at $first, resized to $second and $third"
-	write_inventory "$1" 8s
+	write_inventory "$1" 15s
 	open_terminal "$first" deploy prod
 	until_true 60 shows 'ready.*waiting' 3 || wrong 'the hosts do not come to the step ready'
 	want_shown "$first" "${first%x*}"
@@ -92,7 +92,7 @@ settled() {
 # Only the theme's own colours, which whoever chose the theme can read, and nothing said by colour alone.
 test_colours() {
 	begin 'colours are those of the theme, on no ground of their own'
-	write_inventory v1 4s
+	write_inventory v1 8s
 	open_terminal 80x24 deploy prod
 	until_true 60 shows 'ready.*waiting' 3 || wrong 'the hosts do not come to the step ready'
 	mux capture-pane -p -e -t t >"$tmp/colours"
@@ -104,13 +104,13 @@ test_colours() {
 	grep -qxE '3[1-6]' "$tmp/out" || wrong 'there are no colours'
 
 	begin 'without colours the same is said'
-	write_inventory v2 4s
+	write_inventory v2 8s
 	open_terminal 80x24 --no-color deploy prod
 	until_true 60 shows 'exit 0' || wrong 'it does not end'
 	shown -J | plain >"$tmp/bare"
 	mux capture-pane -p -e -t t >"$tmp/out"
 	! grep -q $'\033\[3' "$tmp/out" || wrong 'there are colours'
-	write_inventory v1 4s
+	write_inventory v1 8s
 	open_terminal 80x24 deploy prod
 	until_true 60 shows 'exit 0' || wrong 'it does not end'
 	want_same 'what is said' "$(cat "$tmp/bare")" "$(shown -J | plain)"
