@@ -63,6 +63,11 @@ int fd_socketpair(int ret_fds[2])
 #endif
 }
 
+bool fd_is_for_later(int errnum)
+{
+	return errnum == EAGAIN || errnum == EWOULDBLOCK || errnum == EINTR;
+}
+
 int fd_write_all(int fd, const void *data, size_t len)
 {
 	const char *at = data;

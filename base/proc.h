@@ -3,6 +3,7 @@
 #ifndef SHIPIT_BASE_PROC_H
 #define SHIPIT_BASE_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -55,6 +56,8 @@ int fd_nonblock(int fd);
 /* A pipe and a socket pair with close-on-exec set. */
 int fd_pipe(int ret_fds[2]);
 int fd_socketpair(int ret_fds[2]);
+/* What read(2) and write(2) say when they are to be tried again later. */
+bool fd_is_for_later(int errnum);
 /* Write all of it, however often write(2) is interrupted; -1 with errno set. */
 int fd_write_all(int fd, const void *data, size_t len);
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/lines.h"
+#include "base/proc.h"
 #include "transport/engine_frames.h"
 
 enum { PIECE = 16 * 1024, LINE_MAX_BYTES = 64 * 1024, SIZE_MS = 200 };
@@ -33,11 +34,6 @@ struct pump {
 	int64_t look_ms;   /* when to look at the size again */
 };
 
-static bool is_for_later(int errnum)
-{
-	return errnum == EAGAIN || errnum == EWOULDBLOCK || errnum == EINTR;
-}
-
 /* --- to the program */
 
 static void end_input(struct pump *pump)
@@ -51,7 +47,7 @@ static void read_input(struct pump *pump)
 	struct piece *there = &pump->there;
 	ssize_t n = read(pump->stdio->in, there->data, sizeof(there->data));
 
-	if (n < 0 && is_for_later(errno))
+	if (n < 0 && fd_is_for_later(errno))
 		return;
 	there->at = 0;
 	there->len = n > 0 ? (size_t)n : 0;
@@ -67,7 +63,7 @@ static void send_input(struct pump *pump)
 	if (n >= 0)
 		there->at += (size_t)n;
 	/* It takes no more: what it still says is to be read. */
-	else if (!is_for_later(errno))
+	else if (!fd_is_for_later(errno))
 		there->at = there->len = 0;
 }
 
@@ -93,7 +89,7 @@ static void read_output(struct pump *pump)
 	struct piece *back = &pump->back;
 	ssize_t n = recv(pump->fd, back->data, sizeof(back->data), 0);
 
-	if (n < 0 && is_for_later(errno))
+	if (n < 0 && fd_is_for_later(errno))
 		return;
 	back->at = 0;
 	back->len = n > 0 ? (size_t)n : 0;
@@ -108,7 +104,7 @@ static void write_output(struct pump *pump)
 	size_t len = now->len < PIPE_BUF ? now->len : PIPE_BUF;
 	ssize_t n = write(out_fd(pump), now->data, len);
 
-	if (n < 0 && is_for_later(errno))
+	if (n < 0 && fd_is_for_later(errno))
 		return;
 	if (n < 0) {
 		pump->over = pump->unread = true;
@@ -240,7 +236,7 @@ static int tell_all(int fd, struct teller tellers[2], int cancel_fd, struct erro
 	for (;;) {
 		ssize_t n = recv(fd, data, sizeof(data), 0);
 
-		if (n == 0 || (n < 0 && !is_for_later(errno)))
+		if (n == 0 || (n < 0 && !fd_is_for_later(errno)))
 			return 0;
 		if (n > 0 && tell_piece(tellers, &frames, data, (size_t)n) < 0)
 			return error_memory(err);

@@ -181,6 +181,27 @@ static bool network_mode_form(const json_t *value)
 	return json_is_string(value) && is_filled(json_string_value(value));
 }
 
+static bool setting_has_form(const struct setting *setting, const json_t *value)
+{
+	switch (setting->form) {
+	case SETTING_FLAG:
+		return flag_form(value);
+	case SETTING_NUMBER:
+	case SETTING_CPUS:
+		return json_is_integer(value);
+	case SETTING_TEXT:
+		return text_form(value);
+	case SETTING_PAIRS:
+		return is_map(value, false);
+	case SETTING_LIMITS:
+		return each_text(value, setting_is_limit);
+	case SETTING_LIST:
+	case SETTING_TMPFS:
+		break;
+	}
+	return each_text(value, is_filled);
+}
+
 static const struct member {
 	const char *path;
 	form_fn *has_form;

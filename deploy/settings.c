@@ -67,51 +67,11 @@ static bool parse_limit(const char *text, long long *ret_soft, long long *ret_ha
 	return end != text && *end == '\0';
 }
 
-static bool is_list(const json_t *value, enum setting_form form)
+bool setting_is_limit(const char *text)
 {
-	const json_t *item;
 	long long soft, hard;
-	size_t i;
 
-	json_array_foreach(value, i, item)
-	{
-		const char *text = json_string_value(item);
-
-		if (text == NULL || *text == '\0' ||
-		    (form == SETTING_LIMITS && !parse_limit(text, &soft, &hard)))
-			return false;
-	}
-	return json_is_array(value);
-}
-
-static bool is_object(const json_t *value)
-{
-	void *at = json_object_iter((json_t *)(uintptr_t)value);
-
-	for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)value, at))
-		if (!json_is_string(json_object_iter_value(at)))
-			return false;
-	return json_is_object(value);
-}
-
-bool setting_has_form(const struct setting *setting, const json_t *value)
-{
-	switch (setting->form) {
-	case SETTING_FLAG:
-		return json_is_boolean(value);
-	case SETTING_NUMBER:
-	case SETTING_CPUS:
-		return json_is_integer(value);
-	case SETTING_TEXT:
-		return json_is_string(value);
-	case SETTING_PAIRS:
-		return is_object(value);
-	case SETTING_LIST:
-	case SETTING_TMPFS:
-	case SETTING_LIMITS:
-		break;
-	}
-	return is_list(value, setting->form);
+	return parse_limit(text, &soft, &hard);
 }
 
 /* --- for the engine */

@@ -31,7 +31,8 @@ struct setting {
 extern const struct setting settings[];
 extern const size_t n_settings;
 
-bool setting_has_form(const struct setting *setting, const json_t *value);
+/* Is it "NAME=SOFT:HARD"? */
+bool setting_is_limit(const char *text);
 /* Put those that `options` has into a body of POST /containers/create. -1: out of memory. */
 int settings_put(json_t *body, json_t *host, const json_t *options);
 /* The words of `docker run` for one: "--cap-add", "NET_ADMIN", and so on. -1: out of memory. */

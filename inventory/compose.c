@@ -11,18 +11,12 @@
 #include "inventory/values.h"
 #include "inventory/yaml_internal.h"
 
-/* Read later, as the inventory's own. */
-static int read_later(struct reader *r UNUSED, const struct node *value UNUSED, void *field UNUSED,
-    const void *arg UNUSED)
-{
-	return 0;
-}
-
+/* The sections are read later, as the inventory's own. */
 static const struct key compose_keys[] = {
-    KEY("services", read_later, 0, "the containers"),
-    KEY("networks", read_later, 0, "networks"),
-    KEY("volumes", read_later, 0, "volumes"),
-    KEY("secrets", read_later, 0, "secrets"),
+    KEY("services", read_elsewhere, 0, "the containers"),
+    KEY("networks", read_elsewhere, 0, "networks"),
+    KEY("volumes", read_elsewhere, 0, "volumes"),
+    KEY("secrets", read_elsewhere, 0, "secrets"),
     IGNORED("version", "without effect"),
     IGNORED("name", "`project` says what all of this is called"),
     LATER("configs"),

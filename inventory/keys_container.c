@@ -18,6 +18,12 @@ static int set(struct service *service, const char *key, json_t *value)
 	return json_set(service->settings, key, value);
 }
 
+/* An empty one says nothing. */
+static int set_list(struct service *service, const char *key, json_t *array)
+{
+	return json_array_size(array) > 0 ? set(service, key, json_incref(array)) : 0;
+}
+
 /* --- single values; `arg` is the name */
 
 int setting_text(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -147,11 +153,6 @@ int setting_cpus(struct reader *r, const struct node *value, void *field, const 
 
 /* --- lists */
 
-struct list {
-	json_t *array;
-	struct service *service;
-};
-
 /* In the order of the file; what is there twice is once. */
 static int add_text(json_t *array, const char *text)
 {
@@ -168,24 +169,21 @@ static int add_text(json_t *array, const char *text)
 
 static int add_item(struct reader *r, const struct node *item, const char *text, void *context)
 {
-	struct list *list = context;
-
 	if (*text == '\0')
 		return mistake(r, item, "expected a text, this is empty");
-	if (json_array_size(list->array) >= LIST_MAX)
+	if (json_array_size(context) >= LIST_MAX)
 		return mistake(r, item, "more than %d of them", LIST_MAX);
-	return add_text(list->array, text);
+	return add_text(context, text);
 }
 
 static int read_items(struct reader *r, const struct node *value, struct service *service,
     const char *key, const char *expected, item_fn *item)
 {
 	CLEANUP_JSON json_t *array = json_array();
-	struct list list = {array, service};
 
-	if (array == NULL || each_text(r, value, expected, item, &list) < 0)
+	if (array == NULL || each_text(r, value, expected, item, array) < 0)
 		return -1;
-	return json_array_size(array) > 0 ? set(service, key, json_incref(array)) : 0;
+	return set_list(service, key, array);
 }
 
 int setting_list(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -197,17 +195,16 @@ int setting_list(struct reader *r, const struct node *value, void *field, const 
 static int add_host(struct reader *r, const struct node *item, const char *text, void *context)
 {
 	static const char expected[] = "NAME:ADDRESS";
-	struct list *list = context;
 	size_t len = strcspn(text, ":=");
 	CLEANUP_FREE char *line = NULL;
 
 	if (len == 0 || text[len] == '\0' || text[len + 1] == '\0')
 		return mistake_value(r, item, expected);
 	line = string_printf("%.*s:%s", (int)len, text, text + len + 1);
-	return line != NULL ? add_item(r, item, line, list) : -1;
+	return line != NULL ? add_item(r, item, line, context) : -1;
 }
 
-static int add_host_entry(struct reader *r, const struct entry *entry, struct list *list)
+static int add_host_entry(struct reader *r, const struct entry *entry, json_t *array)
 {
 	const struct node *value = entry->value;
 	size_t n = value->kind == NODE_LIST ? value->n : 1;
@@ -223,7 +220,7 @@ static int add_host_entry(struct reader *r, const struct entry *entry, struct li
 		if (got == 0)
 			continue;
 		line = string_printf("%s:%s", entry->key->text, text);
-		if (line == NULL || add_item(r, item, line, list) < 0)
+		if (line == NULL || add_item(r, item, line, array) < 0)
 			return -1;
 	}
 	return 0;
@@ -232,18 +229,16 @@ static int add_host_entry(struct reader *r, const struct entry *entry, struct li
 int setting_hosts(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	CLEANUP_JSON json_t *array = NULL;
-	struct list list;
 
 	if (value->kind != NODE_MAP)
 		return read_items(r, value, field, arg, "a list of NAME:ADDRESS", add_host);
 	array = json_array();
 	if (array == NULL)
 		return -1;
-	list = (struct list){array, field};
 	for (size_t i = 0; i < value->n; i++)
-		if (add_host_entry(r, &value->entries[i], &list) < 0)
+		if (add_host_entry(r, &value->entries[i], array) < 0)
 			return -1;
-	return json_array_size(array) > 0 ? set(field, arg, json_incref(array)) : 0;
+	return set_list(field, arg, array);
 }
 
 static int add_path(struct reader *r, const struct node *item, const char *text, void *context)
@@ -260,21 +255,33 @@ int setting_paths(struct reader *r, const struct node *value, void *field, const
 
 /* --- mappings */
 
+/* Takes their memory; NULL: there is none left. */
+static json_t *object_of(struct pairs *pairs)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < pairs->n && object != NULL; i++) {
+		const char *value = pairs->v[i].value != NULL ? pairs->v[i].value : "";
+
+		if (json_set(object, pairs->v[i].key, json_string(value)) < 0) {
+			json_decref(object);
+			object = NULL;
+		}
+	}
+	pairs_release(pairs);
+	return object;
+}
+
 int setting_pairs(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	static const struct pairs_rule rule = {.what = "a setting"};
 	struct pairs pairs = {0};
-	json_t *object = json_object();
 	int rc = read_pairs(r, value, &pairs, &rule);
+	CLEANUP_JSON json_t *object = object_of(&pairs);
 
-	for (size_t i = 0; i < pairs.n && rc == 0; i++)
-		rc = json_set(object, pairs.v[i].key,
-		    json_string(pairs.v[i].value != NULL ? pairs.v[i].value : ""));
-	pairs_release(&pairs);
-	if (rc == 0 && json_object_size(object) > 0)
-		return set(field, arg, object);
-	json_decref(object);
-	return object != NULL ? rc : -1;
+	if (rc < 0 || object == NULL)
+		return -1;
+	return json_object_size(object) > 0 ? set(field, arg, json_incref(object)) : 0;
 }
 
 struct limits {
@@ -325,7 +332,7 @@ int setting_limits(struct reader *r, const struct node *value, void *field, cons
 	for (size_t i = 0; i < value->n; i++)
 		if (add_limit(r, &value->entries[i], array) < 0)
 			return -1;
-	return json_array_size(array) > 0 ? set(field, arg, json_incref(array)) : 0;
+	return set_list(field, arg, array);
 }
 
 struct logging {
@@ -346,17 +353,12 @@ const struct key_table logging_table = KEY_TABLE("`logging`", logging_keys);
 int setting_logging(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	struct logging logging = {0};
-	json_t *options = json_object(), *all;
 	int rc = schema_read(r, value, &logging_table, &logging, NULL);
+	json_t *all =
+	    json_pack("{s:s, s:o}", "driver", logging.driver != NULL ? logging.driver : "json-file",
+		"options", object_of(&logging.options));
 
-	for (size_t i = 0; i < logging.options.n && rc == 0; i++)
-		rc = json_set(options, logging.options.v[i].key,
-		    json_string(
-			logging.options.v[i].value != NULL ? logging.options.v[i].value : ""));
-	all = json_pack("{s:s, s:o}", "driver",
-	    logging.driver != NULL ? logging.driver : "json-file", "options", options);
 	free(logging.driver);
-	pairs_release(&logging.options);
 	if (rc == 0)
 		return set(field, arg, all);
 	json_decref(all);

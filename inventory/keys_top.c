@@ -7,7 +7,6 @@
 #include "inventory/paths.h"
 #include "inventory/problems.h"
 
-static int read_taken(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_project(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg);
@@ -23,7 +22,7 @@ static int read_top_volumes(
 static const struct key top_keys[] = {
     IGNORED("version", "accepted for the sake of Compose files, without effect"),
     NEEDED("project", read_project, AT(project), "what all of this is called"),
-    KEY("compose", read_taken, 0, "Compose files that services and more are taken from"),
+    KEY("compose", read_elsewhere, 0, "Compose files that services and more are taken from"),
     KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
     KEY("registry", read_registry, AT(registry), "the registry that images go through"),
@@ -62,13 +61,6 @@ int read_delivery(struct reader *r, const struct node *value, void *field, const
 		return read_choice(r, value, field, &deliveries);
 	return mistake(r, value, "`load` takes the embedded registry, and `registry` is \"%s\"",
 	    r->inv->registry);
-}
-
-/* What those files have stands in the other sections by now (compose.h). */
-static int read_taken(struct reader *r UNUSED, const struct node *value UNUSED, void *field UNUSED,
-    const void *arg UNUSED)
-{
-	return 0;
 }
 
 static int read_project(struct reader *r, const struct node *value, void *field, const void *arg)

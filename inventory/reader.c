@@ -15,6 +15,12 @@ const char *reader_variable(void *reader, const char *name)
 	return pair ? pair->value : value;
 }
 
+int read_elsewhere(struct reader *r UNUSED, const struct node *value UNUSED, void *field UNUSED,
+    const void *arg UNUSED)
+{
+	return 0;
+}
+
 const char *reader_dir(const struct reader *r, const struct node *node)
 {
 	bool own = r->compose_dir == NULL || node->pos.file == r->inv->files.v[0];

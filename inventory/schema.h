@@ -26,6 +26,9 @@ struct reader {
 /* Put `value` where `field` points. `arg` is the table line's own. */
 typedef int read_fn(struct reader *r, const struct node *value, void *field, const void *arg);
 
+/* Of a key whose value is read elsewhere. */
+read_fn read_elsewhere;
+
 enum key_kind {
 	KEY_OPTIONAL,
 	KEY_REQUIRED,

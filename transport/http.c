@@ -200,7 +200,7 @@ static size_t on_source(char *out, size_t size, size_t count, void *context)
 	errno = EAGAIN;
 	if (!yields_to_answer(call) && source_is_ready(call))
 		n = read(source->fd, out, size * count);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	if (n < 0 && fd_is_for_later(errno)) {
 		call->paused = true;
 		return CURL_READFUNC_PAUSE;
 	}

@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/proc.h"
 #include "transport/http_address.h"
 #include "transport/http_answer.h"
 #include "transport/http_internal.h"
@@ -117,11 +118,6 @@ static int wait_for_more(const struct call *call, short *ret_events, struct erro
 	return 0;
 }
 
-static bool is_for_later(int errnum)
-{
-	return errnum == EAGAIN || errnum == EWOULDBLOCK || errnum == EINTR;
-}
-
 static void send_more(struct call *call)
 {
 	ssize_t n = send(
@@ -129,7 +125,7 @@ static void send_more(struct call *call)
 
 	if (n >= 0) {
 		call->sent += (size_t)n;
-	} else if (!is_for_later(errno)) {
+	} else if (!fd_is_for_later(errno)) {
 		/* What was answered before it hung up is still to be read. */
 		call->errnum = errno;
 		call->sent = call->out.len;
@@ -175,7 +171,7 @@ static int receive_more(struct call *call, struct error *err)
 
 	if (n > 0)
 		return take_answers(call, (size_t)n, err);
-	if (n < 0 && is_for_later(errno))
+	if (n < 0 && fd_is_for_later(errno))
 		return 0;
 	call->ended = true;
 	if (n < 0)

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/proc.h"
 #include "transport/http_address.h"
 #include "transport/http_answer.h"
 #include "transport/http_internal.h"
@@ -38,11 +39,6 @@ static int broke(int errnum, struct error *err)
 	    errnum != 0 ? strerror(errnum) : "no answer");
 }
 
-static bool is_for_later(int errnum)
-{
-	return errnum == EAGAIN || errnum == EWOULDBLOCK || errnum == EINTR;
-}
-
 static int send_all(const struct upgrade *upgrade, const struct buf *text, struct error *err)
 {
 	size_t sent = 0;
@@ -52,7 +48,7 @@ static int send_all(const struct upgrade *upgrade, const struct buf *text, struc
 
 		if (n >= 0)
 			sent += (size_t)n;
-		else if (!is_for_later(errno))
+		else if (!fd_is_for_later(errno))
 			return broke(errno, err);
 		else if (wait_for(upgrade, POLLOUT, err) < 0)
 			return -1;
@@ -68,7 +64,7 @@ static ssize_t receive(const struct upgrade *upgrade, char *data, size_t size, s
 
 		if (n >= 0)
 			return n;
-		if (!is_for_later(errno))
+		if (!fd_is_for_later(errno))
 			return broke(errno, err);
 		if (wait_for(upgrade, POLLIN, err) < 0)
 			return -1;

@@ -423,6 +423,33 @@ test_exits_while_it_waits_for_commit() {
 	finish
 }
 
+test_ends_before_commit() { # after the last look at it: with no policy yet, nothing would start it again
+	local swapping
+	begin
+	for overlap in 0 1; do
+		make_old
+		make_new "$serve"
+		to_ready
+		swapping=$(swap_process)
+		kill -STOP "$swapping"
+		$on docker kill "$new" >/dev/null
+		tell commit
+		await is_told "$swapping"
+		kill -CONT "$swapping"
+		expect 'swap failed commit *' 'swap reverted'
+		check grep -q 'the new one exited 137' <<<"$text"
+		as_before
+		remove_containers
+	done
+	finish
+}
+
+is_told() { # PID: USR1 has come, and waits to be taken
+	local pending
+	pending=$(awk '/^ShdPnd/ { print $2 }' "/proc/$1/status")
+	[ $((16#$pending & 0x200)) != 0 ]
+}
+
 test_healthy() {
 	make_old
 	make_new "sleep 1; touch /well; $serve" --health-cmd 'test -e /well' --health-interval 300ms --health-retries 100

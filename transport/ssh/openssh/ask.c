@@ -166,7 +166,7 @@ static ssize_t listen_to(int fd, char *out, size_t size)
 
 		poll(&slot, 1, -1);
 		n = recv(fd, out + len, size - len, 0);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		if (n < 0 && fd_is_for_later(errno))
 			n = 1;
 		else if (n > 0)
 			len += (size_t)n;

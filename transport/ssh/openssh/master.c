@@ -234,7 +234,7 @@ bool master_listen(struct master *master, const struct session_target *target)
 
 	while ((n = read(master->errors, data, sizeof(data))) > 0)
 		hear(master, &trace, data, (size_t)n);
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+	return n < 0 && fd_is_for_later(errno);
 }
 
 /* --- until it is there */

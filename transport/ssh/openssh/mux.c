@@ -53,18 +53,13 @@ static int gone(struct error *err)
 	return error_set(err, ERROR_UNREACHABLE, "the system's ssh has ended the connection");
 }
 
-static bool try_again(void)
-{
-	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-}
-
 static int send_all(
     int mux, const char *data, size_t len, const struct mux_wait *wait, struct error *err)
 {
 	while (len > 0) {
 		ssize_t n = send(mux, data, len, MSG_NOSIGNAL);
 
-		if (n < 0 && !try_again())
+		if (n < 0 && !fd_is_for_later(errno))
 			return gone(err);
 		if (n < 0 && wait_for(mux, POLLOUT, wait, err) < 0)
 			return -1;
@@ -81,7 +76,7 @@ static int receive_all(
 	while (len > 0) {
 		ssize_t n = recv(mux, data, len, 0);
 
-		if (n == 0 || (n < 0 && !try_again()))
+		if (n == 0 || (n < 0 && !fd_is_for_later(errno)))
 			return GONE;
 		if (n < 0 && wait_for(mux, POLLIN, wait, err) < 0)
 			return -1;
@@ -111,7 +106,7 @@ static int send_fd(int mux, int fd, const struct mux_wait *wait, struct error *e
 	head->cmsg_type = SCM_RIGHTS;
 	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
 	while (sendmsg(mux, &message, MSG_NOSIGNAL) < 0) {
-		if (!try_again())
+		if (!fd_is_for_later(errno))
 			return gone(err);
 		if (wait_for(mux, POLLOUT, wait, err) < 0)
 			return -1;

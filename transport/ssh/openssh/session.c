@@ -119,7 +119,7 @@ static void sweep_bridges(struct openssh_session *session)
 		char bytes[64];
 		ssize_t n = read(bridge->mux, bytes, sizeof(bytes));
 
-		if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) {
+		if (n > 0 || (n < 0 && fd_is_for_later(errno))) {
 			at = &bridge->next;
 			continue;
 		}
