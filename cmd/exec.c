@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/buf.h"
 #include "cmd/cli.h"
 #include "cmd/complain.h"
 #include "cmd/ui/json.h"
@@ -133,29 +133,12 @@ static int end_of_many(struct cli *cli, const struct exec *exec, const char *ser
 
 /* --- doing it */
 
-static int run_shown(struct cli *cli, struct ui *ui, struct running *running,
-    const struct host *const *hosts, size_t n, struct error *err)
+static int run_shown(struct cli *cli, struct running *running, const struct strv *names,
+    size_t width, struct error *err)
 {
-	CLEANUP_FREE const char **names = calloc(n, sizeof(*names));
-	struct ui_start start = {
-	    .command = cli->command->name,
-	    .project = cli->inventory->project,
-	    .environment = running->options.visit.environment->name,
-	    .hosts = names,
-	    .n_hosts = n,
-	    .now_ms = clock_now_ms(),
-	};
-	struct work work = {
-	    .run = running_run, .context = running, .events = running->options.visit.events};
-
-	if (names == NULL)
-		return error_memory(err);
-	for (size_t i = 0; i < n; i++)
-		names[i] = hosts[i]->name;
-	if (ui_begin(ui, &start, err) < 0 || work_run(cli, ui, &work, err) < 0)
-		return -1;
-	fflush(cli->out);
-	if (running->rc < 0)
+	if (work_tail(cli, &running->options.visit, (const char *const *)names->v, names->n, width,
+		running_run, running, err) < 0 ||
+	    running->rc < 0)
 		return -1;
 	if (signals_count() > 0)
 		return error_set(err, ERROR_CANCELLED,
@@ -165,39 +148,26 @@ static int run_shown(struct cli *cli, struct ui *ui, struct running *running,
 	return end_of_many(cli, running->exec, running->options.service->name);
 }
 
-static size_t names_width(const struct host *const *hosts, size_t n)
-{
-	size_t widest = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (strlen(hosts[i]->name) > widest)
-			widest = strlen(hosts[i]->name);
-	return widest;
-}
-
 static int run_on(struct cli *cli, const struct exec_options *options,
     const struct host *const *hosts, size_t n, struct error *err)
 {
-	struct ui_options ui_options = cli_ui_options(cli);
+	CLEANUP_STRV struct strv names = {0};
 	struct exec_stdio stdio;
 	struct exec exec = {0};
 	struct running running = {.options = *options, .exec = &exec, .err = err};
-	struct visit_options *visit = &running.options.visit;
-	struct ui *ui = NULL;
-	int rc = -1;
+	size_t width = 0;
+	int rc;
 
+	for (size_t i = 0; i < n; i++) {
+		if (strv_add(&names, hosts[i]->name) < 0)
+			return error_memory(err);
+		if (strlen(hosts[i]->name) > width)
+			width = strlen(hosts[i]->name);
+	}
 	if (n == 1 && !cli->settings.json)
 		running.options.stdio = our_stdio(cli, &stdio);
-	if (ui_new_tail(
-		&ui_options, cli->settings.json, names_width(hosts, n), &cli->cancel, &ui, err) < 0)
-		return -1;
-	visit->prompt = ui_prompt;
-	visit->prompt_context = ui;
-	if (events_new(1024, &visit->events, err) == 0)
-		rc = run_shown(cli, ui, &running, hosts, n, err);
+	rc = run_shown(cli, &running, &names, width, err);
 	exec_release(&exec);
-	events_free(visit->events);
-	ui_free(ui);
 	return rc;
 }
 

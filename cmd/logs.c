@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "cmd/cli.h"
 #include "cmd/complain.h"
 #include "cmd/work.h"
@@ -91,24 +90,12 @@ static void complain_of(const struct cli *cli, const struct logs *logs)
 		complain_hosts(cli->err, cli->color_err, errors, logs->n);
 }
 
-static int read_shown(struct cli *cli, struct ui *ui, struct reading *reading,
-    const struct strv *hosts, struct error *err)
+static int read_shown(struct cli *cli, struct reading *reading, const struct strv *hosts,
+    size_t width, struct error *err)
 {
-	const struct ui_start start = {
-	    .command = cli->command->name,
-	    .project = cli->inventory->project,
-	    .environment = reading->options.visit.environment->name,
-	    .hosts = (const char *const *)hosts->v,
-	    .n_hosts = hosts->n,
-	    .now_ms = clock_now_ms(),
-	};
-	struct work work = {
-	    .run = reading_run, .context = reading, .events = reading->options.visit.events};
-
-	if (ui_begin(ui, &start, err) < 0 || work_run(cli, ui, &work, err) < 0)
-		return -1;
-	fflush(cli->out);
-	if (reading->rc < 0)
+	if (work_tail(cli, &reading->options.visit, (const char *const *)hosts->v, hosts->n, width,
+		reading_run, reading, err) < 0 ||
+	    reading->rc < 0)
 		return -1;
 	if (signals_count() > 0)
 		return EXIT_INTERRUPTED;
@@ -116,29 +103,18 @@ static int read_shown(struct cli *cli, struct ui *ui, struct reading *reading,
 	return exit_code(reading->logs);
 }
 
-static int read_logs(struct cli *cli, struct logs_options *options, struct error *err)
+static int read_logs(struct cli *cli, const struct logs_options *options, struct error *err)
 {
-	struct ui_options ui_options = cli_ui_options(cli);
 	CLEANUP_STRV struct strv hosts = {0};
 	struct logs logs = {0};
-	struct reading reading = {.logs = &logs, .err = err};
-	struct ui *ui = NULL;
+	struct reading reading = {.options = *options, .logs = &logs, .err = err};
 	size_t width = 0;
 	int rc = -1;
 
-	if (cli_host_names(cli, options->visit.environment, &hosts, err) < 0 ||
-	    names_width(cli, options, &hosts, &width, err) < 0 ||
-	    ui_new_tail(&ui_options, cli->settings.json, width, &cli->cancel, &ui, err) < 0)
-		return -1;
-	options->visit.prompt = ui_prompt;
-	options->visit.prompt_context = ui;
-	if (events_new(1024, &options->visit.events, err) == 0) {
-		reading.options = *options;
-		rc = read_shown(cli, ui, &reading, &hosts, err);
-	}
+	if (cli_host_names(cli, options->visit.environment, &hosts, err) == 0 &&
+	    names_width(cli, options, &hosts, &width, err) == 0)
+		rc = read_shown(cli, &reading, &hosts, width, err);
 	logs_release(&logs);
-	events_free(options->visit.events);
-	ui_free(ui);
 	return rc;
 }
 

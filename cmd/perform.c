@@ -205,7 +205,10 @@ static int add_records(const struct cli *cli, struct ui *ui, struct error *err)
 			return -1;
 		ui_add(ui, record);
 	}
-	if (cli->settings.report != NULL && !cli->settings.dry_run) {
+	if (cli->settings.report != NULL && cli->settings.dry_run)
+		return error_set(
+		    err, ERROR_USAGE, "a dry run does nothing that a --report could be about");
+	if (cli->settings.report != NULL) {
 		if (ui_new_report(&options, cli->settings.report, &record, err) < 0)
 			return -1;
 		ui_add(ui, record);

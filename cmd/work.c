@@ -80,3 +80,33 @@ int work_run(struct cli *cli, struct ui *ui, struct work *work, struct error *er
 	pthread_join(thread, NULL);
 	return 0;
 }
+
+int work_tail(struct cli *cli, struct visit_options *visit, const char *const *hosts, size_t n,
+    size_t width, work_fn *run, void *context, struct error *err)
+{
+	const struct ui_options options = cli_ui_options(cli);
+	const struct ui_start start = {
+	    .command = cli->command->name,
+	    .project = cli->inventory->project,
+	    .environment = visit->environment->name,
+	    .hosts = hosts,
+	    .n_hosts = n,
+	    .now_ms = clock_now_ms(),
+	};
+	struct work work = {.run = run, .context = context};
+	struct ui *ui = NULL;
+	int rc = -1;
+
+	if (ui_new_tail(&options, cli->settings.json, width, &cli->cancel, &ui, err) < 0)
+		return -1;
+	visit->prompt = ui_prompt;
+	visit->prompt_context = ui;
+	if (events_new(1024, &visit->events, err) == 0 && ui_begin(ui, &start, err) == 0) {
+		work.events = visit->events;
+		rc = work_run(cli, ui, &work, err);
+	}
+	fflush(cli->out);
+	events_free(visit->events);
+	ui_free(ui);
+	return rc;
+}

@@ -5,6 +5,7 @@
 
 #include "cmd/cli.h"
 #include "cmd/signals.h"
+#include "deploy/visit.h"
 
 /* The interface that fits: JSON, a live table on a terminal, or lines. For what only looks, events
  * are worth no lines, unless -v asks for them. */
@@ -23,5 +24,10 @@ struct work {
 
 /* Returns when `run` has returned and every event was shown. */
 int work_run(struct cli *cli, struct ui *ui, struct work *work, struct error *err);
+
+/* Work on hosts whose lines are shown as they come (ui_new_tail, with its `width`): `visit`, which
+ * `run` works with, is told who asks people and where events go. */
+int work_tail(struct cli *cli, struct visit_options *visit, const char *const *hosts, size_t n,
+    size_t width, work_fn *run, void *context, struct error *err);
 
 #endif

@@ -32,6 +32,15 @@ size_t rollout_count(const struct rollout_result *result, enum host_outcome outc
 	return n;
 }
 
+uint64_t rollout_bytes(const struct rollout_result *result)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < result->n_hosts; i++)
+		sum += result->hosts[i].bytes;
+	return sum;
+}
+
 const char *rollout_first_error(const struct rollout_result *result)
 {
 	if (result->error.kind != ERROR_NONE)

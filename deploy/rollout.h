@@ -112,6 +112,8 @@ const char *host_outcome_name(enum host_outcome outcome);
 /* It runs what was wanted. */
 bool host_is_done(const struct host_result *host);
 size_t rollout_count(const struct rollout_result *result, enum host_outcome outcome);
+/* Moved to all hosts. */
+uint64_t rollout_bytes(const struct rollout_result *result);
 /* The first thing that went wrong; "" when nothing did. */
 const char *rollout_first_error(const struct rollout_result *result);
 

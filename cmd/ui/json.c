@@ -168,21 +168,17 @@ static void print_plans(const struct ui *ui, const struct ui_end *end)
 }
 
 /* `hosts`: how many ended how; only what there is. */
-static json_t *outcome_counts(const struct rollout_result *result, int64_t *ret_bytes)
+static json_t *outcome_counts(const struct rollout_result *result)
 {
 	json_t *counts = json_object();
 
-	*ret_bytes = 0;
-	for (int outcome = HOST_UNTOUCHED; outcome <= HOST_UNKNOWN; outcome++) {
-		int64_t n = 0;
+	for (int k = HOST_UNTOUCHED; counts != NULL && k <= HOST_UNKNOWN; k++) {
+		enum host_outcome outcome = (enum host_outcome)k;
+		size_t n = rollout_count(result, outcome);
 
-		for (size_t i = 0; i < result->n_hosts; i++)
-			n += (int)result->hosts[i].outcome == outcome;
-		if (n > 0 && counts != NULL)
-			json_put_int(counts, host_outcome_name((enum host_outcome)outcome), n);
+		if (n > 0)
+			json_put_int(counts, host_outcome_name(outcome), (int64_t)n);
 	}
-	for (size_t i = 0; i < result->n_hosts; i++)
-		*ret_bytes += (int64_t)result->hosts[i].bytes;
 	return counts;
 }
 
@@ -209,7 +205,6 @@ static void json_ui_end(struct ui *ui, const struct ui_end *end)
 {
 	const struct json_ui *json = (const struct json_ui *)ui;
 	json_t *object;
-	int64_t bytes;
 
 	if (end->dry_run)
 		print_plans(ui, end);
@@ -221,9 +216,9 @@ static void json_ui_end(struct ui *ui, const struct ui_end *end)
 	json_put_int(object, "exit", end->exit_code);
 	json_put_int(object, "ms", end->now_ms - json->begun_ms);
 	json_put(object, "rollout", end->result->rollout);
-	json_object_set_new(object, "hosts", outcome_counts(end->result, &bytes));
+	json_object_set_new(object, "hosts", outcome_counts(end->result));
 	json_object_set_new(object, "outcomes", outcome_names(end->result));
-	json_put_int(object, "bytes", bytes);
+	json_put_int(object, "bytes", (int64_t)rollout_bytes(end->result));
 	json_object_set_new(object, "interrupted", json_boolean(end->result->interrupted));
 	json_put(object, "undo", end->undo);
 	json_put(object, "rest", end->rest);

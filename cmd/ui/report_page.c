@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "cmd/ui/report.h"
+#include "cmd/ui/result.h"
 #include "cmd/ui/words.h"
 #include "report_css.h"
 
@@ -86,23 +87,14 @@ static const char *class_of_state(enum state state)
 
 static const char *class_of_outcome(enum host_outcome outcome)
 {
-	if (outcome == HOST_DONE || outcome == HOST_UNCHANGED)
-		return "good";
-	return outcome == HOST_REVERTED || outcome == HOST_UNTOUCHED ? "warn" : "bad";
+	enum hue hue = result_hue(outcome);
+
+	return hue == HUE_GOOD ? "good" : hue == HUE_WARN ? "warn" : "bad";
 }
 
 static void put_counts(FILE *out, const struct rollout_result *result)
 {
-	const char *between = "";
-
-	for (int k = HOST_UNTOUCHED; k <= HOST_UNKNOWN; k++) {
-		enum host_outcome outcome = (enum host_outcome)k;
-		size_t n = rollout_count(result, outcome);
-
-		if (n > 0)
-			fprintf(out, "%s%zu %s", between, n, host_outcome_name(outcome));
-		between = n > 0 ? ", " : between;
-	}
+	result_counts(out, false, result);
 	if (result->n_hosts == 0)
 		fputs("no host was touched", out);
 	if (result->interrupted)
@@ -151,10 +143,8 @@ static void put_header(const struct report *report, const struct ui_end *end, FI
 	const struct ui_start *start = &report->ui.start;
 	const struct rollout_result *result = end->result;
 	char began[UI_TIME_SIZE], took[WORDS_SIZE], bytes[TEXT_BYTES_SIZE];
-	uint64_t moved = 0;
+	uint64_t moved = rollout_bytes(result);
 
-	for (size_t i = 0; i < result->n_hosts; i++)
-		moved += result->hosts[i].bytes;
 	ui_time_iso(&report->ui, start->now_ms, began);
 	words_duration(end->now_ms - start->now_ms, took);
 	text_bytes(moved, bytes);

@@ -101,7 +101,7 @@ static void print_plans(const struct ui *ui, const struct rollout_result *result
 
 /* --- what became of the hosts */
 
-static enum hue hue_of(enum host_outcome outcome)
+enum hue result_hue(enum host_outcome outcome)
 {
 	if (outcome == HOST_DONE || outcome == HOST_UNCHANGED)
 		return HUE_GOOD;
@@ -111,7 +111,7 @@ static enum hue hue_of(enum host_outcome outcome)
 }
 
 /* "11 done, 1 reverted" */
-static void print_counts(const struct ui_options *o, const struct rollout_result *result)
+void result_counts(FILE *out, bool color, const struct rollout_result *result)
 {
 	static const enum host_outcome order[] = {HOST_DONE, HOST_UNCHANGED, HOST_REVERTED,
 	    HOST_UNTOUCHED, HOST_PARTIAL, HOST_UNREACHABLE, HOST_UNKNOWN, HOST_DOWN};
@@ -122,8 +122,8 @@ static void print_counts(const struct ui_options *o, const struct rollout_result
 
 		if (n == 0)
 			continue;
-		fprintf(o->out, "%s%s%zu %s%s", between, hue_on(o->color_out, hue_of(order[k])), n,
-		    host_outcome_name(order[k]), hue_off(o->color_out, hue_of(order[k])));
+		fprintf(out, "%s%s%zu %s%s", between, hue_on(color, result_hue(order[k])), n,
+		    host_outcome_name(order[k]), hue_off(color, result_hue(order[k])));
 		between = ", ";
 	}
 }
@@ -206,20 +206,11 @@ static bool all_well(const struct rollout_result *result)
 	       result->n_hosts;
 }
 
-static uint64_t sum_bytes(const struct rollout_result *result)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < result->n_hosts; i++)
-		sum += result->hosts[i].bytes;
-	return sum;
-}
-
 static void print_summary(const struct ui *ui, const struct ui_end *end)
 {
 	const struct rollout_result *result = end->result;
 	const struct ui_options *o = &ui->options;
-	uint64_t bytes = sum_bytes(result);
+	uint64_t bytes = rollout_bytes(result);
 	char words[WORDS_SIZE], moved[TEXT_BYTES_SIZE];
 
 	fprintf(o->out, "%s %s: ", ui->start.command,
@@ -230,7 +221,7 @@ static void print_summary(const struct ui *ui, const struct ui_end *end)
 		fputs("nothing was changed on any host\n", o->out);
 		return;
 	}
-	print_counts(o, result);
+	result_counts(o->out, o->color_out, result);
 	words_duration(end->now_ms - ui->start.now_ms, words);
 	fprintf(o->out, " in %s", words);
 	text_bytes(bytes, moved);

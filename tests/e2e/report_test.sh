@@ -74,6 +74,10 @@ test_report() {
 	shipit -f "$file" deploy prod --log-file "$tmp"
 	want_code 2
 	want_out 'cannot write the log'
+	shipit -f "$file" deploy prod --dry-run --report "$tmp/dry.html"
+	want_code 2
+	want_out 'a dry run does nothing'
+	[ ! -e "$tmp/dry.html" ] || wrong 'there is a report of a dry run'
 	want_same 'the container' "$before" "$(inspect h1 '{{.Id}}' report.prod.web)"
 
 	begin 'a full disk at the end costs the page, not the rollout'

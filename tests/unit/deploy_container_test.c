@@ -36,22 +36,7 @@ static const struct {
     {"variables taken away and empty", "{\"environment\":{\"GONE\":null,\"EMPTY\":\"\"}}"},
     {"empty command", "{\"command\":[],\"entrypoint\":[]}"},
     {"members of another version", "{\"hologram\":[\"/x\"],\"stop_grace_ms\":0}"},
-    {"what the engine takes as it is",
-	"{\"cap_add\":[\"NET_ADMIN\"],\"cap_drop\":[\"ALL\"],\"cgroup_parent\":\"/shop\","
-	"\"cpu_period\":50000,\"cpu_quota\":25000,\"cpu_shares\":512,\"cpus\":1500000000,"
-	"\"cpuset\":\"0-2\",\"dns\":[\"10.0.0.2\"],\"dns_opt\":[\"ndots:2\"],"
-	"\"dns_search\":[\"a.example.com\"],\"domainname\":\"example.com\","
-	"\"extra_hosts\":[\"db:10.0.0.9\"],\"group_add\":[\"video\"],\"hostname\":\"shop\","
-	"\"init\":false,\"ipc\":\"host\",\"logging\":{\"driver\":\"local\",\"options\":"
-	"{\"max-size\":\"50m\"}},\"mem_limit\":1024,\"mem_reservation\":512,"
-	"\"mem_swappiness\":0,\"memswap_limit\":-1,\"oom_kill_disable\":true,"
-	"\"oom_score_adj\":-500,\"pid\":\"host\",\"pids_limit\":200,\"privileged\":true,"
-	"\"read_only\":true,\"runtime\":\"runc\",\"security_opt\":[\"no-new-privileges:true\"],"
-	"\"shm_size\":4096,\"stdin_open\":true,\"stop_signal\":\"SIGQUIT\","
-	"\"storage_opt\":{\"size\":\"10G\"},\"sysctls\":{\"net.core.somaxconn\":\"1024\"},"
-	"\"tmpfs\":[\"/run\",\"/tmp:size=64m\"],\"tty\":true,"
-	"\"ulimits\":[\"core=-1:-1\",\"nofile=1024:65536\"],\"userns_mode\":\"host\","
-	"\"uts\":\"host\",\"working_dir\":\"/srv\"}"},
+    {"what the engine takes as it is", EVERY_SETTING},
     {"the host's network", "{\"network_mode\":\"host\"}"},
 };
 
