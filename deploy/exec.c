@@ -40,11 +40,12 @@ static int run_program(
 	const struct event_source source = {.events = options->visit.events,
 	    .host = at->host->name,
 	    .service = options->service->name};
+	bool terminal = stdio != NULL && stdio->terminal;
 	const struct engine_exec program = {
 	    .argv = options->argv,
 	    .input = stdio != NULL,
-	    .terminal = stdio != NULL && stdio->terminal,
-	    .term = stdio != NULL ? stdio->term : NULL,
+	    .terminal = terminal,
+	    .term = terminal ? stdio->term : NULL,
 	};
 	CLEANUP_FREE char *id = NULL;
 	CLEANUP_CLOSE int fd = -1;

@@ -3,19 +3,39 @@
 #include <stdlib.h>
 
 #include "base/attr.h"
+#include "base/text.h"
 
 static bool is_of(const struct environment *env, const char *name)
 {
 	return env->services.n == 0 || strv_has(&env->services, name);
 }
 
+/* The environment's services; malloc'ed, their names borrowed. */
+static const char **names_of(
+    const struct inventory *inv, const struct environment *env, size_t *ret_n)
+{
+	const char **names = calloc(inv->n_services + 1, sizeof(*names));
+
+	*ret_n = 0;
+	for (size_t i = 0; names != NULL && i < inv->n_services; i++)
+		if (is_of(env, inv->services[i].name))
+			names[(*ret_n)++] = inv->services[i].name;
+	return names;
+}
+
 /* Whoever names a host means a host. */
 static int unknown(
     const struct inventory *inv, const struct environment *env, const char *name, struct error *err)
 {
+	size_t n;
+	CLEANUP_FREE const char **names = names_of(inv, env, &n);
+	const char *near = names != NULL ? text_nearest(name, names, n) : NULL;
+
 	error_set(err, ERROR_USAGE, "there is no service %s in %s", name, env->name);
 	if (inventory_host(inv, name) != NULL)
 		error_hint(err, "%s is a host: --limit %s", name, name);
+	else if (near != NULL)
+		error_hint(err, "did you mean \"%s\"?", near);
 	return -1;
 }
 

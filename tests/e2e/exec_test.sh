@@ -95,6 +95,8 @@ test_terminal() {
 	want_out 'not a tty'
 	run web --host h1 -- /busybox tty
 	want_out 'not a tty'
+	TERM=screen run web --host h1 -- /busybox sh -c 'echo "$TERM"'
+	want_same 'TERM, which is the container'"'"'s' dumb "$(cat "$tmp/stdout")"
 }
 
 test_many() {
@@ -143,8 +145,9 @@ test_many() {
 	run web
 	want_code 2
 	want_out 'needs to know COMMAND'
-	run nothing -- true
+	run wbe -- true
 	want_code 2
+	want_out 'did you mean "web"?'
 	run other --host h1 -- true
 	want_code 2
 	want_out 'other is on none of these hosts'

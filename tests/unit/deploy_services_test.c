@@ -36,7 +36,7 @@ static void names_choose_in_the_files_order(void **state UNUSED)
 
 static void what_is_none_is_told(void **state UNUSED)
 {
-	const struct strv other = STRV("web", "api"), host = STRV("h1");
+	const struct strv other = STRV("web", "api"), host = STRV("h1"), slip = STRV("wbe");
 	const struct service **chosen = NULL;
 	struct inventory empty = {0};
 	struct error err = {0};
@@ -47,6 +47,9 @@ static void what_is_none_is_told(void **state UNUSED)
 	assert_int_equal(services_choose(&inventory, &all, &host, &chosen, &n, &err), -1);
 	assert_string_equal(err.hint, "h1 is a host: --limit h1");
 	assert_error(&err, ERROR_USAGE, "there is no service h1 in all");
+	assert_int_equal(services_choose(&inventory, &all, &slip, &chosen, &n, &err), -1);
+	assert_string_equal(err.hint, "did you mean \"web\"?");
+	assert_error(&err, ERROR_USAGE, "there is no service wbe in all");
 	assert_int_equal(services_choose(&empty, &all, NULL, &chosen, &n, &err), -1);
 	assert_error(&err, ERROR_USAGE, "has no services");
 	assert_null(chosen);
