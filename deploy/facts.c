@@ -13,7 +13,7 @@
 #include "deploy/names.h"
 #include "transport/engine.h"
 
-/* As images name architectures (Go's GOARCH), from what uname -m and the engine's /info say. */
+/* As images name architectures (Go's GOARCH), from what the engine's /info says (uname -m). */
 static const char *image_arch(const char *machine)
 {
 	static const struct {

@@ -63,7 +63,7 @@ struct facts {
 				started again with the host, so nothing stopped is kept */
 };
 
-/* Read them over an open engine; from the keeper: architecture, disk, clock and listening ports. */
+/* Read them over an open engine; from the keeper: disk, clock and listening ports. */
 int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,
     struct facts *ret, struct error *err);
 /* Look at the containers of this prefix again; on failure what was known stays. */

@@ -83,11 +83,14 @@ static int open_engine(
 	if (socket != NULL &&
 	    (session_forward_local(link->session, socket, false, &link->api, err) < 0 ||
 		engine_open(link->api, link->describe, options->stop_fd, &link->engine, err) < 0)) {
-		/* The server may forbid forwards to sockets (AllowStreamLocalForwarding no). */
+		/* Nobody may be at its other end, which the command says better; or the server
+		 * forbids forwards to sockets (AllowStreamLocalForwarding no). */
 		if (session_lost(link->session, err) < 0 || err->kind == ERROR_CANCELLED)
 			return -1;
 		error_release(err);
 		free(steal_ptr(link->api));
+		if (keeper_try_engine(link->keeper, err) < 0)
+			return -1;
 	}
 	if (link->engine == NULL &&
 	    (session_forward_local(link->session, bridge, true, &link->api, err) < 0 ||

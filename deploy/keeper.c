@@ -77,7 +77,7 @@ int keeper_start(struct session *session, struct heart *heart, int cancel_fd, co
     struct keeper **ret, struct error *err)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
-	char command[80];
+	char command[160];
 
 	if (keeper == NULL)
 		return error_memory(err);
@@ -90,8 +90,11 @@ int keeper_start(struct session *session, struct heart *heart, int cancel_fd, co
 	buf_init(&keeper->noise, 1024);
 	pthread_mutex_init(&keeper->write_lock, NULL);
 	keeper->exec = (struct session_exec){.in = -1, .out = -1, .err = -1};
-	snprintf(command, sizeof(command), "sh -c 'eval \"$(dd bs=1 count=%zu 2>/dev/null)\"'",
-	    sizeof(keeper_text));
+	/* Not a byte more than the program; a dd that does not know fullblock says so unread. */
+	snprintf(command, sizeof(command),
+	    "sh -c 'eval \"$(dd bs=%zu count=1 iflag=fullblock 2>/dev/null || "
+	    "dd bs=1 count=%zu 2>/dev/null)\"'",
+	    sizeof(keeper_text), sizeof(keeper_text));
 	if (session_exec(session, command, &keeper->exec, err) < 0 ||
 	    say_hello(keeper, ahead, err) < 0 ||
 	    heart_add(heart, keeper->exec.in, &keeper->write_lock, err) < 0) {
@@ -135,6 +138,22 @@ char *keeper_engine_question(const char *command, bool sudo)
 	return string_printf("engine %d %s\n", sudo, command);
 }
 
+/* An answer, or what the engine's command says instead and what may be done about it. */
+static int engine_answer(
+    struct keeper *keeper, const char *command, struct strv *answer, struct error *err)
+{
+	if (keeper_answer(keeper, command, clock_now_ms() + ANSWER_MS, answer, err) == 0)
+		return 0;
+	if (err->kind != ERROR_FAILED || !keeper_word_is(answer, 1, "engine"))
+		return -1;
+	if (strstr(error_text(err), "daemon running") != NULL)
+		error_hint(err, "start it there: systemctl start docker");
+	else
+		error_hint(err, "set `engine: {command: PATH}` or `engine: {sudo: true}` "
+				"in shipit.yml, or add the user to the group docker");
+	return -1;
+}
+
 int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **ret_socket,
     char **ret_path, struct error *err)
 {
@@ -144,14 +163,8 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 
 	if (ask(keeper, line, err) < 0)
 		return -1;
-	if (keeper_answer(keeper, "engine", clock_now_ms() + ANSWER_MS, &answer, err) < 0) {
-		if (err->kind == ERROR_FAILED && strstr(error_text(err), "daemon running") != NULL)
-			error_hint(err, "start it there: systemctl start docker");
-		else if (err->kind == ERROR_FAILED)
-			error_hint(err, "set `engine: {command: PATH}` or `engine: {sudo: true}` "
-					"in shipit.yml, or add the user to the group docker");
+	if (engine_answer(keeper, "engine", &answer, err) < 0)
 		return -1;
-	}
 	if (!keeper_word_is(&answer, 0, "engine") || answer.n < 3)
 		return keeper_unexpected(&answer, "engine", err);
 	path = strdup(answer.v[1]);
@@ -167,6 +180,15 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 	return 0;
 }
 
+int keeper_try_engine(struct keeper *keeper, struct error *err)
+{
+	CLEANUP_STRV struct strv answer = {0};
+
+	if (keeper_send(keeper, "try\n", err) < 0 || engine_answer(keeper, "try", &answer, err) < 0)
+		return -1;
+	return keeper_word_is(&answer, 0, "tried") ? 0 : keeper_unexpected(&answer, "try", err);
+}
+
 int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, const char *since,
     struct error *err)
 {
@@ -174,8 +196,7 @@ int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, c
 	CLEANUP_STRV struct strv answer = {0};
 	bool known;
 
-	if (keeper_send(keeper, line, err) < 0 ||
-	    keeper_answer(keeper, "lock", clock_now_ms() + ANSWER_MS, &answer, err) < 0)
+	if (keeper_send(keeper, line, err) < 0 || engine_answer(keeper, "lock", &answer, err) < 0)
 		return -1;
 	if (keeper_word_is(&answer, 0, "locked"))
 		return 0;
@@ -194,9 +215,7 @@ static void take_fact(const struct strv *answer, struct keeper_facts *facts)
 	long long number = strtoll(value, NULL, 10);
 	bool known = *value >= '0' && *value <= '9' && number < INT64_MAX / 1024;
 
-	if (keeper_word_is(answer, 1, "arch"))
-		snprintf(facts->arch, sizeof(facts->arch), "%s", value);
-	else if (keeper_word_is(answer, 1, "free"))
+	if (keeper_word_is(answer, 1, "free"))
 		facts->free_bytes = known ? (int64_t)number * 1024 : -1;
 	else if (keeper_word_is(answer, 1, "clock"))
 		facts->clock = known ? (int64_t)number : 0;

@@ -25,12 +25,14 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 /* Its question, for `ahead`; malloc'ed, NULL: no memory. */
 char *keeper_engine_question(const char *command, bool sudo);
 
+/* Does the engine's command work? With a socket it is not tried before there is a lock to take. */
+int keeper_try_engine(struct keeper *keeper, struct error *err);
+
 /* Take the lock of a prefix; ERROR_LOCKED names who has it and since when. */
 int keeper_lock(struct keeper *keeper, const char *prefix, const char *holder, const char *since,
     struct error *err);
 
 struct keeper_facts {
-	char arch[32];			  /* as uname -m has it */
 	int64_t free_bytes;		  /* -1: not known */
 	int64_t clock;			  /* the host's, unix seconds; 0: not known */
 	unsigned char listens[65536 / 8]; /* a bit for each TCP port that something listens on */

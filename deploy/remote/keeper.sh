@@ -82,20 +82,42 @@ find_engine() { # SUDO COMMAND
 	case $2 in *podman*) find_runtime ;; esac
 	if ! engine=$(command -v "$2"); then
 		say 'error engine' "There is no command \"$2\" on this host (PATH is $PATH)."
-	elif ! try 30 ps -q; then
-		say 'error engine' "${said:-"$2 ps" failed without a word.}"
-		engine=''
-	else
-		say "engine $engine $(exec 9>&-; find_socket)"
+		return
 	fi
+	socket=$(exec 9>&-; find_socket)
+	[ "$socket" != - ] || try_engine || return
+	say "engine $engine $socket"
+}
+
+# That the command works: it takes longer than all else that is asked here, and only a swap needs it.
+try_engine() {
+	try 30 ps -q && return
+	say 'error engine' "${said:-"$engine ps" failed without a word.}"
+	engine=''
+	return 1
+}
+
+# Docker's rule for which socket it is, where that is as simple as this: the command need not be asked.
+no_context() {
+	config=${DOCKER_CONFIG:-${HOME-}/.docker}/config.json socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+	[ -n "${DOCKER_HOST-}" ] ||
+		{ [ -z "${DOCKER_CONTEXT-}" ] && { ! [ -e "$config" ] || ! grep -q currentContext "$config"; }; }
+}
+
+ask_context() {
+	socket=$(run 20 context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null) || socket=-
 }
 
 find_socket() { # the one that the command itself uses, if this user may
-	case ${engine##*/}:$(id -u) in
-	*podman*:0) socket=/run/podman/podman.sock ;;
-	*podman*:*) socket=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock ;;
-	*) socket=$(run 20 context inspect -f '{{.Endpoints.docker.Host}}' 2>/dev/null) ||
-		socket=${DOCKER_HOST:-unix:///var/run/docker.sock} ;;
+	case ${engine##*/} in
+	*podman*)
+		case $(id -u) in
+		0) socket=/run/podman/podman.sock ;;
+		*) socket=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/podman/podman.sock ;;
+		esac
+		;;
+	docker) no_context || ask_context ;;
+	*) ask_context ;;
 	esac
 	socket=${socket#unix://}
 	[ -z "$sudo" ] && harmless "$socket" && [ -S "$socket" ] && [ -r "$socket" ] && [ -w "$socket" ] || socket=-
@@ -109,7 +131,9 @@ lock() { # PREFIX HOLDER SINCE
 	[ ! -k /run/lock ] || dir=/run/lock
 	file=$dir/shipit.$1
 	[ -e "$file" ] || (set -C; : >"$file") 2>/dev/null
-	if [ "$prefix" = "$1" ]; then
+	if [ -n "$engine" ] && ! try_engine; then
+		return
+	elif [ "$prefix" = "$1" ]; then
 		say locked
 	elif [ -n "$prefix" ]; then
 		say 'error lock' "This keeper holds the lock of $prefix."
@@ -150,17 +174,14 @@ holder() { # FILE: what the newest label says; a label is for people, the kernel
 facts() { # FOLDER
 	free=$(df -Pk "$1" 2>/dev/null | { read -r _; read -r _ _ _ kib _ && printf '%s\n' "$kib"; })
 	numbers "$free" || free=-
-	say "fact arch $(uname -m)"
 	say "fact free $free"
 	say "fact clock $(date +%s)"
-	for port in $(listening | sort -un); do say "fact listen $port"; done
+	for port in $(listening); do say "fact listen $((0x$port))"; done
 	say facts
 }
 
 listening() { # 0A is LISTEN, and an address is IP:PORT in hexadecimal
-	grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ address _ state _; do
-		[ "$state" != 0A ] || printf '%s\n' $((0x${address##*:}))
-	done
+	sed -n 's/^ *[0-9]*: [0-9A-F]*:\([0-9A-F]*\) [0-9A-F:]* 0A .*/\1/p' /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
 path() { # PATH
@@ -458,6 +479,7 @@ obey() { # COMMAND ARGUMENT...
 	case $command:$# in
 	beat:0) ;;
 	engine:2) find_engine "$@" ;;
+	try:0) ! try_engine || say tried ;;
 	lock:3) lock "$@" ;;
 	facts:1) facts "$1" ;;
 	swap:13) swap "$@" ;;
@@ -501,8 +523,7 @@ end_session() {
 nap=0.5
 sleep 0.01 || nap=1
 limit='timeout -s KILL' # it is inherited that TERM is ignored
-$limit 5 true || limit='timeout -s KILL -t' # busybox before 1.30
-if ! $limit 5 true; then
+if ! $limit 5 true && limit='timeout -s KILL -t' && ! $limit 5 true; then # -t: busybox before 1.30
 	say 'error timeout' 'There is no command "timeout" on this host. It comes with coreutils or busybox.'
 	exit 1
 fi

@@ -72,6 +72,12 @@ in_host() { # COMMAND...
 	"$lab" exec "$host" "$@"
 }
 
+set_loader() { # as deploy/keeper.c has it
+	local size
+	size=$(wc -c <"$keeper")
+	loader="eval \"\$(dd bs=$size count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=$size 2>/dev/null)\""
+}
+
 # --- on the host
 
 there=/tmp/keeper_test
@@ -80,7 +86,7 @@ inside() { # SHELL HALF PATTERN
 	side=inside shell=$1 half=$2 pattern=$3 on='' remote_path=$PATH
 	tmp=$(mktemp -d /tmp/keeper.XXXXXX)
 	keeper=$there/keeper.sh
-	loader="eval \"\$(dd bs=1 count=$(wc -c <$keeper) 2>/dev/null)\""
+	set_loader
 	case $shell in
 	ash) under=(/usr/bin/busybox sh) remote_path=$applets:$PATH ;;
 	bash) under=(/usr/bin/bash --posix) ;;
@@ -120,7 +126,7 @@ on_one_host() { # SHELL HALF HOST
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	keeper=$here/../../deploy/remote/keeper.sh
-	loader="eval \"\$(dd bs=1 count=$(wc -c <"$keeper") 2>/dev/null)\""
+	set_loader
 	prepare_host || { echo "FAIL $shell: prepare the host"; return; }
 	in_host bash "$there/keeper_test.sh" --inside "$shell" "$half" "$pattern"
 	run_tests ssh

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/proc.h"
@@ -91,9 +92,10 @@ static int ask_file(
 {
 	const char *argv[] = {"ssh-keygen", "-F", question->name, "-f", file, NULL};
 	struct proc_result result = {0};
+	struct stat stats;
 	int rc;
 
-	if (access(file, R_OK) < 0)
+	if (access(file, R_OK) < 0 || stat(file, &stats) < 0 || stats.st_size == 0)
 		return 0;
 	rc = proc_run(argv, OUTPUT_MAX, question->deadline_ms, question->cancel_fd, &result, err);
 	if (rc < 0 && err != NULL && err->kind == ERROR_NOT_FOUND) {

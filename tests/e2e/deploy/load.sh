@@ -177,4 +177,21 @@ test_check() {
 	want_code 1
 	want_out 'h2: delivery: ' AllowTcpForwarding
 	"$LAB" sshd h2 >/dev/null
+
+	begin 'an engine that is down, and one whose command does not work'
+	write_inventory "$tmp/check/shipit.yml" box:v1
+	"$LAB" kill h1 dockerd >/dev/null
+	on h2 sh -c 'mkdir -p /opt/odd && printf "#!/bin/sh\necho odd words >&2; exit 3\n" >/opt/odd/docker && chmod +x /opt/odd/docker'
+	sed -i 's|^  h2: {}|  h2: {engine: {command: /opt/odd/docker}}|' "$tmp/check/shipit.yml"
+	for word in check status deploy; do
+		shipit -f "$tmp/check/shipit.yml" $word prod
+		want_code 1
+		want_out 'daemon running' 'systemctl start docker'
+	done
+	"$LAB" start h1 dockerd >/dev/null
+	"$LAB" wait h1 engine
+	shipit -f "$tmp/check/shipit.yml" deploy prod
+	want_code 1
+	want_out 'h2: ' 'odd words'
+	want_same 'what runs there' '' "$(for h in h1 h2 h3; do on $h docker ps -q --filter label=dev.shipit.prefix=shop.prod; done)"
 }
