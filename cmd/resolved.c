@@ -95,6 +95,8 @@ static json_t *build_value(const struct build *build)
 	}
 	json_put(value, "context", build->context);
 	json_put(value, "dockerfile", build->dockerfile);
+	if (build->settings != NULL)
+		json_object_update(value, build->settings);
 	for (size_t i = 0; i < build->args.n; i++) {
 		const struct pair *arg = &build->args.v[i];
 

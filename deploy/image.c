@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/proc.h"
+#include "deploy/settings.h"
 #include "deploy/tail.h"
 
 void image_release(struct image *image)
@@ -60,6 +61,32 @@ static const char *local_command(const struct inventory *inv)
 	return strcmp(inv->engine.command, "podman") == 0 ? "podman" : "docker";
 }
 
+static const struct setting build_settings[] = {
+    {"cache_from", SETTING_LIST, .option = "--cache-from"},
+    {"extra_hosts", SETTING_LIST, .option = "--add-host"},
+    {"labels", SETTING_PAIRS, .option = "--label"},
+    {"network", SETTING_TEXT, .option = "--network"},
+    {"no_cache", SETTING_FLAG, .option = "--no-cache"},
+    {"pull", SETTING_FLAG, .option = "--pull"},
+    {"shm_size", SETTING_NUMBER, .option = "--shm-size"},
+    {"tags", SETTING_LIST, .option = "--tag"},
+    {"target", SETTING_TEXT, .option = "--target"},
+    {"ulimits", SETTING_LIMITS, .option = "--ulimit"},
+};
+
+static int add_settings(const struct build *build, struct strv *argv)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(build_settings) && rc == 0; i++) {
+		const json_t *value = json_object_get(build->settings, build_settings[i].key);
+
+		if (value != NULL)
+			rc = setting_words(&build_settings[i], value, argv);
+	}
+	return rc;
+}
+
 static int build_argv(const struct inventory *inv, const struct service *service, const char *name,
     const struct image_options *options, struct strv *argv)
 {
@@ -76,6 +103,7 @@ static int build_argv(const struct inventory *inv, const struct service *service
 		rc = strv_addf(argv, "--build-arg=%s%s%s", arg->key, arg->value != NULL ? "=" : "",
 		    arg->value != NULL ? arg->value : "");
 	}
+	rc = rc < 0 ? rc : add_settings(build, argv);
 	if (rc == 0 && options->pull)
 		rc = strv_add(argv, "--pull");
 	if (rc == 0 && options->no_cache)

@@ -24,6 +24,7 @@ void service_release(struct service *service)
 	free(service->build.context);
 	free(service->build.dockerfile);
 	pairs_release(&service->build.args);
+	json_decref(service->build.settings);
 	strv_release(&service->hosts);
 	for (size_t i = 0; i < service->n_ports; i++)
 		free(service->ports[i].host_ip);

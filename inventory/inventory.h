@@ -141,9 +141,11 @@ enum order { ORDER_STOP_FIRST, ORDER_START_FIRST };
 
 struct build {
 	bool set;
-	char *context;	   /* absolute path on the laptop */
-	char *dockerfile;  /* absolute path; NULL: the engine's default */
-	struct pairs args; /* value NULL: the caller has no such variable, leave it out */
+	char *context;		 /* absolute path on the laptop */
+	char *dockerfile;	 /* absolute path; NULL: the engine's default */
+	struct pairs args;	 /* value NULL: the caller has no such variable, leave it out */
+	struct json_t *settings; /* Compose's other keys, in the forms of docs/formats.md; NULL:
+				    none */
 };
 
 /* Another service that has to be ready first, where a host has both. */

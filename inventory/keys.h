@@ -34,7 +34,7 @@ read_fn read_notify;	    /* struct notify */
 read_fn read_rollout;	    /* struct rollout_policy */
 read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
 
-/* struct service: a member of its `settings`; `arg` is the member's name. */
+/* json_t *, `settings` of a service or a build: a member of it; `arg` is the member's name. */
 read_fn setting_text, setting_flag, setting_choice, setting_number, setting_oom_score, setting_size,
     setting_cpus, setting_list, setting_hosts, setting_paths, setting_pairs, setting_limits,
     setting_logging, setting_network_mode;

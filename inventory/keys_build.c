@@ -14,6 +14,7 @@
 struct build_draft {
 	struct build *build;
 	char *context, *dockerfile;
+	struct json_t *settings;
 };
 
 static const struct pairs_rule args_rule = {"a build argument", .inherits = true};
@@ -27,32 +28,36 @@ static int read_args(struct reader *r, const struct node *value, void *field, co
 	return read_pairs(r, value, &draft->build->args, arg);
 }
 
+#define SETTINGS offsetof(struct build_draft, settings)
+
+/* clang-format off */
 static const struct key build_keys[] = {
     NEEDED("context", read_text, AT(context), "the folder that is built"),
     KEY("dockerfile", read_text, AT(dockerfile), "the recipe, a path in the context"),
     KEY_ARG("args", read_args, &args_rule, 0, "build arguments"),
+    KEY_ARG("cache_from", setting_list, "cache_from", SETTINGS, "images whose layers may be taken"),
+    KEY_ARG("extra_hosts", setting_hosts, "extra_hosts", SETTINGS, "names it knows beside DNS: NAME:ADDRESS"),
+    KEY_ARG("labels", setting_pairs, "labels", SETTINGS, "labels of the image"),
+    KEY_ARG("network", setting_text, "network", SETTINGS, "of its commands: host, none, ..."),
+    KEY_ARG("no_cache", setting_flag, "no_cache", SETTINGS, "every step is run again"),
+    KEY_ARG("pull", setting_flag, "pull", SETTINGS, "newer base images are asked for"),
+    KEY_ARG("shm_size", setting_size, "shm_size", SETTINGS, "of its commands' /dev/shm"),
+    KEY_ARG("tags", setting_list, "tags", SETTINGS, "more names of the image, here"),
+    KEY_ARG("target", setting_text, "target", SETTINGS, "the stage that is built"),
+    KEY_ARG("ulimits", setting_limits, "ulimits", SETTINGS, "limits of its commands"),
     LATER("additional_contexts"),
-    LATER("cache_from"),
     LATER("cache_to"),
     LATER("dockerfile_inline"),
     LATER("entitlements"),
-    LATER("extra_hosts"),
     LATER("isolation"),
-    LATER("labels"),
-    LATER("network"),
-    LATER("no_cache"),
     LATER("platforms"),
     LATER("privileged"),
     LATER("provenance"),
-    LATER("pull"),
     LATER("sbom"),
     LATER("secrets"),
-    LATER("shm_size"),
     LATER("ssh"),
-    LATER("tags"),
-    LATER("target"),
-    LATER("ulimits"),
 };
+/* clang-format on */
 
 const struct key_table build_table = KEY_TABLE("`build`", build_keys);
 
@@ -99,6 +104,7 @@ int read_build(struct reader *r, const struct node *value, void *field, const vo
 	}
 	if (result == 0)
 		result = finish_build(r, context, &draft);
+	draft.build->settings = draft.settings;
 	free(draft.context);
 	free(draft.dockerfile);
 	return result;

@@ -1,5 +1,5 @@
-/* Compose's keys of a service that the engine takes as they are: each becomes a member of
- * `service.settings`, in the form that docs/formats.md has for run options. */
+/* Compose's keys that the engine takes as they are, of a service or its build: each becomes a
+ * member of `settings`, in the form that docs/formats.md has for run options. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +11,18 @@
 
 enum { LIST_MAX = 1000 };
 
-static int set(struct service *service, const char *key, json_t *value)
+/* `settings` is NULL while there are none. */
+static int set(json_t **settings, const char *key, json_t *value)
 {
-	if (service->settings == NULL)
-		service->settings = json_object();
-	return json_set(service->settings, key, value);
+	if (*settings == NULL)
+		*settings = json_object();
+	return json_set(*settings, key, value);
 }
 
 /* An empty one says nothing. */
-static int set_list(struct service *service, const char *key, json_t *array)
+static int set_list(json_t **settings, const char *key, json_t *array)
 {
-	return json_array_size(array) > 0 ? set(service, key, json_incref(array)) : 0;
+	return json_array_size(array) > 0 ? set(settings, key, json_incref(array)) : 0;
 }
 
 /* --- single values; `arg` is the name */
@@ -56,14 +57,14 @@ int setting_choice(struct reader *r, const struct node *value, void *field, cons
 	return r->problems->n == before && !value->bad ? set(field, arg, json_boolean(flag)) : 0;
 }
 
-static int read_number(struct reader *r, const struct node *value, struct service *service,
+static int read_number(struct reader *r, const struct node *value, json_t **settings,
     const char *key, const struct range *range)
 {
 	int number = INT32_MIN;
 
 	if (read_count(r, value, &number, range) < 0)
 		return -1;
-	return number != INT32_MIN ? set(service, key, json_integer(number)) : 0;
+	return number != INT32_MIN ? set(settings, key, json_integer(number)) : 0;
 }
 
 int setting_number(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -176,14 +177,14 @@ static int add_item(struct reader *r, const struct node *item, const char *text,
 	return add_text(context, text);
 }
 
-static int read_items(struct reader *r, const struct node *value, struct service *service,
+static int read_items(struct reader *r, const struct node *value, json_t **settings,
     const char *key, const char *expected, item_fn *item)
 {
 	CLEANUP_JSON json_t *array = json_array();
 
 	if (array == NULL || each_text(r, value, expected, item, array) < 0)
 		return -1;
-	return set_list(service, key, array);
+	return set_list(settings, key, array);
 }
 
 int setting_list(struct reader *r, const struct node *value, void *field, const void *arg)

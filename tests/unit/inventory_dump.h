@@ -125,6 +125,15 @@ static inline void dump_ready(struct buf *out, const struct ready *ready)
 	}
 }
 
+static inline void dump_settings(struct buf *out, const char *name, const json_t *settings)
+{
+	char *text = settings != NULL ? json_canonical(settings) : NULL;
+
+	if (text != NULL)
+		buf_addf(out, "  %s %s\n", name, text);
+	free(text);
+}
+
 static inline void dump_service(struct buf *out, const struct service *s)
 {
 	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
@@ -132,6 +141,7 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	dump_field(out, "  ", "build context", s->build.context);
 	dump_field(out, "  ", "dockerfile", s->build.dockerfile);
 	dump_pairs(out, "  ", "arg", &s->build.args);
+	dump_settings(out, "build settings", s->build.settings);
 	dump_list(out, "  ", "hosts", &s->hosts);
 	dump_pairs(out, "  ", "environment", &s->environment);
 	dump_mounts(out, s);
@@ -148,12 +158,7 @@ static inline void dump_service(struct buf *out, const struct service *s)
 	dump_list(out, "  ", "entrypoint", &s->entrypoint);
 	dump_pairs(out, "  ", "label", &s->labels);
 	dump_field(out, "  ", "user", s->user);
-	if (s->settings != NULL) {
-		char *settings = json_canonical(s->settings);
-
-		buf_addf(out, "  settings %s\n", settings);
-		free(settings);
-	}
+	dump_settings(out, "settings", s->settings);
 	dump_health(out, &s->healthcheck);
 	buf_addf(out,
 	    "  restart %s grace %" PRId64 " retain %d ready running %" PRId64

@@ -104,6 +104,54 @@ test_known() {
 	want_same 'the file' 'this is no database, but a text that somebody keeps there' "$(cat "$tmp/known/text")"
 }
 
+# --- built by this machine's engine
+
+test_build() {
+	begin "build: Compose's keys reach the engine"
+	mkdir -p "$tmp/built"
+	cp /bin/busybox "$tmp/built"
+	cat >"$tmp/built/run.docker" <<-'END'
+		FROM scratch AS run
+		ARG WORD
+		COPY busybox /busybox
+		RUN ["/busybox", "sh", "-c", "/busybox cat /etc/hosts >/hosts; ulimit -n >/files; /busybox df -k /dev/shm | /busybox tail -n 1 >/shm; echo $WORD >/word"]
+		CMD ["/busybox", "sleep", "100000"]
+		FROM run AS never
+		RUN ["/busybox", "false"]
+	END
+	cat >"$tmp/built/shipit.yml" <<-END
+		project: built
+		ssh: {config: $LAB_SSH_CONFIG}
+		services:
+		  web:
+		    build: {context: ., dockerfile: run.docker, target: run, args: {WORD: seven}, labels: {team: "a b"},
+		      tags: [built-web:latest], extra_hosts: {mirror: 10.7.7.7}, shm_size: 3m, ulimits: {nofile: {soft: 61, hard: 67}}}
+		    image: built-web:1
+		    ready: {running: 1s}
+		    stop_grace_period: 0s
+		hosts: {h1: {}}
+		environments: {prod: {hosts: [h1]}}
+	END
+	shipit -f "$tmp/built/shipit.yml" deploy prod
+	want_code 0
+	want_same 'what its command saw' "10.7.7.7 61 3072 seven" "$(on h1 docker exec built.prod.web /busybox sh -c \
+		'for f in hosts files shm word; do /busybox cat /$f; done' |
+		awk '/mirror/ { print $1 } /^61$/ { print } /shm/ { print $2 } /seven/ { print }' | xargs)"
+	want_same 'its label' 'a b' "$(inspect h1 '{{index .Config.Labels "team"}}' built.prod.web)"
+	want_same 'its names' "$(docker image inspect -f '{{.Id}}' built-web:1)" "$(docker image inspect -f '{{.Id}}' built-web:latest)"
+
+	begin 'build: a stage that there is not, and a step that fails, end it before any host'
+	id=$(inspect h1 '{{.Id}}' built.prod.web)
+	for target in nothing never; do
+		sed "s/target: run/target: $target/" "$tmp/built/shipit.yml" >"$tmp/built/$target.yml"
+		shipit -f "$tmp/built/$target.yml" deploy prod
+		want_code 1
+		want_out 'nothing was changed on any host'
+		want_not_out h1:
+	done
+	want_same 'the container' "$id" "$(inspect h1 '{{.Id}}' built.prod.web)"
+}
+
 # --- strangers on a host
 
 # Ports of 127.0.0.1 that somebody listens on there.
