@@ -116,22 +116,29 @@ void address_release(struct address *address)
 /* ---- ranges ---- */
 
 struct range_text {
-	unsigned first, last;
+	unsigned first, last, step;
 	int width;
 };
 
-/* "[01:12]" at `text`; *ret_end: what follows it. */
+/* "[01:12]" or "[01:12:3]" at `text`; *ret_end: what follows it. */
 static const char *parse_range(const char *text, struct range_text *ret, const char **ret_end)
 {
 	static const char form[] = "a range is written like web[01:12]";
+	char first[5], last[5], step[5] = "1";
 	int used = 0;
 
-	if (sscanf(text, "[%*4[0-9]:%*4[0-9]]%n", &used) != 0 || used == 0)
+	(void)sscanf(text, "[%4[0-9]:%4[0-9]]%n", first, last, &used);
+	if (used == 0)
+		(void)sscanf(text, "[%4[0-9]:%4[0-9]:%4[0-9]]%n", first, last, step, &used);
+	if (used == 0)
 		return form;
 	*ret_end = text + used;
-	ret->first = (unsigned)strtoul(text + 1, NULL, 10);
-	ret->last = (unsigned)strtoul(strchr(text, ':') + 1, NULL, 10);
-	ret->width = (int)(strchr(text, ':') - text - 1);
+	ret->first = (unsigned)strtoul(first, NULL, 10);
+	ret->last = (unsigned)strtoul(last, NULL, 10);
+	ret->step = (unsigned)strtoul(step, NULL, 10);
+	ret->width = (int)strlen(first);
+	if (ret->step == 0)
+		return "the step of a range is at least 1";
 	return ret->first > ret->last ? "a range begins with the smaller number" : NULL;
 }
 
@@ -140,12 +147,13 @@ static const char *append_range(
     struct strv *names, const struct range_text *range, bool *ret_no_memory)
 {
 	struct strv longer = {0};
-	size_t count = range->last - range->first + 1;
+	size_t count = (range->last - range->first) / range->step + 1;
 
 	if (names->n * count > MAX_HOSTS)
 		return "that is too many hosts";
 	for (size_t i = 0; i < names->n && !*ret_no_memory; i++)
-		for (unsigned k = range->first; k <= range->last && !*ret_no_memory; k++)
+		for (unsigned k = range->first; k <= range->last && !*ret_no_memory;
+		     k += range->step)
 			*ret_no_memory =
 			    strv_addf(&longer, "%s%0*u", names->v[i], range->width, k) < 0;
 	strv_release(names);

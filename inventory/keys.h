@@ -42,7 +42,7 @@ read_fn setting_text, setting_flag, setting_choice, setting_number, setting_oom_
 extern const struct pairs_rule environment_rule;
 
 enum {
-	MAX_HOSTS = 4096,
+	MAX_HOSTS = 32 * 1024,
 	MAX_SERVICES = 1000,
 	MAX_ENVIRONMENTS = 1000,
 	MAX_PORTS = 200 * 1000, /* published, all services together */
@@ -67,7 +67,8 @@ bool is_host_name(const char *text);
 bool is_user_name(const char *text);
 
 /* Append to `names` what a host's key stands for: itself, or one for each number of its ranges
- * `[01:12]`. Returns NULL, or what is wrong. *ret_no_memory is set when out of memory. */
+ * `[01:12]`, `[01:12:3]`. Returns NULL, or what is wrong. *ret_no_memory is set when out of memory.
+ */
 const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memory);
 
 /* `KEY: {secret: NAME}`, of a map of variables; read after the secrets. */

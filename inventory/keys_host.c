@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
@@ -195,17 +196,23 @@ static int add_host(
     struct reader *r, const struct node *key, const struct host *model, const char *name)
 {
 	struct inventory *inv = r->inv;
-	const struct host *same = inventory_host(inv, name);
+	const json_t *place = json_object_get(r->places, name);
 	char shown[SHOWN_SIZE];
 
-	if (same)
+	if (place) {
+		const struct host *same = &inv->hosts[json_integer_value(place)];
+
 		return mistake(r, key, "the host \"%s\" is here twice, first at %d:%d",
 		    show_text(shown, name), same->pos.line, same->pos.column);
+	}
 	if (inv->n_hosts == MAX_HOSTS) {
 		r->hosts_incomplete = true;
 		return mistake(r, key, "more than %d hosts", MAX_HOSTS);
 	}
-	if (array_grow(&inv->hosts, inv->n_hosts, sizeof(*inv->hosts)) < 0)
+	if (!r->places)
+		r->places = json_object();
+	if (json_set(r->places, name, json_integer((json_int_t)inv->n_hosts)) < 0 ||
+	    array_grow(&inv->hosts, inv->n_hosts, sizeof(*inv->hosts)) < 0)
 		return -1;
 	return copy_host(&inv->hosts[inv->n_hosts++], model, name);
 }

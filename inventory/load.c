@@ -1,6 +1,7 @@
 /* From a file to a struct inventory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,8 @@ static int load_text(struct reader *r, const char *text, size_t len, const char 
 	int rc = r->inv && shown_dir ? read_tree(r, text, len) : -1;
 	free(r->compose_dir);
 	r->compose_dir = NULL;
+	json_decref(r->places);
+	r->places = NULL;
 	if (rc < 0) {
 		inventory_free(r->inv);
 		return error_memory(err);

@@ -19,6 +19,7 @@ struct reader {
 	struct pairs dotenv;   /* variables of the `.env` beside the file */
 	const char *shown_dir; /* goes before the names of other files in messages */
 	char *compose_dir;     /* the folder of the first Compose file; NULL: there is none */
+	struct json_t *places; /* of each host's name: its place in `inv->hosts` */
 	bool hosts_incomplete; /* a host could not be read: do not complain that it is missing */
 	size_t n_ports;	       /* published, all services together */
 };

@@ -297,6 +297,12 @@ static void test_ranges(void **state UNUSED)
 	check_range("[1:2]-[0:1]", "1-0 1-1 2-0 2-1");
 	check_range("a[7:7]", "a7");
 	check_range("a[99:101]", "a99 a100 a101");
+	check_range("a[01:10:4]", "a01 a05 a09");
+	check_range("a[0:3:9][1:2:1]", "a01 a02");
+	check_range("a[1:3:0]", NULL);
+	check_range("a[1:3:]", NULL);
+	check_range("a[1:3:1:1]", NULL);
+	check_range("a[1:3:-1]", NULL);
 	check_range("a[1:]", NULL);
 	check_range("a[:1]", NULL);
 	check_range("a[]", NULL);
@@ -305,7 +311,7 @@ static void test_ranges(void **state UNUSED)
 	check_range("a[2:1]", NULL);
 	check_range("a[-1:1]", NULL);
 	check_range("a[1:99999]", NULL);
-	check_range("a[0:99][0:99]", NULL);
+	check_range("a[0:999][0:99]", NULL);
 	check_range("a[a:c]", NULL);
 }
 
