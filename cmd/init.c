@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/proc.h"
 #include "base/text.h"
 #include "cmd/cli.h"
@@ -16,17 +17,18 @@ enum { TEXT_MAX = 16 * 1024, NAME_MAX_LEN = 40 };
 
 struct guess {
 	char project[NAME_MAX_LEN + 1];
-	const char *recipe; /* "Dockerfile"; NULL: there is none */
-	int port;	    /* that the recipe exposes; 0: none */
+	const char *compose; /* "compose.yaml"; NULL: there is none */
+	const char *recipe;  /* "Dockerfile"; NULL: there is none */
+	int port;	     /* that the recipe exposes; 0: none */
 };
 
 /* "My Shop_2" -> "my-shop_2"; "app" where nothing is left. */
-static void project_name(const char *folder, char out[NAME_MAX_LEN + 1])
+static void project_name(const char *name, char out[NAME_MAX_LEN + 1])
 {
 	size_t len = 0;
 
-	for (; *folder != '\0' && len < NAME_MAX_LEN; folder++) {
-		char c = (char)tolower((unsigned char)*folder);
+	for (; *name != '\0' && len < NAME_MAX_LEN; name++) {
+		char c = (char)tolower((unsigned char)*name);
 		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
 		if (plain)
@@ -64,18 +66,59 @@ static int exposed_port(const char *recipe)
 	return port;
 }
 
+/* The last part of where the folder's commits go: "git@example.com:team/shop.git" is "shop". */
+static char *remote_name(void)
+{
+	enum { WAIT_MS = 5000 };
+	const char *argv[] = {"git", "config", "--get", "remote.origin.url", NULL};
+	CLEANUP_ERROR struct error err = {0};
+	struct proc_result result = {0};
+	char *name = NULL;
+
+	if (proc_run(argv, PATH_MAX, clock_now_ms() + WAIT_MS, -1, &result, &err) == 0 &&
+	    result.status == 0) {
+		char *url = result.out.data;
+		size_t len = strcspn(url, "\n");
+
+		while (len > 0 && url[len - 1] == '/')
+			len--;
+		if (len > 4 && strncmp(url + len - 4, ".git", 4) == 0)
+			len -= 4;
+		url[len] = '\0';
+		while (len > 0 && url[len - 1] != '/' && url[len - 1] != ':')
+			len--;
+		name = strdup(url + len);
+	}
+	proc_result_release(&result);
+	return name;
+}
+
+static const char *first_of(const char *const *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (access(files[i], R_OK) == 0)
+			return files[i];
+	return NULL;
+}
+
 static void look_around(struct guess *guess)
 {
+	/* In the order of the Compose specification, "The Compose file". */
+	static const char *const composes[] = {
+	    "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"};
 	static const char *const recipes[] = {"Dockerfile", "Containerfile", "run.docker"};
+	CLEANUP_FREE char *remote = remote_name();
 	char folder[PATH_MAX];
 	const char *slash = NULL;
 
 	if (getcwd(folder, sizeof(folder)) != NULL)
 		slash = strrchr(folder, '/');
-	project_name(slash != NULL ? slash + 1 : "", guess->project);
-	for (size_t i = 0; i < ARRAY_SIZE(recipes) && guess->recipe == NULL; i++)
-		if (access(recipes[i], R_OK) == 0)
-			guess->recipe = recipes[i];
+	project_name(remote != NULL && *remote != '\0' ? remote
+		     : slash != NULL		       ? slash + 1
+						       : "",
+	    guess->project);
+	guess->compose = first_of(composes, ARRAY_SIZE(composes));
+	guess->recipe = first_of(recipes, ARRAY_SIZE(recipes));
 	if (guess->recipe != NULL)
 		guess->port = exposed_port(guess->recipe);
 }
@@ -102,7 +145,40 @@ static int add_service(struct buf *out, const struct guess *guess)
 	    guess->port > 0 ? "" : "# ", port < 1024 ? 8000 + port : port, port);
 }
 
-static int compose(struct buf *out, const struct guess *guess)
+static int add_services(struct buf *out, const struct guess *guess)
+{
+	static const char hints[] =
+	    "    # environment: {APP_ENV: \"${SHIPIT_ENV}\"}    # here: prod\n"
+	    "    # env_file: [.env]\n"
+	    "    # volumes: [\"data:/var/lib/web\"]\n"
+	    "    # restart: always    # what it is without being said\n"
+	    "    # healthcheck: {test: [CMD, /bin/check], interval: 5s}\n"
+	    "\n"
+	    "    # When a new container counts as working. If it does not, the old one comes "
+	    "back.\n"
+	    "    # ready: {http: \"http://:8080/healthz\", timeout: 60s}\n";
+
+	if (guess->compose != NULL)
+		return buf_addf(out,
+		    "# One container per server for each of its services.\n"
+		    "compose: %s\n"
+		    "\n"
+		    "# Over what that file says, key by key.\n"
+		    "# services:\n"
+		    "#   web:\n"
+		    "#     ready: {http: \"http://:8080/healthz\", timeout: 60s}\n",
+		    guess->compose);
+	if (buf_adds(out,
+		"# One container per server for each service. The keys are those of a Compose "
+		"file.\n"
+		"services:\n"
+		"  web:\n") < 0 ||
+	    add_service(out, guess) < 0)
+		return -1;
+	return buf_adds(out, hints);
+}
+
+static int write_text(struct buf *out, const struct guess *guess)
 {
 	if (buf_addf(out,
 		"# What to run, and where. `shipit check` tells whether all of it is in place,\n"
@@ -116,24 +192,11 @@ static int compose(struct buf *out, const struct guess *guess)
 		"SSH.\n"
 		"# registry: embedded    # what it is without being said; or localhost:5000, for "
 		"instance\n"
-		"\n"
-		"# One container per server for each service. The keys are those of a Compose "
-		"file.\n"
-		"services:\n"
-		"  web:\n",
+		"\n",
 		guess->project, guess->project) < 0 ||
-	    add_service(out, guess) < 0)
+	    add_services(out, guess) < 0)
 		return -1;
 	return buf_adds(out,
-	    "    # environment: {APP_ENV: \"${SHIPIT_ENV}\"}    # here: prod\n"
-	    "    # env_file: [.env]\n"
-	    "    # volumes: [\"data:/var/lib/web\"]\n"
-	    "    # restart: always    # what it is without being said\n"
-	    "    # healthcheck: {test: [CMD, /bin/check], interval: 5s}\n"
-	    "\n"
-	    "    # When a new container counts as working. If it does not, the old one comes "
-	    "back.\n"
-	    "    # ready: {http: \"http://:8080/healthz\", timeout: 60s}\n"
 	    "\n"
 	    "# Your servers: names that `ssh` knows, or {address: \"user@host:port\"}.\n"
 	    "hosts:\n"
@@ -173,14 +236,16 @@ int init_run(struct cli *cli, struct error *err)
 	const char *path = cli_file(cli);
 
 	look_around(&guess);
-	if (compose(&text, &guess) < 0)
+	if (write_text(&text, &guess) < 0)
 		return buf_error(&text, err, path);
 	if (write_new(path, &text, err) < 0)
 		return -1;
 	if (cli->settings.json || cli->settings.quiet)
 		return EXIT_OK;
 	fprintf(cli->out, "wrote %s: project %s", path, guess.project);
-	if (guess.recipe != NULL)
+	if (guess.compose != NULL)
+		fprintf(cli->out, ", services of %s", guess.compose);
+	else if (guess.recipe != NULL)
 		fprintf(cli->out, ", built with %s", guess.recipe);
 	fputs("\nnext: put your servers under `hosts`, then `shipit check`\n", cli->out);
 	return EXIT_OK;
