@@ -30,12 +30,15 @@ static const struct account *account_of(const struct host_run *run)
 	return &run->rollout->registry.accounts[run - run->rollout->runs];
 }
 
-/* Engines that do not say how far they are: what they took tells. */
+/* Of podman, which does not say how far it is, what it took tells; others begin to say it a little
+ * later, and then count what they have looked at. */
 static void on_pull(void *context, const struct engine_progress *progress)
 {
 	const struct pull *pull = context;
 	uint64_t done = progress->done, total = progress->total;
 
+	if (total == 0 && !engine_is_podman(pull->run->link.engine))
+		return;
 	if (total == 0) {
 		done = taken(pull->run) - pull->before;
 		total = pull->variant->bytes;
