@@ -66,7 +66,8 @@ static int exposed_port(const char *recipe)
 	return port;
 }
 
-/* The last part of where the folder's commits go: "git@example.com:team/shop.git" is "shop". */
+/* The last part of where a repository's commits go: "git@example.com:team/shop.git" is "shop". NULL
+ * below the top of one: two of its folders are two projects. */
 static char *remote_name(void)
 {
 	enum { WAIT_MS = 5000 };
@@ -75,7 +76,8 @@ static char *remote_name(void)
 	struct proc_result result = {0};
 	char *name = NULL;
 
-	if (proc_run(argv, PATH_MAX, clock_now_ms() + WAIT_MS, -1, &result, &err) == 0 &&
+	if (access(".git", F_OK) == 0 &&
+	    proc_run(argv, PATH_MAX, clock_now_ms() + WAIT_MS, -1, &result, &err) == 0 &&
 	    result.status == 0) {
 		char *url = result.out.data;
 		size_t len = strcspn(url, "\n");

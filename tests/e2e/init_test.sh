@@ -69,6 +69,9 @@ done
 git config remote.origin.url ///
 rm -f shipit.yml
 want_in_order src '1 service'
+git config remote.origin.url big_shop
+mkdir -p billing && cd billing
+want_in_order billing '1 service'
 
 begin 'a folder that cannot be written to'
 in_folder full
