@@ -35,7 +35,8 @@ extern const size_t n_settings;
 bool setting_is_limit(const char *text);
 /* Put those that `options` has into a body of POST /containers/create. -1: out of memory. */
 int settings_put(json_t *body, json_t *host, const json_t *options);
-/* The words of `docker run` for one: "--cap-add", "NET_ADMIN", and so on. -1: out of memory. */
+/* The words of `docker run` (or of `docker build`, by a table of its own) for one: "--cap-add",
+ * "NET_ADMIN", and so on. -1: out of memory. */
 int setting_words(const struct setting *setting, const json_t *value, struct strv *words);
 
 #endif

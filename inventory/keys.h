@@ -66,9 +66,8 @@ void address_release(struct address *address);
 bool is_host_name(const char *text);
 bool is_user_name(const char *text);
 
-/* Append to `names` what a host's key stands for: itself, or one for each number of its ranges
- * `[01:12]`, `[01:12:3]`. Returns NULL, or what is wrong. *ret_no_memory is set when out of memory.
- */
+/* Append to `names` what a host's key stands for: itself, or one for each number of its ranges,
+ * `[01:12]` or `[01:12:3]`. Returns NULL, or what is wrong; *ret_no_memory: out of memory. */
 const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memory);
 
 /* `KEY: {secret: NAME}`, of a map of variables; read after the secrets. */

@@ -95,6 +95,7 @@ static int ask_file(
 	struct stat stats;
 	int rc;
 
+	/* An empty one, as /dev/null is, need not be searched. */
 	if (access(file, R_OK) < 0 || stat(file, &stats) < 0 || stats.st_size == 0)
 		return 0;
 	rc = proc_run(argv, OUTPUT_MAX, question->deadline_ms, question->cancel_fd, &result, err);
