@@ -70,7 +70,7 @@ git config remote.origin.url ///
 rm -f shipit.yml
 want_in_order src '1 service'
 git config remote.origin.url big_shop
-mkdir -p billing && cd billing
+in_folder src/billing
 want_in_order billing '1 service'
 
 begin 'a folder that cannot be written to'
