@@ -365,9 +365,15 @@ test_options() {
 	want_code 3
 	want_out 'Go on with 6 more hosts?' 'no further host is begun'
 	want_same 'v3 serves on' "$(names 1 2 3 4 5 6)" "$(serving v3)"
-	confirmed y
+	# The rest is one batch: there is nothing to ask about.
+	fleet deploy prod --yes
 	want_code 0
 	want_same 'v3 serves on' "$all" "$(serving v3)"
+	write_fleet v4 'batch: 6, pause: confirm'
+	confirmed y
+	want_code 0
+	want_out 'Go on with 6 more hosts?'
+	want_same 'v4 serves on' "$all" "$(serving v4)"
 }
 
 # A deploy on a terminal, where ANSWER is typed to the question.

@@ -48,6 +48,8 @@ def act(fd, pid, what):
 
 def login(fd):
     os.setsid()
+    # Who started the tests by nohup(1) does not want it of the programs in them.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
     for number in range(3):
         os.dup2(fd, number)
