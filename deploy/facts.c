@@ -261,45 +261,54 @@ static int take_info(struct facts *facts, const json_t *info, struct error *err)
 		   : error_memory(err);
 }
 
-/* The keeper looks at the disk while the engine looks at its containers. What the keeper was asked
- * is heard whatever becomes of the other. */
-static int take_both(struct engine *engine, struct keeper *keeper, const char *prefix,
-    const json_t *list, struct facts *facts, struct error *err)
-{
-	CLEANUP_ERROR struct error late = {0};
-	int rc, keeper_rc;
-
-	if (keeper_facts_ask(keeper, facts->root_dir, err) < 0)
-		return -1;
-	rc = take_containers(engine, prefix, list, facts, err);
-	keeper_rc = keeper_facts(keeper, &facts->listens, rc < 0 ? &late : err);
-	return rc < 0 ? rc : keeper_rc;
-}
-
 enum { ASK_INFO, ASK_CONTAINERS, ASK_OURS, ASK_PULLED, ASK_LEDGER, ASK_MAX };
 
-static int take_all(struct engine *engine, struct keeper *keeper, const char *prefix,
-    struct engine_question *answers, struct facts *facts, struct error *err)
+static int take_services(struct engine *engine, const char *prefix, struct engine_question *answers,
+    struct facts *facts, struct error *err)
 {
-	if (check(&answers[ASK_INFO], "ask the engine about itself", err) < 0 ||
-	    check(&answers[ASK_CONTAINERS], "list the containers", err) < 0 ||
+	if (check(&answers[ASK_CONTAINERS], "list the containers", err) < 0 ||
 	    check(&answers[ASK_OURS], "list the images", err) < 0 ||
 	    check(&answers[ASK_PULLED], "list the images", err) < 0 ||
-	    take_info(facts, answers[ASK_INFO].json, err) < 0 ||
 	    take_images(facts, answers[ASK_OURS].json, err) < 0 ||
 	    take_images(facts, answers[ASK_PULLED].json, err) < 0 ||
-	    ledger_read(engine, prefix, &answers[ASK_LEDGER], &facts->ledger, &facts->has_ledger,
-		err) < 0 ||
-	    take_both(engine, keeper, prefix, answers[ASK_CONTAINERS].json, facts, err) < 0)
+	    ledger_read(
+		engine, prefix, &answers[ASK_LEDGER], &facts->ledger, &facts->has_ledger, err) < 0)
 		return -1;
-	facts->fixed_policies = engine_policies_are_fixed(engine);
+	return take_containers(engine, prefix, answers[ASK_CONTAINERS].json, facts, err);
+}
+
+static int take_listens(struct keeper *keeper, struct facts *facts, struct error *err)
+{
+	if (keeper_facts(keeper, &facts->listens, err) < 0)
+		return -1;
 	facts->free_bytes = facts->listens.free_bytes;
 	if (facts->listens.clock != 0)
 		facts->clock_skew_s = facts->listens.clock - (int64_t)time(NULL);
 	return 0;
 }
 
-static int gather(struct engine *engine, struct keeper *keeper, const char *prefix,
+/* The keeper looks at the disk while the engine looks at its containers. What the keeper was asked
+ * is heard whatever becomes of the other. */
+static int take_all(struct engine *engine, struct keeper *keeper, const char *prefix,
+    unsigned parts, struct engine_question *answers, struct facts *facts, struct error *err)
+{
+	CLEANUP_ERROR struct error late = {0};
+	int rc = 0, keeper_rc = 0;
+
+	if ((parts & FACTS_MACHINE) != 0 &&
+	    (check(&answers[ASK_INFO], "ask the engine about itself", err) < 0 ||
+		take_info(facts, answers[ASK_INFO].json, err) < 0 ||
+		keeper_facts_ask(keeper, facts->root_dir, err) < 0))
+		return -1;
+	if ((parts & FACTS_SERVICES) != 0)
+		rc = take_services(engine, prefix, answers, facts, err);
+	if ((parts & FACTS_MACHINE) != 0)
+		keeper_rc = take_listens(keeper, facts, rc < 0 ? &late : err);
+	facts->fixed_policies = engine_policies_are_fixed(engine);
+	return rc < 0 ? rc : keeper_rc;
+}
+
+static int gather(struct engine *engine, struct keeper *keeper, const char *prefix, unsigned parts,
     struct facts *facts, struct error *err)
 {
 	CLEANUP_FREE char *ours = name_image(prefix, "*");
@@ -311,24 +320,26 @@ static int gather(struct engine *engine, struct keeper *keeper, const char *pref
 	    [ASK_OURS] = {.what = ENGINE_ASK_IMAGES, .name = ours},
 	    [ASK_PULLED] = {.what = ENGINE_ASK_IMAGES, .name = pulled},
 	};
+	size_t first = (parts & FACTS_MACHINE) != 0 ? ASK_INFO : ASK_INFO + 1;
+	size_t end = (parts & FACTS_SERVICES) != 0 ? ASK_MAX : ASK_INFO + 1;
 	int rc;
 
 	if (ours == NULL || pulled == NULL || ledger == NULL)
 		return error_memory(err);
 	ledger_question(ledger, &questions[ASK_LEDGER]);
-	rc = engine_ask(engine, questions, ASK_MAX, err);
+	rc = engine_ask(engine, questions + first, end - first, err);
 	if (rc == 0)
-		rc = take_all(engine, keeper, prefix, questions, facts, err);
+		rc = take_all(engine, keeper, prefix, parts, questions, facts, err);
 	engine_questions_release(questions, ASK_MAX);
 	return rc;
 }
 
-int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,
+int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix, unsigned parts,
     struct facts *ret, struct error *err)
 {
 	struct facts facts = {.free_bytes = -1};
 
-	if (gather(engine, keeper, prefix, &facts, err) < 0) {
+	if (gather(engine, keeper, prefix, parts, &facts, err) < 0) {
 		facts_release(&facts);
 		return -1;
 	}

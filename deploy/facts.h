@@ -63,8 +63,14 @@ struct facts {
 				started again with the host, so nothing stopped is kept */
 };
 
-/* Read them over an open engine; from the keeper: disk, clock and listening ports. */
-int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix,
+enum {
+	FACTS_MACHINE = 1,  /* the engine, and from the keeper disk, clock and listening ports */
+	FACTS_SERVICES = 2, /* what we left there: containers, images, the ledger */
+	FACTS_ALL = FACTS_MACHINE | FACTS_SERVICES,
+};
+/* Read these parts over an open engine; the others stay empty. To read the ledger costs an engine
+ * more than all else together. */
+int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefix, unsigned parts,
     struct facts *ret, struct error *err);
 /* Look at the containers of this prefix again; on failure what was known stays. */
 int facts_refresh(

@@ -144,7 +144,8 @@ static int check_plan(struct host_run *run, struct error *err)
 	struct facts now = {0};
 	int rc;
 
-	if (facts_gather(run->link.engine, run->link.keeper, run->rollout->prefix, &now, err) < 0)
+	if (facts_gather(
+		run->link.engine, run->link.keeper, run->rollout->prefix, FACTS_ALL, &now, err) < 0)
 		return -1;
 	rc = check_ledger(run, &now, err);
 	for (size_t i = 0; i < run->rollout->n_services && rc == 0; i++)

@@ -30,7 +30,8 @@ static int read_anew(struct host_run *run, struct error *err)
 {
 	struct facts facts = {0};
 
-	if (facts_gather(run->link.care, run->link.keeper, run->rollout->prefix, &facts, err) < 0)
+	if (facts_gather(
+		run->link.care, run->link.keeper, run->rollout->prefix, FACTS_ALL, &facts, err) < 0)
 		return -1;
 	if (run->before.arch == NULL)
 		run->before = run->facts;

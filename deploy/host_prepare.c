@@ -71,8 +71,8 @@ int host_judge(struct host_run *run, struct error *err)
 
 int host_facts(struct host_run *run, struct error *err)
 {
-	if (facts_gather(
-		run->link.engine, run->link.keeper, run->rollout->prefix, &run->facts, err) < 0)
+	if (facts_gather(run->link.engine, run->link.keeper, run->rollout->prefix, FACTS_ALL,
+		&run->facts, err) < 0)
 		return -1;
 	return host_judge(run, err);
 }

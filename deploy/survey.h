@@ -1,5 +1,5 @@
-/* Looking at hosts without changing them: what `status`, `history` and `check` show, and the facts
- * that a rollout plans with. Takes no lock. */
+/* Looking at hosts without changing them: what `status`, `history` and `check` show. Takes no lock.
+ */
 #ifndef SHIPIT_DEPLOY_SURVEY_H
 #define SHIPIT_DEPLOY_SURVEY_H
 
@@ -15,8 +15,8 @@ struct survey_host {
 	const struct host *host;
 	struct error error; /* why it could not be looked at; facts is empty then */
 	enum step step;	    /* where that was: STEP_CONNECT, STEP_FACTS */
-	struct facts facts;
-	bool forwarding; /* with `probe`: a remote forward was opened and closed again */
+	struct facts facts; /* FACTS_SERVICES, or of a probe FACTS_MACHINE */
+	bool forwarding;    /* with `probe`: a remote forward was opened and closed again */
 	struct error forwarding_error;
 	int64_t connect_ms;
 	const char *transport; /* static: "libssh2", "openssh"; NULL: not connected */
@@ -31,7 +31,7 @@ struct survey_options {
 	struct visit_options visit;
 	const char *limit;
 	int parallel; /* 0: 16 */
-	bool probe;   /* also try a remote forward: for `check` */
+	bool probe; /* for `check`: of the facts the machine, not our services; and try a forward */
 };
 
 /* All hosts, side by side. Fails only where nothing could be begun; what a host answers is in it.
