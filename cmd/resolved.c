@@ -263,7 +263,7 @@ static int fill_environment(json_t *value, const struct inventory *inv,
 	for (size_t i = 0; i < n; i++)
 		json_object_set_new(machines, hosts[i]->name, host_value(inv, hosts[i]));
 	for (size_t i = 0; i < inv->n_services; i++) {
-		const struct service *service = &inv->services[i];
+		const struct service *service = inventory_service_in(env, &inv->services[i]);
 
 		if (env->services.n > 0 && !strv_has(&env->services, service->name))
 			continue;

@@ -241,10 +241,14 @@ static int add_host(
 {
 	const struct inventory *inv = listing->cli->inventory;
 
-	for (size_t i = 0; i < inv->n_services; i++)
-		if (inventory_runs_on(inv, listing->env, &inv->services[i], at->host) &&
-		    add_service(listing, at, prefix, &inv->services[i], err) < 0)
+	for (size_t i = 0; i < inv->n_services; i++) {
+		const struct service *service =
+		    inventory_service_in(listing->env, &inv->services[i]);
+
+		if (inventory_runs_on(inv, listing->env, service, at->host) &&
+		    add_service(listing, at, prefix, service, err) < 0)
 			return -1;
+	}
 	return say_left(listing, at, prefix, err);
 }
 

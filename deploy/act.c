@@ -171,7 +171,8 @@ static int left_services(const struct plan_input *input, struct strv *ret)
 		const struct service *service = inventory_service(input->inventory, name);
 
 		if (facts->containers[i].by_hand || strv_has(ret, name) ||
-		    (service != NULL && runs_here(input, service)))
+		    (service != NULL &&
+			runs_here(input, inventory_service_in(input->environment, service))))
 			continue;
 		if (strv_add(ret, name) < 0)
 			return -1;

@@ -13,7 +13,11 @@ enum { LOOK_MS = 250 };
 
 static const struct service *service_named(const struct host_run *run, const char *name)
 {
-	return name != NULL ? inventory_service(run->rollout->options.inventory, name) : NULL;
+	const struct service *service =
+	    name != NULL ? inventory_service(run->rollout->options.inventory, name) : NULL;
+
+	return service != NULL ? inventory_service_in(run->rollout->options.environment, service)
+			       : NULL;
 }
 
 /* --- start, until it is up */

@@ -8,12 +8,16 @@
 static struct ledger *ledger_of(struct host_run *run)
 {
 	const struct inventory *inv = run->rollout->options.inventory;
+	const struct environment *env = run->rollout->options.environment;
 	struct ledger *ledger = &run->facts.ledger;
 
 	ledger->keep = LEDGER_KEEP;
-	for (size_t i = 0; i < inv->n_services; i++)
-		if ((size_t)inv->services[i].retain > ledger->keep)
-			ledger->keep = (size_t)inv->services[i].retain;
+	for (size_t i = 0; i < inv->n_services; i++) {
+		const struct service *service = inventory_service_in(env, &inv->services[i]);
+
+		if ((size_t)service->retain > ledger->keep)
+			ledger->keep = (size_t)service->retain;
+	}
 	return ledger;
 }
 

@@ -55,7 +55,7 @@ int services_choose(const struct inventory *inv, const struct environment *env,
 	for (size_t i = 0; i < inv->n_services; i++)
 		if (is_of(env, inv->services[i].name) &&
 		    (all || strv_has(names, inv->services[i].name)))
-			services[n++] = &inv->services[i];
+			services[n++] = inventory_service_in(env, &inv->services[i]);
 	if (n == 0)
 		return error_set(err, ERROR_USAGE, "the environment %s has no services", env->name);
 	*ret = steal_ptr(services);

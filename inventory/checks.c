@@ -6,11 +6,31 @@
 #include "inventory/keys.h"
 #include "inventory/problems.h"
 
+/* Every service, as it is where nothing overrides it (`env` NULL) and as it is in `env`. */
+typedef int service_fn(
+    struct reader *r, const struct environment *env, struct service *service, void *context);
+
+static int each_service(struct reader *r, service_fn *call, void *context)
+{
+	struct inventory *inv = r->inv;
+
+	for (size_t i = 0; i < inv->n_services; i++)
+		if (call(r, NULL, &inv->services[i], context) < 0)
+			return -1;
+	for (size_t i = 0; i < inv->n_environments; i++)
+		for (size_t k = 0; k < inv->environments[i].n_overrides; k++)
+			if (call(r, &inv->environments[i], &inv->environments[i].overrides[k],
+				context) < 0)
+				return -1;
+	return 0;
+}
+
 /* ---- host ports ---- */
 
 struct published {
 	const struct port *port;
 	const struct service *service;
+	const struct environment *env; /* where it is so; NULL: where it is not overridden */
 	size_t order;
 };
 
@@ -19,20 +39,29 @@ struct all_published {
 	size_t n;
 };
 
-static int gather(const struct inventory *inv, struct all_published *all)
+static int gather(
+    struct reader *r UNUSED, const struct environment *env, struct service *service, void *context)
 {
-	for (size_t i = 0; i < inv->n_services; i++)
-		for (size_t k = 0; k < inv->services[i].n_ports; k++) {
-			const struct port *port = &inv->services[i].ports[k];
+	struct all_published *all = context;
 
-			if (port->host_port == 0)
-				continue;
-			if (array_grow(&all->v, all->n, sizeof(*all->v)) < 0)
-				return -1;
-			all->v[all->n] = (struct published){port, &inv->services[i], all->n};
-			all->n++;
-		}
+	for (size_t i = 0; i < service->n_ports; i++) {
+		const struct port *port = &service->ports[i];
+
+		if (port->host_port == 0)
+			continue;
+		if (array_grow(&all->v, all->n, sizeof(*all->v)) < 0)
+			return -1;
+		all->v[all->n] = (struct published){port, service, env, all->n};
+		all->n++;
+	}
 	return 0;
+}
+
+static bool is_of(const struct published *published, const struct environment *env)
+{
+	if (published->env)
+		return published->env == env;
+	return inventory_service_in(env, published->service) == published->service;
 }
 
 static int compare_port(const struct port *a, const struct port *b)
@@ -119,7 +148,8 @@ static int check_host(struct reader *r, const struct group *group, const struct 
 	for (size_t i = 0; i < group->n; i++) {
 		const struct published *other = &group->v[i], *one = NULL;
 
-		if (group->told[i] || !inventory_runs_on(r->inv, env, other->service, host))
+		if (group->told[i] || !is_of(other, env) ||
+		    !inventory_runs_on(r->inv, env, other->service, host))
 			continue;
 		for (size_t k = 0; k < n && !one; k++)
 			if (same_address(group->v[group->here[k]].port, other->port))
@@ -165,7 +195,7 @@ static int check_group(struct reader *r, const struct published *v, size_t n)
 static int check_ports(struct reader *r)
 {
 	struct all_published all = {0};
-	int result = gather(r->inv, &all);
+	int result = each_service(r, gather, &all);
 
 	if (all.n > 1)
 		qsort(all.v, all.n, sizeof(*all.v), compare_published);
@@ -235,8 +265,10 @@ static int add_resource(
 
 static const char default_network[] = "default";
 
-static int add_resources_of(struct inventory *inv, struct service *service)
+static int add_resources_of(struct reader *r, const struct environment *env UNUSED,
+    struct service *service, void *context UNUSED)
 {
+	struct inventory *inv = r->inv;
 	const struct resource *standard =
 	    find_resource(inv->networks, inv->n_networks, default_network);
 	bool none = json_object_get(service->settings, "network_mode") != NULL;
@@ -261,28 +293,21 @@ static int add_resources_of(struct inventory *inv, struct service *service)
 }
 
 /* Only an engine can push to a registry, and it knows nothing of files. */
-static int check_archives(struct reader *r)
+static int check_archive(struct reader *r, const struct environment *env UNUSED,
+    struct service *service, void *context UNUSED)
 {
-	for (size_t i = 0; i < r->inv->n_services; i++) {
-		const struct service *service = &r->inv->services[i];
-
-		if (!service->image_is_file || !r->inv->registry)
-			continue;
-		if (problem_add(r->problems, &service->image_pos,
-			"an image in a file goes only through the embedded registry") < 0 ||
-		    problem_hint(
-			r->problems, "leave `registry` out, or write `registry: embedded`") < 0)
-			return -1;
-	}
-	return 0;
+	if (!service->image_is_file || !r->inv->registry)
+		return 0;
+	if (problem_add(r->problems, &service->image_pos,
+		"an image in a file goes only through the embedded registry") < 0)
+		return -1;
+	return problem_hint(r->problems, "leave `registry` out, or write `registry: embedded`");
 }
 
 int check_inventory(struct reader *r)
 {
-	if (check_ports(r) < 0 || check_prefixes(r) < 0 || check_archives(r) < 0)
+	if (check_ports(r) < 0 || check_prefixes(r) < 0 ||
+	    each_service(r, check_archive, NULL) < 0 || each_service(r, add_resources_of, NULL) < 0)
 		return -1;
-	for (size_t i = 0; i < r->inv->n_services; i++)
-		if (add_resources_of(r->inv, &r->inv->services[i]) < 0)
-			return -1;
 	return check_depends_on(r);
 }

@@ -32,7 +32,6 @@ void compose_release(struct compose *compose)
 {
 	for (size_t i = 0; i < compose->n; i++)
 		yaml_release(&compose->files[i]);
-	yaml_release(&compose->made);
 	compose->n = 0;
 }
 
@@ -95,10 +94,10 @@ static int add_file(struct reader *r, const struct node *node, const char *text,
 }
 
 /* The inventory's own keys, and the sections of `whole`: another root for `yaml`. */
-static int set_root(struct yaml *yaml, const struct node *whole, struct compose *compose)
+static int set_root(struct reader *r, struct yaml *yaml, const struct node *whole)
 {
 	const struct node *old = yaml->root;
-	struct node *root = yaml_add(&compose->made, NODE_MAP, &old->pos);
+	struct node *root = yaml_add(&r->made, NODE_MAP, &old->pos);
 
 	if (root == NULL)
 		return -1;
@@ -125,7 +124,7 @@ static int set_root(struct yaml *yaml, const struct node *whole, struct compose 
 }
 
 /* All files over each other, and the inventory's own over them. */
-static int put_together(struct yaml *yaml, struct compose *compose)
+static int put_together(struct reader *r, struct yaml *yaml, const struct compose *compose)
 {
 	struct node *all = NULL, *whole;
 
@@ -134,14 +133,14 @@ static int put_together(struct yaml *yaml, struct compose *compose)
 
 		if (root == NULL || root->kind != NODE_MAP)
 			continue;
-		all = all == NULL ? root : overlay(&compose->made, all, root);
+		all = all == NULL ? root : overlay(&r->made, all, root, "", OVERLAY_FILE);
 		if (all == NULL)
 			return -1;
 	}
 	if (all == NULL)
 		return 0;
-	whole = overlay(&compose->made, all, yaml->root);
-	return whole != NULL ? set_root(yaml, whole, compose) : -1;
+	whole = overlay(&r->made, all, yaml->root, "", OVERLAY_FILE);
+	return whole != NULL ? set_root(r, yaml, whole) : -1;
 }
 
 int compose_take(struct reader *r, struct yaml *yaml, struct compose *compose)
@@ -153,5 +152,5 @@ int compose_take(struct reader *r, struct yaml *yaml, struct compose *compose)
 		return 0;
 	if (each_text(r, entry->value, "a Compose file, or a list of them", add_file, compose) < 0)
 		return -1;
-	return put_together(yaml, compose);
+	return put_together(r, yaml, compose);
 }

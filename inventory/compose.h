@@ -10,7 +10,6 @@ enum { COMPOSE_MAX = 16 };
 struct compose {
 	struct yaml files[COMPOSE_MAX];
 	size_t n;
-	struct yaml made; /* what was put together of them */
 };
 
 /* Where `yaml`, the inventory's tree, names Compose files: read them, and put its own sections over

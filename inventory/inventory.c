@@ -111,6 +111,15 @@ const struct service *inventory_service(const struct inventory *inv, const char 
 	return NULL;
 }
 
+const struct service *inventory_service_in(
+    const struct environment *env, const struct service *service)
+{
+	for (size_t i = 0; i < env->n_overrides; i++)
+		if (strcmp(env->overrides[i].name, service->name) == 0)
+			return &env->overrides[i];
+	return service;
+}
+
 const struct secret *inventory_secret(const struct inventory *inv, const char *name)
 {
 	for (size_t i = 0; i < inv->n_secrets; i++)

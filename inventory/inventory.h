@@ -231,6 +231,8 @@ struct environment {
 	struct strv services; /* empty: all */
 	struct pairs environment;
 	struct rollout_policy rollout;
+	struct service *overrides; /* those that differ here, as they are here */
+	size_t n_overrides;
 	struct position pos;
 };
 
@@ -295,6 +297,9 @@ void problems_release(struct problems *problems);
 
 const struct environment *inventory_environment(const struct inventory *inv, const char *name);
 const struct service *inventory_service(const struct inventory *inv, const char *name);
+/* `service` as it is in this environment: itself, or what `overrides` make of it. */
+const struct service *inventory_service_in(
+    const struct environment *env, const struct service *service);
 const struct secret *inventory_secret(const struct inventory *inv, const char *name);
 const struct host *inventory_host(const struct inventory *inv, const char *name);
 

@@ -70,6 +70,9 @@ bool is_user_name(const char *text);
  * `[01:12]` or `[01:12:3]`. Returns NULL, or what is wrong; *ret_no_memory: out of memory. */
 const char *expand_ranges(const char *key, struct strv *names, bool *ret_no_memory);
 
+/* Append what one entry of `services` says. */
+int add_service(struct reader *r, const struct entry *entry, struct service **services, size_t *n);
+
 /* `KEY: {secret: NAME}`, of a map of variables; read after the secrets. */
 int read_secret_pair(
     struct reader *r, const struct node *value, const char *key, struct pairs *pairs);

@@ -1,15 +1,19 @@
 /* `environments:` */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "inventory/array.h"
+#include "inventory/inherit.h"
 #include "inventory/keys.h"
+#include "inventory/overlay.h"
 #include "inventory/problems.h"
 
 static int read_service_names(
     struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_prefix(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_overrides(struct reader *r, const struct node *value, void *field, const void *arg);
 
 #define AT(field) offsetof(struct environment, field)
 
@@ -20,30 +24,38 @@ static const struct key environment_keys[] = {
 	"variables for every container in it"),
     KEY("name", read_prefix, AT(prefix_name), "what its names on a host begin with"),
     KEY("rollout", read_rollout, AT(rollout), "how a deploy goes from host to host"),
+    KEY("overrides", read_overrides, 0, "what differs in it of services"),
+    KEY("extends", read_elsewhere, 0, "the environment that it builds on"),
 };
 
 const struct key_table environment_table = KEY_TABLE("an environment", environment_keys);
 
-static int add_service_name(
-    struct reader *r, const struct node *item, const char *text, void *context)
+static int report_no_service(struct reader *r, const struct node *node, const char *name)
 {
 	CLEANUP_STRV struct strv known = {0};
 	const struct inventory *inv = r->inv;
-	struct strv *list = context;
 	char shown[SHOWN_SIZE];
 
-	if (inventory_service(inv, text))
-		return strv_has(list, text) ? 0 : strv_add(list, text);
 	/* Without any service something worse was said already. */
 	if (inv->n_services == 0)
 		return 0;
 	for (size_t i = 0; i < inv->n_services; i++)
 		if (strv_add(&known, inv->services[i].name) < 0)
 			return -1;
-	if (mistake(r, item, "no service is called \"%s\"", show_text(shown, text)) < 0)
+	if (mistake(r, node, "no service is called \"%s\"", show_text(shown, name)) < 0)
 		return -1;
-	const char *nearest = text_nearest(text, (const char *const *)known.v, known.n);
+	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
 	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest) : 0;
+}
+
+static int add_service_name(
+    struct reader *r, const struct node *item, const char *text, void *context)
+{
+	struct strv *list = context;
+
+	if (inventory_service(r->inv, text))
+		return strv_has(list, text) ? 0 : strv_add(list, text);
+	return report_no_service(r, item, text);
 }
 
 static int read_service_names(
@@ -51,6 +63,11 @@ static int read_service_names(
 {
 	if (value->kind == NODE_LIST && value->n == 0)
 		return mistake(r, value, "expected at least one service");
+	if (value->kind == NODE_MAP)
+		return mistake(r, value, "expected a list of services, found a mapping") < 0
+			   ? -1
+			   : mistake_hint(r, "what differs here of a service stands under "
+					     "`overrides`");
 	return each_text(r, value, "a list of services", add_service_name, field);
 }
 
@@ -84,6 +101,49 @@ static int read_prefix(struct reader *r, const struct node *value, void *field, 
 	return read_string(r, value, field, arg);
 }
 
+/* ---- overrides ---- */
+
+/* The order in which services start is one for all. */
+static int refuse_depends_on(struct reader *r, const struct node *over)
+{
+	const struct entry *entry = node_find(over, "depends_on");
+
+	return entry ? mistake(r, entry->key, "`depends_on` is the same in all environments") : 0;
+}
+
+static int read_override(
+    struct reader *r, struct environment *environment, const struct entry *entry)
+{
+	const struct entry *base;
+	int got;
+
+	if (!inventory_service(r->inv, entry->key->text))
+		return report_no_service(r, entry->key, entry->key->text);
+	/* A mistake in what is overridden would be told twice. */
+	base = r->services ? node_find(r->services, entry->key->text) : NULL;
+	if (!base)
+		return 0;
+	got = reader_repeats(r, entry->key, base->value);
+	if (got <= 0 || refuse_depends_on(r, entry->value) < 0)
+		return got;
+	struct entry whole = {entry->key,
+	    overlay(&r->made, base->value, entry->value, base->key->text, OVERLAY_ITEM)};
+	return whole.value
+		   ? add_service(r, &whole, &environment->overrides, &environment->n_overrides)
+		   : -1;
+}
+
+static int read_overrides(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	if (value->kind != NODE_MAP)
+		return mistake_kind(r, value, "a mapping of services");
+	for (size_t i = 0; i < value->n; i++)
+		if (read_override(r, field, &value->entries[i]) < 0)
+			return -1;
+	return 0;
+}
+
 void environment_release(struct environment *environment)
 {
 	free(environment->name);
@@ -91,12 +151,19 @@ void environment_release(struct environment *environment)
 	strv_release(&environment->hosts);
 	strv_release(&environment->services);
 	pairs_release(&environment->environment);
+	for (size_t i = 0; i < environment->n_overrides; i++)
+		service_release(&environment->overrides[i]);
+	free(environment->overrides);
 	*environment = (struct environment){0};
 }
 
-static int read_environment(struct reader *r, const struct entry *entry)
+static int read_environment(struct reader *r, const struct node *all, const struct entry *entry)
 {
 	struct inventory *inv = r->inv;
+	const struct node *whole = inherit(r, all, entry);
+
+	if (!whole)
+		return -1;
 
 	if (check_name(r, entry->key, "an environment") < 0 ||
 	    array_grow(&inv->environments, inv->n_environments, sizeof(*inv->environments)) < 0)
@@ -105,7 +172,7 @@ static int read_environment(struct reader *r, const struct entry *entry)
 	*environment = (struct environment){.pos = entry->key->pos};
 	if (set_string(&environment->name, entry->key->text) < 0)
 		return -1;
-	return schema_read(r, entry->value, &environment_table, environment, NULL);
+	return schema_read(r, whole, &environment_table, environment, NULL);
 }
 
 int read_environments(
@@ -118,7 +185,7 @@ int read_environments(
 	if (value->n > MAX_ENVIRONMENTS)
 		return mistake(r, value, "more than %d environments", MAX_ENVIRONMENTS);
 	for (size_t i = 0; i < value->n; i++)
-		if (read_environment(r, &value->entries[i]) < 0)
+		if (read_environment(r, value, &value->entries[i]) < 0)
 			return -1;
 	return 0;
 }

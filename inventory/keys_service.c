@@ -384,15 +384,14 @@ static int read_service(struct reader *r, const struct entry *entry, struct serv
 	return check_service(r, entry, &draft->service, &seen);
 }
 
-static int add_service(struct reader *r, const struct entry *entry)
+int add_service(struct reader *r, const struct entry *entry, struct service **services, size_t *n)
 {
-	struct inventory *inv = r->inv;
 	struct service_draft draft = {0};
 
-	if (array_grow(&inv->services, inv->n_services, sizeof(*inv->services)) < 0)
+	if (array_grow(services, *n, sizeof(**services)) < 0)
 		return -1;
 	int result = read_service(r, entry, &draft);
-	inv->services[inv->n_services++] = draft.service;
+	(*services)[(*n)++] = draft.service;
 	pairs_release(&draft.env_file);
 	return result;
 }
@@ -406,8 +405,11 @@ int read_services(
 		return mistake(r, value, "expected at least one service");
 	if (value->n > MAX_SERVICES)
 		return mistake(r, value, "more than %d services", MAX_SERVICES);
+	size_t mistakes = r->problems->n;
 	for (size_t i = 0; i < value->n; i++)
-		if (add_service(r, &value->entries[i]) < 0)
+		if (add_service(r, &value->entries[i], &r->inv->services, &r->inv->n_services) < 0)
 			return -1;
+	if (r->problems->n == mistakes)
+		r->services = value;
 	return 0;
 }

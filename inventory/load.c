@@ -8,6 +8,7 @@
 
 #include "inventory/compose.h"
 #include "inventory/envfile.h"
+#include "inventory/inherit.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
 #include "inventory/paths.h"
@@ -104,7 +105,8 @@ static int read_tree(struct reader *r, const char *text, size_t len)
 		return -1;
 	if (!yaml.root)
 		return 0;
-	if (reader_interpolate(r, &yaml) < 0 || compose_take(r, &yaml, &compose) < 0 ||
+	if (inherit_variables(r, yaml.root) < 0 || reader_interpolate(r, &yaml) < 0 ||
+	    compose_take(r, &yaml, &compose) < 0 ||
 	    schema_read(r, yaml.root, &top_table, r->inv, NULL) < 0)
 		return -1;
 	return check_inventory(r);
@@ -132,6 +134,9 @@ static int load_text(struct reader *r, const char *text, size_t len, const char 
 	r->compose_dir = NULL;
 	json_decref(r->places);
 	r->places = NULL;
+	json_decref(r->own_variables);
+	r->own_variables = NULL;
+	yaml_release(&r->made);
 	if (rc < 0) {
 		inventory_free(r->inv);
 		return error_memory(err);

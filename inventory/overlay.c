@@ -6,9 +6,6 @@
 #include "inventory/array.h"
 #include "inventory/yaml_internal.h"
 
-/* Where a value stands: in the file, in a section, in a service. */
-enum { LEVEL_FILE, LEVEL_SECTION, LEVEL_ITEM, LEVEL_KEY };
-
 static bool is_one_of(const char *key, const char *const *list)
 {
 	while (*list != NULL && strcmp(*list, key) != 0)
@@ -148,11 +145,8 @@ static struct node *join(
 
 /* --- mappings */
 
-static struct node *merge(
-    struct yaml *yaml, struct node *under, struct node *over, const char *key, int level);
-
 static struct node *merge_maps(
-    struct yaml *yaml, const struct node *under, const struct node *over, int level)
+    struct yaml *yaml, const struct node *under, const struct node *over, enum overlay_level level)
 {
 	struct node *map = yaml_add(yaml, NODE_MAP, &over->pos);
 
@@ -163,7 +157,7 @@ static struct node *merge_maps(
 		const struct entry *entry = &over->entries[i],
 				   *old = node_find(under, entry->key->text);
 		struct node *value = old == NULL ? entry->value
-						 : merge(yaml, old->value, entry->value,
+						 : overlay(yaml, old->value, entry->value,
 						       entry->key->text, level + 1);
 
 		if (value == NULL || set_entry(map, entry->key, value) < 0)
@@ -172,10 +166,10 @@ static struct node *merge_maps(
 	return map;
 }
 
-static struct node *merge(
-    struct yaml *yaml, struct node *under, struct node *over, const char *key, int level)
+struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, const char *key,
+    enum overlay_level level)
 {
-	bool of_item = level >= LEVEL_KEY;
+	bool of_item = level >= OVERLAY_KEY;
 
 	if (of_item && is_one_of(key, words))
 		return over;
@@ -189,16 +183,11 @@ static struct node *merge(
 	if (under == NULL || over == NULL)
 		return NULL;
 	/* A section or a service without anything says nothing. */
-	if (over->kind == NODE_NULL && level < LEVEL_KEY)
+	if (over->kind == NODE_NULL && level < OVERLAY_KEY)
 		return under;
 	if (under->kind == NODE_MAP && over->kind == NODE_MAP)
 		return merge_maps(yaml, under, over, level);
 	if (under->kind == NODE_LIST && over->kind == NODE_LIST)
 		return join(yaml, under, over, key);
 	return over;
-}
-
-struct node *overlay(struct yaml *yaml, struct node *under, struct node *over)
-{
-	return merge(yaml, under, over, "", LEVEL_FILE);
 }

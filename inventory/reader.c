@@ -1,5 +1,6 @@
 /* What readers share: variables, and the folder that paths are meant from. */
 #include <stdlib.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "inventory/interpolate.h"
@@ -10,8 +11,12 @@ const char *reader_variable(void *reader, const char *name)
 {
 	const struct reader *r = reader;
 	const char *value = r->source->variable(r->source->context, name);
-	const struct pair *pair = value ? NULL : pairs_find(&r->dotenv, name);
+	const struct pair *pair = NULL;
 
+	if (!value)
+		value = json_string_value(json_object_get(r->own_variables, name));
+	if (!value)
+		pair = pairs_find(&r->dotenv, name);
 	return pair ? pair->value : value;
 }
 
@@ -19,6 +24,20 @@ int read_elsewhere(struct reader *r UNUSED, const struct node *value UNUSED, voi
     const void *arg UNUSED)
 {
 	return 0;
+}
+
+int reader_repeats(struct reader *r, const struct node *at, const struct node *node)
+{
+	size_t weight = node_weight(node);
+
+	if (r->repeated > YAML_MAX_NODES)
+		return 0;
+	r->repeated += weight;
+	if (r->repeated <= YAML_MAX_NODES)
+		return 1;
+	return mistake(r, at,
+	    "what environments inherit and override comes to more than %d values in all",
+	    YAML_MAX_NODES);
 }
 
 const char *reader_dir(const struct reader *r, const struct node *node)

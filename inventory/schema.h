@@ -16,10 +16,15 @@ struct reader {
 	struct inventory *inv; /* what is being made */
 	struct problems *problems;
 	const struct source *source;
-	struct pairs dotenv;   /* variables of the `.env` beside the file */
-	const char *shown_dir; /* goes before the names of other files in messages */
-	char *compose_dir;     /* the folder of the first Compose file; NULL: there is none */
-	struct json_t *places; /* of each host's name: its place in `inv->hosts` */
+	struct pairs dotenv;	     /* variables of the `.env` beside the file */
+	const char *shown_dir;	     /* goes before the names of other files in messages */
+	char *compose_dir;	     /* the folder of the first Compose file; NULL: there is none */
+	struct yaml made;	     /* nodes put together of the files' own */
+	const struct node *services; /* the section; NULL: there is none without mistakes */
+	struct json_t *own_variables; /* what environments set for the file itself */
+	size_t own_left;	      /* bytes that more of them may have */
+	size_t repeated;	      /* nodes read again for an environment */
+	struct json_t *places;	      /* of each host's name: its place in `inv->hosts` */
 	bool hosts_incomplete; /* a host could not be read: do not complain that it is missing */
 	size_t n_ports;	       /* published, all services together */
 };
@@ -96,7 +101,11 @@ int mistake_value(struct reader *r, const struct node *node, const char *expecte
 int scalar_text(
     struct reader *r, const struct node *node, const char *expected, const char **ret_text);
 
-/* A variable of the caller or of `.env`; NULL when it is not set. Borrowed. */
+/* `node` is read again, for the environment or service `at`. 1; 0: that would be too much in all,
+ * which is said once; -1: out of memory. */
+int reader_repeats(struct reader *r, const struct node *at, const struct node *node);
+
+/* A variable of the caller, an environment or `.env`; NULL when it is not set. Borrowed. */
 const char *reader_variable(void *reader, const char *name);
 /* The folder that a path which stands there is meant from. Borrowed. */
 const char *reader_dir(const struct reader *r, const struct node *node);

@@ -41,7 +41,7 @@ struct node {
 	size_t n;
 	struct node **items;   /* list */
 	struct entry *entries; /* mapping */
-	size_t weight;	       /* nodes in it, itself included, aliases resolved */
+	size_t weight;	       /* node_weight(), 0: not counted yet */
 	unsigned height;       /* levels in it, itself included */
 	struct node *next;     /* of all nodes of the tree, in the order of the file */
 };
@@ -57,8 +57,11 @@ int yaml_parse(
     const char *text, size_t len, const char *file, struct problems *problems, struct yaml *ret);
 void yaml_release(struct yaml *yaml);
 
-/* The value of `key` in a mapping, or NULL. */
+/* The value of `key` in a mapping; NULL: there is none, or it is no mapping. */
 const struct entry *node_find(const struct node *map, const char *key);
+
+/* Nodes in it, itself included, aliases resolved. */
+size_t node_weight(const struct node *node);
 
 /* "a string", "a list", "a mapping", "nothing": for messages. */
 const char *node_kind_text(const struct node *node);

@@ -140,10 +140,23 @@ cleanup:
 
 const struct entry *node_find(const struct node *map, const char *key)
 {
-	for (size_t i = 0; i < map->n; i++)
+	for (size_t i = 0; map->kind == NODE_MAP && i < map->n; i++)
 		if (strcmp(map->entries[i].key->text, key) == 0)
 			return &map->entries[i];
 	return NULL;
+}
+
+size_t node_weight(const struct node *node)
+{
+	size_t weight = 1;
+
+	if (node->weight > 0)
+		return node->weight;
+	for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++)
+		weight += node_weight(node->items[i]);
+	for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++)
+		weight += 1 + node_weight(node->entries[i].value);
+	return weight;
 }
 
 const char *node_kind_text(const struct node *node)

@@ -173,6 +173,8 @@ test_rollback_to() {
 . "$here/before.sh"
 # shellcheck source=deploy/drift.sh
 . "$here/drift.sh"
+# shellcheck source=deploy/environments.sh
+. "$here/environments.sh"
 # shellcheck source=deploy/images.sh
 . "$here/images.sh"
 # shellcheck source=deploy/load.sh
@@ -191,7 +193,7 @@ test_rollback_to() {
 lab_up 3
 for v in v1 v2 v3; do make_box $v; done
 # Two halves, which take their time side by side.
-releases='main_path build files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several before locks neighbours host_keys shells help'
+releases='main_path build files platforms known strangers external load broken_load max_rate check progress rollback_to arrives bytes mistakes bad_releases ready several environments before locks neighbours host_keys shells help'
 upkeep='secrets pruned drift adopt acts prune_first podman hooks notify'
 case ${1-} in
 --short)

@@ -209,6 +209,10 @@ static inline void dump_environment(
 	dump_list(out, "  ", "services", &env->services);
 	dump_pairs(out, "  ", "environment", &env->environment);
 	dump_rollout(out, &env->rollout);
+	for (size_t i = 0; i < env->n_overrides; i++) {
+		buf_adds(out, "  in it ");
+		dump_service(out, &env->overrides[i]);
+	}
 }
 
 static inline void dump_problems(struct buf *out, const char *what, const struct problems *list)

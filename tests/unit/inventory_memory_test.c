@@ -194,6 +194,7 @@ static void test_good(void **state UNUSED)
 	check_case("good-compose", true);
 	check_case("good-hosts", true);
 	check_case("good-interpolation", true);
+	check_case("extends", true);
 }
 
 static void test_mistakes(void **state UNUSED)
@@ -201,7 +202,7 @@ static void test_mistakes(void **state UNUSED)
 	static const char *const names[] = {"ten-mistakes", "key-later", "key-missing-misspelt",
 	    "env-file", "interpolation", "volumes", "ports", "devices", "host-address",
 	    "ports-conflict", "environment-hosts", "key-elsewhere", "yaml-duplicate-key",
-	    "yaml-merge-of-text", "labels-list"};
+	    "yaml-merge-of-text", "labels-list", "extends-mistakes"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		check_case(names[i], false);

@@ -1,0 +1,277 @@
+#include "inventory/inherit.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "inventory/array.h"
+#include "inventory/interpolate.h"
+#include "inventory/overlay.h"
+#include "inventory/problems.h"
+#include "inventory/yaml_internal.h"
+
+/* What is merged where both have it; the rest is replaced. */
+static const struct merged {
+	const char *key;
+	enum overlay_level level;
+} merged[] = {
+    {"environment", OVERLAY_KEY},
+    {"rollout", OVERLAY_KEY},
+    {"overrides", OVERLAY_SECTION},
+};
+
+static bool is_inherited(const char *key)
+{
+	return strcmp(key, "name") != 0 && strcmp(key, "extends") != 0;
+}
+
+static int add(struct node *map, const struct entry *entry, struct node *value)
+{
+	if (value == NULL || array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
+		return -1;
+	map->entries[map->n++] = (struct entry){entry->key, value};
+	return 0;
+}
+
+static struct node *join(struct yaml *made, const struct entry *under, const struct entry *over)
+{
+	if (over == NULL)
+		return under->value;
+	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)
+		if (strcmp(merged[i].key, over->key->text) == 0)
+			return overlay(
+			    made, under->value, over->value, merged[i].key, merged[i].level);
+	return over->value;
+}
+
+static struct node *put_over(struct yaml *made, const struct node *under, const struct node *over)
+{
+	struct node *map = yaml_add(made, NODE_MAP, &over->pos);
+
+	if (map == NULL)
+		return NULL;
+	for (size_t i = 0; i < under->n; i++) {
+		const struct entry *entry = &under->entries[i];
+
+		if (is_inherited(entry->key->text) &&
+		    add(map, entry, join(made, entry, node_find(over, entry->key->text))) < 0)
+			return NULL;
+	}
+	for (size_t i = 0; i < over->n; i++)
+		if (node_find(map, over->entries[i].key->text) == NULL &&
+		    add(map, &over->entries[i], over->entries[i].value) < 0)
+			return NULL;
+	return map;
+}
+
+/* ---- what an environment extends ---- */
+
+/* The way from the environment that is read up to the one it builds on in the end. */
+struct line {
+	const struct entry *environment[INHERIT_MAX + 1];
+	size_t n;
+	bool broken; /* it cannot be followed further */
+};
+
+static bool has(const struct line *line, const struct entry *entry)
+{
+	for (size_t i = 0; i < line->n; i++)
+		if (line->environment[i] == entry)
+			return true;
+	return false;
+}
+
+static struct node *extends_of(const struct entry *entry)
+{
+	const struct entry *extends =
+	    entry->value->kind == NODE_MAP ? node_find(entry->value, "extends") : NULL;
+
+	return extends != NULL ? extends->value : NULL;
+}
+
+static int report_unknown(struct reader *r, const struct node *all, const struct node *name)
+{
+	CLEANUP_STRV struct strv known = {0};
+	char shown[SHOWN_SIZE];
+
+	for (size_t i = 0; i < all->n; i++)
+		if (strv_add(&known, all->entries[i].key->text) < 0)
+			return -1;
+	if (mistake(r, name, "no environment is called \"%s\"", show_text(shown, name->text)) < 0)
+		return -1;
+	const char *nearest = text_nearest(name->text, (const char *const *)known.v, known.n);
+	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest) : 0;
+}
+
+/* Each that is in the circle would find it, too. */
+static int report_circle(struct reader *r, const struct line *line, const struct node *name)
+{
+	char shown[SHOWN_SIZE];
+	int result =
+	    mistake(r, name, "environments extend each other in a circle, here \"%s\" again",
+		show_text(shown, name->text));
+
+	for (size_t i = 0; i < line->n; i++)
+		extends_of(line->environment[i])->bad = true;
+	return result;
+}
+
+/* From `entry` on, as far as it can be followed; with mistakes told where `r` is given. */
+static int follow(
+    struct reader *r, const struct node *all, const struct entry *entry, struct line *ret)
+{
+	*ret = (struct line){.environment = {entry}, .n = 1};
+	for (struct node *name; (name = extends_of(entry)) != NULL;) {
+		const char *text;
+
+		ret->broken = true;
+		int got = r ? scalar_text(r, name, "an environment's name", &text)
+			    : name->kind == NODE_SCALAR && !name->bad;
+
+		if (got <= 0)
+			return got;
+		entry = node_find(all, name->text);
+		if (entry == NULL)
+			return r ? report_unknown(r, all, name) : 0;
+		if (has(ret, entry))
+			return r ? report_circle(r, ret, name) : 0;
+		if (ret->n > INHERIT_MAX)
+			return r ? mistake(r, name, "more than %d environments extend each other",
+				       INHERIT_MAX)
+				 : 0;
+		ret->environment[ret->n++] = entry;
+		ret->broken = false;
+	}
+	return 0;
+}
+
+/* What could not be found may have had hosts. */
+static struct node *unknown_base(struct yaml *made, const struct position *pos)
+{
+	struct node *map = yaml_add(made, NODE_MAP, pos), *key = yaml_add(made, NODE_SCALAR, pos),
+		    *hosts = yaml_add(made, NODE_NULL, pos);
+
+	if (map == NULL || key == NULL || hosts == NULL)
+		return NULL;
+	hosts->bad = true;
+	key->text = strdup("hosts");
+	return key->text != NULL && add(map, &(struct entry){.key = key}, hosts) == 0 ? map : NULL;
+}
+
+struct node *inherit(struct reader *r, const struct node *all, const struct entry *entry)
+{
+	struct line line;
+	struct node *whole;
+
+	if (follow(r, all, entry, &line) < 0)
+		return NULL;
+	for (size_t i = 1; i < line.n; i++) {
+		int got = reader_repeats(r, entry->key, line.environment[i]->value);
+
+		if (got < 0)
+			return NULL;
+		if (got == 0)
+			return entry->value;
+	}
+	whole = line.environment[line.n - 1]->value;
+	if (line.broken) {
+		struct node *base = unknown_base(&r->made, &whole->pos);
+
+		whole = base != NULL ? put_over(&r->made, base, whole) : NULL;
+	}
+	for (size_t i = line.n - 1; i > 0 && whole != NULL; i--) {
+		struct node *over = line.environment[i - 1]->value;
+
+		/* One that is no mapping is complained about where it stands. */
+		whole = whole->kind == NODE_MAP ? put_over(&r->made, whole, over) : over;
+	}
+	return whole;
+}
+
+/* ---- variables ---- */
+
+/* The first that sets it wins. What cannot be filled in is told when the whole file is. */
+static int take(struct reader *r, const char *name, size_t len, const char *text)
+{
+	struct variables variables = {r, reader_variable};
+	CLEANUP_BUF struct buf out = BUF_INIT(r->own_left);
+	CLEANUP_BUF struct buf why = BUF_INIT(INTERPOLATE_MAX);
+	CLEANUP_STRV struct strv unset = {0};
+
+	if (json_object_getn(r->own_variables, name, len) != NULL)
+		return 0;
+	switch (interpolate(text, &variables, &out, &unset, &why)) {
+	case INTERPOLATE_NO_MEMORY:
+		return -1;
+	case INTERPOLATE_MISTAKE:
+		return 0;
+	case INTERPOLATED:
+		break;
+	}
+	r->own_left -= out.len;
+	return json_object_setn_new_nocheck(
+	    r->own_variables, name, len, json_string_nocheck(out.data != NULL ? out.data : ""));
+}
+
+static int take_item(struct reader *r, const struct node *item)
+{
+	const char *equals = item->kind == NODE_SCALAR ? strchr(item->text, '=') : NULL;
+
+	return equals ? take(r, item->text, (size_t)(equals - item->text), equals + 1) : 0;
+}
+
+static int take_all(struct reader *r, const struct node *value)
+{
+	for (size_t i = 0; value->kind == NODE_LIST && i < value->n; i++)
+		if (take_item(r, value->items[i]) < 0)
+			return -1;
+	for (size_t i = 0; value->kind == NODE_MAP && i < value->n; i++) {
+		const struct entry *entry = &value->entries[i];
+		const char *name = entry->key->text;
+
+		if (entry->value->kind == NODE_SCALAR &&
+		    take(r, name, strlen(name), entry->value->text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_line(struct reader *r, const struct node *all, const struct entry *entry)
+{
+	struct line line;
+
+	if (follow(NULL, all, entry, &line) < 0)
+		return -1;
+	for (size_t i = 0; i < line.n; i++) {
+		const struct node *environment = line.environment[i]->value;
+		const struct entry *variables =
+		    environment->kind == NODE_MAP ? node_find(environment, "environment") : NULL;
+
+		if (variables != NULL && take_all(r, variables->value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int inherit_variables(struct reader *r, const struct node *root)
+{
+	const struct entry *section = node_find(root, "environments");
+	const char *chosen = r->source->variable(r->source->context, "SHIPIT_ENV");
+
+	r->own_variables = json_object();
+	r->own_left = YAML_MAX_BYTES;
+	if (r->own_variables == NULL)
+		return -1;
+	if (section == NULL || section->value->kind != NODE_MAP)
+		return 0;
+	for (size_t i = 0; i < section->value->n; i++) {
+		const struct entry *entry = &section->value->entries[i];
+		bool meant =
+		    chosen == NULL || *chosen == '\0' || strcmp(chosen, entry->key->text) == 0;
+
+		if (meant && take_line(r, section->value, entry) < 0)
+			return -1;
+	}
+	return 0;
+}
