@@ -82,6 +82,9 @@ endef
 $(BUILD)/keeper_text.h: deploy/remote/keeper.sh
 	$(embed)
 $(BUILD)/deploy/keeper.o: $(BUILD)/keeper_text.h
+$(BUILD)/shapes_text.h: inventory/shapes.json
+	$(embed)
+$(BUILD)/inventory/json_schema.o: $(BUILD)/shapes_text.h
 $(BUILD)/report_css.h: cmd/ui/report.css
 	$(embed)
 $(BUILD)/cmd/ui/report_page.o: $(BUILD)/report_css.h

@@ -34,6 +34,7 @@ struct settings {
 	const char *since;	 /* logs: "10m", or a time; NULL: not said */
 	bool no_terminal;	 /* exec */
 	bool offline;		 /* check */
+	bool schema;		 /* config */
 	uint64_t max_rate;	 /* deploy: bytes per second; 0: no limit */
 	uint64_t max_size;	 /* registry gc: bytes; 0: the default */
 	const char *listen;	 /* registry serve: ADDRESS:PORT; NULL: the default */

@@ -26,6 +26,10 @@ static const struct option_spec check_options[] = {
     {"offline", 0, OPTION_SWITCH, NULL, AT(offline), "read the inventory only, connect to nothing"},
 };
 
+static const struct option_spec config_options[] = {
+    {"schema", 0, OPTION_SWITCH, NULL, AT(schema), "a JSON Schema of shipit.yml, for editors"},
+};
+
 static const struct option_spec build_options[] = {
     {"pull", 0, OPTION_SWITCH, NULL, AT(pull), "fetch newer base images first"},
     {"no-cache", 0, OPTION_SWITCH, NULL, AT(no_cache), "build every layer anew"},
@@ -214,6 +218,7 @@ const struct command commands[] = {
 	.details =
 	    "The inventory with ranges, variables, defaults and host patterns worked out, as\n"
 	    "YAML, or with --json as JSON. Connects to nothing. Without ENV: all of them.",
+	OPTIONS(config_options),
 	.run = config_run},
     {.name = "registry",
 	.arguments = "COMMAND",

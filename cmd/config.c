@@ -1,5 +1,6 @@
 /* shipit config [ENV]: the inventory as shipit understands it. One JSON value; as YAML for people.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,26 @@
 #include "cmd/resolved.h"
 #include "cmd/ui/json.h"
 #include "cmd/yaml_out.h"
+#include "inventory/json_schema.h"
+
+static int print_schema(struct cli *cli, struct error *err)
+{
+	CLEANUP_JSON json_t *schema = inventory_json_schema(err);
+
+	if (schema == NULL)
+		return -1;
+	cli->summarized = true;
+	if (json_dumpf(schema, cli->out, JSON_INDENT(1)) < 0)
+		return error_errno(err, errno, "cannot write the schema");
+	fputc('\n', cli->out);
+	return EXIT_OK;
+}
 
 int config_run(struct cli *cli, struct error *err)
 {
+	if (cli->settings.schema)
+		return print_schema(cli, err);
+
 	const char *name = cli->arguments.n > 0 ? cli->arguments.v[0] : NULL;
 	CLEANUP_STRV struct strv names = {0};
 	CLEANUP_JSON json_t *all = NULL;

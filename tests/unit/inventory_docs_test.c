@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 
+#include "inventory/json_schema.h"
 #include "inventory/schema.h"
 
 static char *read_page(void)
@@ -97,9 +98,21 @@ static void test_every_line(void **state UNUSED)
 		}
 }
 
+/* Editors are told what each key may be. */
+static void test_every_shape(void **state UNUSED)
+{
+	struct error err = {0};
+	json_t *schema = inventory_json_schema(&err);
+
+	if (schema == NULL)
+		fail_msg("%s", error_text(&err));
+	json_decref(schema);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_shape),
 	    cmocka_unit_test(test_every_key),
 	    cmocka_unit_test(test_every_row),
 	    cmocka_unit_test(test_every_line),
