@@ -146,10 +146,12 @@ static json_t *object_of(
 	json_t *object = json_pack("{s:s, s:s, s:O, s:{s:{}}, s:b, s:O}", "title", table->what,
 	    "type", "object", "properties", properties, "patternProperties", "^x-",
 	    "additionalProperties", 0, "required", required);
-	const json_t *more = json_object_get(json_object_get(shapes, "tables"), name);
+	json_t *more = json_object_get(json_object_get(shapes, "tables"), name);
 
-	if (object != NULL && more != NULL)
-		json_object_update(object, json_deep_copy(more));
+	if (object != NULL && more != NULL && json_object_update(object, more) < 0) {
+		json_decref(object);
+		return NULL;
+	}
 	return object;
 }
 
