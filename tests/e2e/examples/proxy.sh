@@ -1,17 +1,15 @@
-#!/bin/bash
+# shellcheck shell=bash disable=SC2154 # variables of lib.sh
 # examples/proxy: releases that are replaced behind a proxy, under load. Nothing is lost, nothing is
 # made twice.
-# shellcheck source-path=SCRIPTDIR disable=SC2154
-. "$(dirname "$0")/lib.sh"
 
 RATE=200 RELEASES=10
 
 front() { # RELEASE ARG...
-	RELEASE=$1 shipit -f "$tmp/front/shipit.yml" "${@:2}"
+	RELEASE=$1 shipit "${@:2}"
 }
 
 start_load() {
-	exec {load_in}> >(exec "$root/tests/e2e/proxy/load.py" "$(address h1)" 8080 $RATE "$tmp/asked")
+	exec {load_in}> >(exec "$root/tests/e2e/examples/proxy_load.py" "$(address h1)" 8080 $RATE "$tmp/asked")
 	load=$!
 }
 
@@ -29,15 +27,13 @@ counted() { # by the application: number and release
 	on h1 sh -c 'cat "$(docker volume inspect -f "{{.Mountpoint}}" front.prod.data)/seen"'
 }
 
-lab_up 1
-begin 'the example, as its page says'
-cp -r "$root/examples/proxy" "$tmp/front"
-"$tmp/front/build.sh" >"$tmp/build.log" 2>&1 || { cat "$tmp/build.log"; wrong 'it cannot be built'; }
+begin 'proxy: as its page says'
+build
 front r0 deploy prod
 want_code 0
 want_body h1 r0
 
-begin "$RELEASES releases in a row under $RATE requests a second, a third of them POSTs"
+begin "proxy: $RELEASES releases in a row under $RATE requests a second, a third of them POSTs"
 start_load
 until_true 20 test -s "$tmp/asked" || wrong 'no answer'
 for ((i = 1; i <= RELEASES; i++)); do
@@ -58,15 +54,14 @@ posts=$(wc -l <"$tmp/counted")
 if [ "$posts" -lt 100 ] || [ "$posts" -lt $((asked / 3 - 1)) ]; then wrong "only $posts POSTs of $asked requests"; fi
 echo "$asked requests, $posts of them POSTs, in $(($(date +%s) - begun)) s"
 
-begin 'a release that is not ready, under load'
+begin 'proxy: a release that is not ready, under load'
 rm "$tmp/asked"
 start_load
 until_true 20 test -s "$tmp/asked" || wrong 'no answer'
-sed -i 's|:80/healthz|:80/nothere|; s|running: 1s|running: 0s, timeout: 4s|' "$tmp/front/shipit.yml"
+sed -i 's|:80/healthz|:80/nothere|; s|running: 1s|running: 0s, timeout: 4s|' shipit.yml
 front bad deploy prod app
 want_code 1
 stop_load
 want_same 'requests that were not answered well' '' "$(grep -vE '^(GET|POST) [0-9]+ 200 ' "$tmp/asked" | head -n 5)"
 [ "$(wc -l <"$tmp/asked")" -ge 100 ] || wrong 'hardly anything was asked'
 want_body h1 r$RELEASES
-totals
