@@ -205,13 +205,14 @@ static int take_networks(struct acts *acts, const struct plan_input *input)
 	if (standard == NULL || add(acts, ACT_NETWORK, NULL, NULL, standard, NULL) < 0)
 		return -1;
 	for (size_t i = 0; i < inv->n_networks; i++) {
-		CLEANUP_FREE char *name =
-		    string_printf("%s.%s", input->prefix, inv->networks[i].key);
+		const struct resource *network = &inv->networks[i];
+		CLEANUP_FREE char *name = network->name != NULL
+					      ? strdup(network->name)
+					      : string_printf("%s.%s", input->prefix, network->key);
 
 		if (name == NULL)
 			return -1;
-		if (inv->networks[i].external || inv->networks[i].name != NULL ||
-		    strcmp(name, standard) == 0)
+		if (network->external || strcmp(name, standard) == 0)
 			continue;
 		if (add(acts, ACT_NETWORK, NULL, NULL, name, NULL) < 0)
 			return -1;

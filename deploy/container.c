@@ -1,4 +1,4 @@
-#include "deploy/container.h"
+#include "deploy/container_put.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,48 +197,22 @@ static int put_ports(json_t *body, json_t *host, const json_t *options)
 {
 	CLEANUP_JSON json_t *exposed = json_object();
 	CLEANUP_JSON json_t *bindings = json_object();
-	json_t *ports = json_object_get(options, "ports"), *port;
+	json_t *port;
 	size_t i;
 
-	if (json_array_size(ports) == 0)
-		return 0;
-	json_array_foreach(ports, i, port)
+	json_array_foreach(json_object_get(options, "expose"), i, port)
+	{
+		if (json_set(exposed, json_string_value(port), json_object()) < 0)
+			return -1;
+	}
+	json_array_foreach(json_object_get(options, "ports"), i, port)
 	{
 		if (add_port(exposed, bindings, json_string_value(port)) < 0)
 			return -1;
 	}
-	if (json_object_set(body, "ExposedPorts", exposed) < 0)
+	if (json_object_size(exposed) > 0 && json_object_set(body, "ExposedPorts", exposed) < 0)
 		return -1;
-	return json_object_set(host, "PortBindings", bindings);
-}
-
-/* "SOURCE:TARGET:rw": a bind or named volume goes to Binds as it is, an anonymous one to Volumes.
- */
-static int put_volumes(json_t *body, json_t *host, const json_t *options)
-{
-	CLEANUP_JSON json_t *binds = json_array();
-	CLEANUP_JSON json_t *anonymous = json_object();
-	json_t *volumes = json_object_get(options, "volumes"), *volume;
-	size_t i;
-
-	json_array_foreach(volumes, i, volume)
-	{
-		const char *text = json_string_value(volume);
-		int rc;
-
-		if (text[0] == ':') {
-			CLEANUP_FREE char *target = strndup(text + 1, strcspn(text + 1, ":"));
-
-			rc = target == NULL ? -1 : json_set(anonymous, target, json_object());
-		} else {
-			rc = json_array_append(binds, volume);
-		}
-		if (rc < 0)
-			return -1;
-	}
-	if (json_array_size(binds) > 0 && json_object_set(host, "Binds", binds) < 0)
-		return -1;
-	return json_object_size(anonymous) > 0 ? json_object_set(body, "Volumes", anonymous) : 0;
+	return json_object_size(bindings) > 0 ? json_object_set(host, "PortBindings", bindings) : 0;
 }
 
 static int put_devices(json_t *host, const json_t *options)
@@ -269,6 +243,7 @@ static int put_healthcheck(json_t *body, const json_t *options)
 	    {"interval_ms", "Interval", NS_PER_MS},
 	    {"timeout_ms", "Timeout", NS_PER_MS},
 	    {"start_period_ms", "StartPeriod", NS_PER_MS},
+	    {"start_interval_ms", "StartInterval", NS_PER_MS},
 	    {"retries", "Retries", 1},
 	};
 	const json_t *check = json_object_get(options, "healthcheck");
@@ -306,53 +281,6 @@ static int put_process(json_t *body, const json_t *options)
 			return -1;
 	}
 	return 0;
-}
-
-int container_networks(
-    const struct identity *identity, const json_t *options, struct strv *ret, struct error *err)
-{
-	json_t *networks = json_object_get(options, "networks"), *network;
-	bool own = json_object_get(options, "network_mode") == NULL;
-	CLEANUP_STRV struct strv list = {0};
-	size_t i;
-
-	json_array_foreach(networks, i, network)
-	{
-		if (own && strv_add(&list, json_string_value(network)) < 0)
-			return error_memory(err);
-	}
-	if (list.n == 0 && own && strv_take(&list, name_default_network(identity->prefix)) < 0)
-		return error_memory(err);
-	*ret = list;
-	list = (struct strv){0};
-	return 0;
-}
-
-json_t *container_endpoint(const struct identity *identity)
-{
-	return json_pack("{s:[s]}", "Aliases", identity->service);
-}
-
-static int put_network(
-    json_t *body, json_t *host, const struct identity *identity, const json_t *options)
-{
-	const char *mode = json_str(options, "network_mode", NULL);
-	CLEANUP_STRV struct strv networks = {0};
-	json_t *endpoints;
-
-	if (mode != NULL)
-		return json_set(host, "NetworkMode", json_string(mode));
-	endpoints = json_object();
-	if (container_networks(identity, options, &networks, NULL) < 0 ||
-	    json_set(endpoints, networks.v[0], container_endpoint(identity)) < 0) {
-		json_decref(endpoints);
-		return -1;
-	}
-	if (json_set(host, "NetworkMode", json_string(networks.v[0])) < 0) {
-		json_decref(endpoints);
-		return -1;
-	}
-	return json_set(body, "NetworkingConfig", json_pack("{s:o}", "EndpointsConfig", endpoints));
 }
 
 static json_t *log_config(const json_t *options)
@@ -424,6 +352,7 @@ int container_before_body(const struct identity *identity, const json_t *options
 	labels = container_owner_labels(identity->project, identity->environment, identity->prefix);
 	json_object_del(body, "ExposedPorts");
 	json_object_del(host, "PortBindings");
+	json_object_del(body, "MacAddress");
 	if (json_object_get(body, "NetworkingConfig") != NULL &&
 	    json_set(body, "NetworkingConfig",
 		json_pack("{s:{s:{}}}", "EndpointsConfig", json_str(host, "NetworkMode", ""))) < 0)

@@ -39,11 +39,13 @@ int container_before_body(const struct identity *identity, const json_t *options
 int container_secret_files(
     const json_t *options, struct secrets *secrets, struct buf *tar, struct error *err);
 
-/* Names of the networks, the first one being in the body; never empty. */
+/* Names of the networks, the first one being in the body; none only with `network_mode`. */
 int container_networks(
     const struct identity *identity, const json_t *options, struct strv *ret, struct error *err);
-/* What connects it to one of them: its alias there is the service's name. */
-json_t *container_endpoint(const struct identity *identity);
+/* What connects it to one of them: its names there, of which the service's is the first, and
+ * addresses. NULL: out of memory. */
+json_t *container_endpoint(
+    const struct identity *identity, const json_t *options, const char *network);
 
 /* "docker run --detach --name ... IMAGE COMMAND", quoted for sh, values of environment variables
  * as they are. malloc'ed; NULL when out of memory, or when options_check does not take `options`.

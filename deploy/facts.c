@@ -304,6 +304,7 @@ static int take_all(struct engine *engine, struct keeper *keeper, const char *pr
 		rc = take_services(engine, prefix, answers, facts, err);
 	if ((parts & FACTS_MACHINE) != 0)
 		keeper_rc = take_listens(keeper, facts, rc < 0 ? &late : err);
+	facts->api = engine_api(engine);
 	facts->fixed_policies = engine_policies_are_fixed(engine);
 	return rc < 0 ? rc : keeper_rc;
 }

@@ -44,6 +44,7 @@ struct taken_port {
 
 struct facts {
 	char *engine_version; /* "20.10.24" */
+	int api;	      /* of its API, 1.`api`; 0: not known */
 	char *arch;	      /* as images call it: amd64, arm64, ... */
 	char *root_dir;	      /* where the engine keeps its data */
 	int64_t free_bytes;   /* there; -1: not known */

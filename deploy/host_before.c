@@ -32,15 +32,27 @@ static int look_for_earlier(struct host_run *run, const char *name, bool remove,
 	return remove ? engine_container_remove(run->link.engine, name, true, err) : 0;
 }
 
+/* Without a name or an address that is the service's. */
+static int join_networks(
+    struct host_run *run, const char *id, const struct strv *networks, struct error *err)
+{
+	CLEANUP_JSON json_t *endpoint = json_object();
+
+	if (endpoint == NULL)
+		return error_memory(err);
+	for (size_t i = 1; i < networks->n; i++)
+		if (engine_network_connect(run->link.engine, networks->v[i], id, endpoint, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int create(struct host_run *run, const struct planned *planned, const char *name,
     char **ret_id, struct error *err)
 {
 	const struct identity identity = host_identity(run, planned);
 	CLEANUP_STRV struct strv networks = {0};
-	CLEANUP_JSON json_t *body = NULL, *endpoint = json_object();
+	CLEANUP_JSON json_t *body = NULL;
 
-	if (endpoint == NULL)
-		return error_memory(err);
 	if (look_for_earlier(run, name, true, err) < 0 ||
 	    container_networks(&identity, planned->options, &networks, err) < 0 ||
 	    container_before_body(&identity, planned->options, planned->image_id,
@@ -49,7 +61,7 @@ static int create(struct host_run *run, const struct planned *planned, const cha
 		return -1;
 	if (host_put_secrets(run, planned->options, *ret_id, err) < 0)
 		return error_wrap(err, "putting secrets into it");
-	return host_join_networks(run, *ret_id, &networks, endpoint, err);
+	return join_networks(run, *ret_id, &networks, err);
 }
 
 /* --- its run */

@@ -179,44 +179,20 @@ int host_deliver(struct host_run *run, struct error *err)
 
 enum { ARCHIVE_MAX = 64 * 1024 * 1024 }; /* of a container's secrets */
 
-/* Networks and named volumes of ours are made with our labels, so that they can be told from
- * those of others. The engine would make a volume by itself, but without them. */
-static int make_resources(struct host_run *run, const struct planned *planned,
-    const struct strv *networks, struct error *err)
+/* Engines before API 1.44 take only the first one with the container. */
+static int join_networks(struct host_run *run, const struct work *work,
+    const struct identity *identity, const struct strv *networks, struct error *err)
 {
-	const struct rollout *rollout = run->rollout;
-	CLEANUP_JSON json_t *labels = container_owner_labels(rollout->options.inventory->project,
-	    rollout->options.environment->name, rollout->prefix);
-	size_t len = strlen(rollout->prefix), i;
-	json_t *volume;
+	for (size_t i = 1; i < networks->n; i++) {
+		CLEANUP_JSON json_t *endpoint =
+		    container_endpoint(identity, work->planned->options, networks->v[i]);
 
-	if (labels == NULL)
-		return error_memory(err);
-	for (size_t n = 0; n < networks->n; n++)
-		if (strncmp(networks->v[n], rollout->prefix, len) == 0 &&
-		    networks->v[n][len] == '.' &&
-		    engine_network_create(run->link.engine, networks->v[n], labels, err) < 0)
-			return -1;
-	json_array_foreach(json_object_get(planned->options, "volumes"), i, volume)
-	{
-		const char *text = json_string_value(volume);
-		CLEANUP_FREE char *name = strndup(text, strcspn(text, ":"));
-
-		if (name == NULL)
+		if (endpoint == NULL)
 			return error_memory(err);
-		if (strncmp(name, rollout->prefix, len) == 0 && name[len] == '.' &&
-		    engine_volume_create(run->link.engine, name, labels, err) < 0)
+		if (engine_network_connect(
+			run->link.engine, networks->v[i], work->new_id, endpoint, err) < 0)
 			return -1;
 	}
-	return 0;
-}
-
-int host_join_networks(struct host_run *run, const char *id, const struct strv *networks,
-    const json_t *endpoint, struct error *err)
-{
-	for (size_t i = 1; i < networks->n; i++)
-		if (engine_network_connect(run->link.engine, networks->v[i], id, endpoint, err) < 0)
-			return -1;
 	return 0;
 }
 
@@ -236,14 +212,14 @@ static int create_container(struct host_run *run, struct work *work, struct erro
 	const struct planned *planned = work->planned;
 	const struct identity identity = host_identity(run, planned);
 	CLEANUP_STRV struct strv networks = {0};
-	CLEANUP_JSON json_t *body = NULL, *endpoint = container_endpoint(&identity);
+	CLEANUP_JSON json_t *body = NULL;
 
 	work->new_name =
 	    name_retained(run->rollout->prefix, planned->service->name, planned->release);
-	if (work->new_name == NULL || endpoint == NULL)
+	if (work->new_name == NULL)
 		return error_memory(err);
 	if (container_networks(&identity, planned->options, &networks, err) < 0 ||
-	    make_resources(run, planned, &networks, err) < 0 ||
+	    host_make_resources(run, planned, &networks, err) < 0 ||
 	    container_body(&identity, planned->options, planned->image_id, run->rollout->secrets,
 		&body, err) < 0 ||
 	    engine_container_create(run->link.engine, work->new_name, body, &work->new_id, err) < 0)
@@ -251,7 +227,7 @@ static int create_container(struct host_run *run, struct work *work, struct erro
 	work->created = true;
 	if (host_put_secrets(run, planned->options, work->new_id, err) < 0)
 		return error_wrap(err, "putting secrets into %s", planned->service->name);
-	return host_join_networks(run, work->new_id, &networks, endpoint, err);
+	return join_networks(run, work, &identity, &networks, err);
 }
 
 static int take_retained(struct work *work, struct error *err)

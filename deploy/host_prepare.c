@@ -141,40 +141,6 @@ int host_repair(struct host_run *run, struct engine *engine, struct error *err)
 
 /* --- plan */
 
-static int check_external(struct host_run *run, bool network, const struct resource *resource,
-    const struct service *service, struct error *err)
-{
-	const char *name = resource->name != NULL ? resource->name : resource->key;
-	CLEANUP_JSON json_t *there = NULL;
-	int rc = network ? engine_network_inspect(run->link.engine, name, &there, err)
-			 : engine_volume_inspect(run->link.engine, name, &there, err);
-
-	if (rc == 0 || err->kind != ERROR_NOT_FOUND)
-		return rc;
-	error_set(err, ERROR_NOT_FOUND, "the %s %s, which %s wants, does not exist on the host",
-	    network ? "network" : "volume", name, service->name);
-	return error_hint(err, "make it there (docker %s create %s), or take `external: true` away",
-	    network ? "network" : "volume", name);
-}
-
-static int check_resources(struct host_run *run, const struct service *service, struct error *err)
-{
-	const struct inventory *inv = run->rollout->options.inventory;
-
-	for (size_t i = 0; i < inv->n_networks; i++)
-		if (inv->networks[i].external &&
-		    strv_has(&service->networks, inv->networks[i].key) &&
-		    check_external(run, true, &inv->networks[i], service, err) < 0)
-			return -1;
-	for (size_t i = 0; i < inv->n_volumes; i++)
-		for (size_t j = 0; j < service->n_volumes && inv->volumes[i].external; j++)
-			if (service->volumes[j].kind == VOLUME_NAMED &&
-			    strcmp(service->volumes[j].source, inv->volumes[i].key) == 0 &&
-			    check_external(run, false, &inv->volumes[i], service, err) < 0)
-				return -1;
-	return 0;
-}
-
 static int check_devices(struct host_run *run, const struct planned *planned, struct error *err)
 {
 	json_t *device;
@@ -323,9 +289,8 @@ int host_plan(struct host_run *run, struct error *err)
 			emit_step(&source, STEP_SWAP, STATE_SKIPPED, -1, "%s", planned->why);
 		}
 		tell_changed(run, planned);
-		if (planned->action == PLAN_CREATE &&
-		    (check_resources(run, planned->service, err) < 0 ||
-			check_devices(run, planned, err) < 0))
+		if (host_check_resources(run, planned, err) < 0 ||
+		    (planned->action == PLAN_CREATE && check_devices(run, planned, err) < 0))
 			return -1;
 	}
 	return describe(run, err);

@@ -208,7 +208,7 @@ int ledger_prepare(
 	if (err->kind != ERROR_NOT_FOUND)
 		return -1;
 	error_release(err);
-	if (engine_volume_create(engine, name, labels, err) < 0 ||
+	if (engine_volume_create(engine, name, labels, NULL, err) < 0 ||
 	    (create_container(engine, name, labels, err) < 0 && err->kind != ERROR_NOT_FOUND))
 		return error_wrap(err, "cannot make the ledger %s", name);
 	if (err->kind != ERROR_NOT_FOUND)

@@ -7,13 +7,11 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "deploy/names.h"
+#include "deploy/options_put.h"
 
 static const char config_version[] = "shipit-config-1";
 
-/* `list` as the member `key`. Strings must be UTF-8: JSON, and so the engine's API, can carry
- * nothing else. */
-static int put_list(json_t *options, const char *key, const struct strv *list,
+int put_list(json_t *options, const char *key, const struct strv *list,
     const struct service *service, struct error *err)
 {
 	json_t *array = json_array();
@@ -30,9 +28,8 @@ static int put_list(json_t *options, const char *key, const struct strv *list,
 	return 0;
 }
 
-/* The same, sorted; none where there is nothing. */
-static int put_sorted(json_t *options, const char *key, struct strv *list,
-    const struct service *service, struct error *err)
+int put_sorted(json_t *options, const char *key, struct strv *list, const struct service *service,
+    struct error *err)
 {
 	strv_sort(list);
 	return list->n > 0 ? put_list(options, key, list, service, err) : 0;
@@ -64,7 +61,7 @@ static int add_environment(
 	return 0;
 }
 
-static int put_object(json_t *options, const char *key, json_t *object, struct error *err)
+int put_object(json_t *options, const char *key, json_t *object, struct error *err)
 {
 	if (json_object_size(object) == 0)
 		return 0;
@@ -134,66 +131,6 @@ static int put_ports(json_t *options, const struct service *service, struct erro
 	return put_sorted(options, "ports", &ports, service, err);
 }
 
-static const struct resource *find_resource(
-    const struct resource *resources, size_t n, const char *key)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(resources[i].key, key) == 0)
-			return &resources[i];
-	return NULL;
-}
-
-/* What a network or volume of the inventory is called on the host. */
-static char *resource_name(
-    const struct resource *resources, size_t n, const char *prefix, const char *key)
-{
-	const struct resource *resource = find_resource(resources, n, key);
-
-	if (resource != NULL && resource->name != NULL)
-		return strdup(resource->name);
-	if (resource != NULL && resource->external)
-		return strdup(key);
-	return string_printf("%s.%s", prefix, key);
-}
-
-static int put_volumes(json_t *options, const struct inventory *inv, const char *prefix,
-    const struct service *service, struct error *err)
-{
-	CLEANUP_STRV struct strv volumes = {0};
-
-	for (size_t i = 0; i < service->n_volumes; i++) {
-		const struct volume *volume = &service->volumes[i];
-		CLEANUP_FREE char *source = NULL;
-
-		if (volume->kind == VOLUME_NAMED)
-			source =
-			    resource_name(inv->volumes, inv->n_volumes, prefix, volume->source);
-		else
-			source = strdup(volume->kind == VOLUME_BIND ? volume->source : "");
-		if (source == NULL || strv_addf(&volumes, "%s:%s:%s", source, volume->target,
-					  volume->read_only ? "ro" : "rw") < 0)
-			return error_memory(err);
-	}
-	return put_sorted(options, "volumes", &volumes, service, err);
-}
-
-static int put_networks(json_t *options, const struct inventory *inv, const char *prefix,
-    const struct service *service, struct error *err)
-{
-	CLEANUP_STRV struct strv networks = {0};
-	CLEANUP_FREE char *standard = name_default_network(prefix);
-
-	if (standard == NULL)
-		return error_memory(err);
-	for (size_t i = 0; i < service->networks.n; i++)
-		if (strv_take(&networks, resource_name(inv->networks, inv->n_networks, prefix,
-					     service->networks.v[i])) < 0)
-			return error_memory(err);
-	if (networks.n == 0 || (networks.n == 1 && strcmp(networks.v[0], standard) == 0))
-		return 0;
-	return put_sorted(options, "networks", &networks, service, err);
-}
-
 /* "/dev/a" means "/dev/a:/dev/a:rwm", as in Compose. */
 static int put_devices(json_t *options, const struct service *service, struct error *err)
 {
@@ -221,6 +158,7 @@ static int put_healthcheck(json_t *options, const struct service *service, struc
 	    {"interval_ms", check->interval_ms},
 	    {"timeout_ms", check->timeout_ms},
 	    {"start_period_ms", check->start_period_ms},
+	    {"start_interval_ms", check->start_interval_ms},
 	    {"retries", check->retries},
 	};
 	CLEANUP_JSON json_t *all = json_object();
@@ -275,8 +213,7 @@ int options_make(const struct inventory *inv, const struct environment *env,
 	    put_environment(options, env, service, host, err) < 0 ||
 	    put_secret_files(options, service, err) < 0 || put_labels(options, service, err) < 0 ||
 	    put_ports(options, service, err) < 0 ||
-	    put_volumes(options, inv, prefix, service, err) < 0 ||
-	    put_networks(options, inv, prefix, service, err) < 0 ||
+	    put_resources(options, inv, prefix, service, err) < 0 ||
 	    put_devices(options, service, err) < 0 || put_healthcheck(options, service, err) < 0)
 		return -1;
 	*ret = steal_ptr(options);
@@ -286,10 +223,16 @@ int options_make(const struct inventory *inv, const struct environment *env,
 int options_hash(
     const json_t *options, const char *image_config, char out[CONFIG_HASH_SIZE], struct error *err)
 {
-	CLEANUP_FREE char *text = json_canonical(options);
+	CLEANUP_JSON json_t *hashed = json_copy((json_t *)(uintptr_t)options);
+	CLEANUP_FREE char *text = NULL;
 	CLEANUP_FREE char *all = NULL;
 	char hex[DIGEST_HEX_SIZE];
 
+	/* json_copy leaves out what it has no memory for. */
+	if (hashed == NULL || json_object_size(hashed) != json_object_size(options))
+		return error_memory(err);
+	json_object_del(hashed, "definitions");
+	text = json_canonical(hashed);
 	if (text != NULL)
 		all = string_printf("%s\n%s\n%s", config_version, image_config, text);
 	if (all == NULL)

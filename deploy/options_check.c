@@ -12,6 +12,12 @@ enum { RETRIES_MAX = 1000000 };
 
 typedef bool form_fn(const json_t *value);
 
+struct inner {
+	const char *key;
+	form_fn *has_form;
+	bool needed;
+};
+
 bool options_is_restart(const char *text)
 {
 	static const char *const words[] = {"always", "no", "on-failure", "unless-stopped"};
@@ -116,7 +122,8 @@ static bool is_volume(const char *text)
 	const char *mode = strrchr(text, ':');
 
 	return target != NULL && mode > target + 1 &&
-	       (strcmp(mode, ":rw") == 0 || strcmp(mode, ":ro") == 0);
+	       (strncmp(mode, ":rw", 3) == 0 || strncmp(mode, ":ro", 3) == 0) &&
+	       (mode[3] == '\0' || (mode[3] == ',' && mode[4] != '\0'));
 }
 
 static bool volumes_form(const json_t *value)
@@ -181,6 +188,19 @@ static bool network_mode_form(const json_t *value)
 	return json_is_string(value) && is_filled(json_string_value(value));
 }
 
+static bool is_array_of(const json_t *list, form_fn *is_right)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (!is_right(item))
+			return false;
+	}
+	return json_is_array(list);
+}
+
 static bool setting_has_form(const struct setting *setting, const json_t *value)
 {
 	switch (setting->form) {
@@ -195,11 +215,144 @@ static bool setting_has_form(const struct setting *setting, const json_t *value)
 		return is_map(value, false);
 	case SETTING_LIMITS:
 		return each_text(value, setting_is_limit);
+	case SETTING_RATES:
+		return each_text(value, setting_is_rate);
+	case SETTING_GPUS:
+		return is_array_of(value, setting_is_gpu);
 	case SETTING_LIST:
 	case SETTING_TMPFS:
 		break;
 	}
 	return each_text(value, is_filled);
+}
+
+/* Of objects by their names, whose members are all of that form. */
+static bool is_object_of(const json_t *object, form_fn *is_right)
+{
+	void *at = json_object_iter((json_t *)(uintptr_t)object);
+
+	for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)object, at))
+		if (!is_right(json_object_iter_value(at)))
+			return false;
+	return json_is_object(object);
+}
+
+/* Members that a JSON path cannot reach: what stands in lists and below names. */
+static bool has_members(const json_t *object, const struct inner *inner, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const json_t *value = json_object_get(object, inner[i].key);
+
+		if (value != NULL ? !inner[i].has_form(value) : inner[i].needed)
+			return false;
+	}
+	return json_is_object(object);
+}
+
+static bool number_form(const json_t *value)
+{
+	return json_is_integer(value);
+}
+
+static bool mount_type_form(const json_t *value)
+{
+	static const char *const types[] = {"bind", "tmpfs", "volume"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types) && json_is_string(value); i++)
+		if (strcmp(json_string_value(value), types[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool mount_form(const json_t *value)
+{
+	static const struct inner inner[] = {
+	    {"type", mount_type_form, true},
+	    {"target", text_form, true},
+	    {"source", text_form, false},
+	    {"read_only", flag_form, false},
+	    {"propagation", text_form, false},
+	    {"create_host_path", flag_form, false},
+	    {"nocopy", flag_form, false},
+	    {"subpath", text_form, false},
+	    {"size", number_form, false},
+	    {"mode", number_form, false},
+	};
+
+	return has_members(value, inner, ARRAY_SIZE(inner));
+}
+
+static bool mounts_form(const json_t *value)
+{
+	return is_array_of(value, mount_form);
+}
+
+static bool network_option_form(const json_t *value)
+{
+	static const struct inner inner[] = {
+	    {"aliases", list_form, false},
+	    {"driver_opts", labels_form, false},
+	    {"ipv4_address", text_form, false},
+	    {"ipv6_address", text_form, false},
+	    {"link_local_ips", list_form, false},
+	    {"mac_address", text_form, false},
+	    {"priority", number_form, false},
+	};
+
+	return has_members(value, inner, ARRAY_SIZE(inner));
+}
+
+static bool network_options_form(const json_t *value)
+{
+	return is_object_of(value, network_option_form);
+}
+
+static bool pool_form(const json_t *value)
+{
+	static const struct inner inner[] = {
+	    {"subnet", text_form, false},
+	    {"gateway", text_form, false},
+	    {"ip_range", text_form, false},
+	    {"aux_addresses", labels_form, false},
+	};
+
+	return has_members(value, inner, ARRAY_SIZE(inner));
+}
+
+static bool pools_form(const json_t *value)
+{
+	return is_array_of(value, pool_form);
+}
+
+static bool ipam_form(const json_t *value)
+{
+	static const struct inner inner[] = {
+	    {"driver", text_form, false},
+	    {"options", labels_form, false},
+	    {"config", pools_form, false},
+	};
+
+	return has_members(value, inner, ARRAY_SIZE(inner));
+}
+
+static bool definition_form(const json_t *value)
+{
+	static const struct inner inner[] = {
+	    {"attachable", flag_form, false},
+	    {"driver", text_form, false},
+	    {"driver_opts", labels_form, false},
+	    {"enable_ipv6", flag_form, false},
+	    {"internal", flag_form, false},
+	    {"ipam", ipam_form, false},
+	    {"labels", labels_form, false},
+	};
+
+	return has_members(value, inner, ARRAY_SIZE(inner));
+}
+
+static bool definitions_form(const json_t *value)
+{
+	return is_object_of(value, definition_form);
 }
 
 static const struct member {
@@ -208,18 +361,23 @@ static const struct member {
 	const char *form;
 } members[] = {
     {"command", list_form, "a list of strings"},
+    {"definitions.networks", definitions_form, "an object of networks"},
+    {"definitions.volumes", definitions_form, "an object of volumes"},
     {"devices", devices_form, "a list of HOST:CONTAINER:PERMISSIONS"},
     {"entrypoint", list_form, "a list of strings"},
     {"environment", environment_form, "an object of strings"},
     {"healthcheck.disable", flag_form, "true or false"},
     {"healthcheck.interval_ms", ms_form, "a number of milliseconds"},
     {"healthcheck.retries", retries_form, "a small number"},
+    {"healthcheck.start_interval_ms", ms_form, "a number of milliseconds"},
     {"healthcheck.start_period_ms", ms_form, "a number of milliseconds"},
     {"healthcheck.test", list_form, "a list of strings"},
     {"healthcheck.timeout_ms", ms_form, "a number of milliseconds"},
     {"labels", labels_form, "an object of strings"},
     {"logging", logging_form, "an object of a driver and its options"},
+    {"mounts", mounts_form, "a list of mounts"},
     {"network_mode", network_mode_form, "the name of a network"},
+    {"network_options", network_options_form, "an object of networks' options"},
     {"networks", networks_form, "a list of names"},
     {"ports", ports_form, "a list of IP:HOSTPORT:CONTAINERPORT/PROTOCOL"},
     {"restart", restart_form, "a restart policy"},
@@ -228,7 +386,7 @@ static const struct member {
     {"secrets", labels_form, "an object of strings"},
     {"stop_grace_ms", ms_form, "a number of milliseconds"},
     {"user", text_form, "a string"},
-    {"volumes", volumes_form, "a list of SOURCE:TARGET:ro or :rw"},
+    {"volumes", volumes_form, "a list of SOURCE:TARGET:MODES"},
 };
 
 static int wrong(const char *path, const char *form, struct error *err)

@@ -97,11 +97,27 @@ static int list_platforms(const struct image *image, struct buf *out)
 	return 0;
 }
 
+/* The service is for hosts of one platform only. */
+static int check_platform(
+    const struct facts *facts, const struct planned *planned, struct error *err)
+{
+	const char *platform = planned->service->platform;
+
+	if (platform == NULL || strcmp(platform + strlen("linux/"), facts->arch) == 0)
+		return 0;
+	error_set(err, ERROR_FAILED, "%s is for %s (`platform`), this host is linux/%s",
+	    planned->service->name, platform, facts->arch);
+	return error_hint(
+	    err, "say by `hosts` of the service where it runs, or take `platform` away");
+}
+
 static int check_arch(const struct facts *facts, const struct planned *planned, struct error *err)
 {
 	const struct image *image = planned->from;
 	CLEANUP_BUF struct buf platforms = BUF_INIT(64 * 1024);
 
+	if (check_platform(facts, planned, err) < 0)
+		return -1;
 	if (image_for(image, facts->arch) != NULL)
 		return 0;
 	if (list_platforms(image, &platforms) < 0)
@@ -109,6 +125,52 @@ static int check_arch(const struct facts *facts, const struct planned *planned, 
 	error_set(err, ERROR_FAILED, "the image of %s is for %s, this host is linux/%s",
 	    planned->service->name, platforms.data, facts->arch);
 	return error_hint(err, "build it for linux/%s", facts->arch);
+}
+
+/* An engine takes no notice of what it does not know yet: it has to be asked for its age. */
+static int need(const struct facts *facts, const struct planned *planned, const char *key, int api,
+    const char *release, struct error *err)
+{
+	if (facts->api == 0 || facts->api >= api)
+		return 0;
+	error_set(err, ERROR_FAILED,
+	    "`%s` of %s takes an engine with API 1.%d (%s), this host's speaks 1.%d", key,
+	    planned->service->name, api, release, facts->api);
+	return error_hint(err, "update the engine, or take `%s` away", key);
+}
+
+static int check_api(const struct facts *facts, const struct planned *planned, struct error *err)
+{
+	static const struct {
+		const char *path, *key;
+		int api;
+		const char *release;
+	} needs[] = {
+	    {"annotations", "annotations", 43, "Docker 24"},
+	    {"cgroup", "cgroup", 41, "Docker 20.10"},
+	    {"healthcheck.start_interval_ms", "start_interval", 44, "Docker 25"},
+	};
+	const char *name;
+	json_t *item;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(needs); i++)
+		if (json_at(planned->options, needs[i].path) != NULL &&
+		    need(facts, planned, needs[i].key, needs[i].api, needs[i].release, err) < 0)
+			return -1;
+	json_array_foreach(json_object_get(planned->options, "mounts"), i, item)
+	{
+		if (json_object_get(item, "subpath") != NULL &&
+		    need(facts, planned, "subpath", 45, "Docker 26", err) < 0)
+			return -1;
+	}
+	json_object_foreach(json_object_get(planned->options, "network_options"), name, item)
+	{
+		if (json_object_get(item, "mac_address") != NULL &&
+		    need(facts, planned, "mac_address", 44, "Docker 25", err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* What the host lacks of a service's image; NULL: nothing. */
@@ -169,6 +231,7 @@ int plan_preflight(const struct plan_input *input, const struct plan *plan, stru
 			continue;
 		if (check_name(input, planned, err) < 0 ||
 		    check_ports(input->facts, planned, err) < 0 ||
+		    (planned->action == PLAN_CREATE && check_api(input->facts, planned, err) < 0) ||
 		    (planned->from != NULL && check_arch(input->facts, planned, err) < 0))
 			return -1;
 	}

@@ -255,6 +255,13 @@ int host_repair(struct host_run *run, struct engine *engine, struct error *err);
 struct plan_input host_plan_input(struct host_run *run);
 int host_plan(struct host_run *run, struct error *err);
 
+/* --- host_resources.c */
+/* Is there what the service wants of networks and volumes and is not to make, and is what is there
+ * already as the file says? */
+int host_check_resources(struct host_run *run, const struct planned *planned, struct error *err);
+int host_make_resources(struct host_run *run, const struct planned *planned,
+    const struct strv *networks, struct error *err);
+
 /* --- host_act.c */
 /* start, stop, restart, down and prune. */
 int host_act(struct host_run *run, enum rollout_kind kind, struct error *err);
@@ -276,9 +283,6 @@ int host_create(struct host_run *run, struct error *err);
 /* Put the secrets that are files into a container that was not started yet. */
 int host_put_secrets(
     struct host_run *run, const json_t *options, const char *id, struct error *err);
-/* Connect a container to all but the first of `networks`, with which it was created. */
-int host_join_networks(struct host_run *run, const char *id, const struct strv *networks,
-    const json_t *endpoint, struct error *err);
 /* Remove what was created and did not come into service. */
 void host_discard(struct host_run *run);
 

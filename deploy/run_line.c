@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "deploy/container.h"
+#include "deploy/container_put.h"
 #include "deploy/names.h"
 #include "deploy/options.h"
 #include "deploy/settings.h"
@@ -123,6 +123,21 @@ static int add_volumes(struct buf *line, const json_t *volumes)
 	return 0;
 }
 
+static int add_mounts(struct buf *line, const json_t *mounts)
+{
+	json_t *mount;
+	size_t i;
+
+	json_array_foreach(mounts, i, mount)
+	{
+		CLEANUP_FREE char *words = mount_words(mount);
+
+		if (words == NULL || add_option(line, "--mount", words) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The command line knows only what a shell runs: ["CMD-SHELL", TEXT] is that text, and the words of
  * ["CMD", WORD...] are quoted for that shell. */
 static int add_health_command(struct buf *line, const json_t *test)
@@ -144,7 +159,8 @@ static int add_healthcheck(struct buf *line, const json_t *check)
 	static const struct {
 		const char *key, *option;
 	} numbers[] = {{"interval_ms", "--health-interval"}, {"timeout_ms", "--health-timeout"},
-	    {"start_period_ms", "--health-start-period"}};
+	    {"start_period_ms", "--health-start-period"},
+	    {"start_interval_ms", "--health-start-interval"}};
 	const json_t *test = json_object_get(check, "test");
 	const char *kind = json_string_value(json_array_get(test, 0));
 
@@ -183,17 +199,54 @@ static int add_command(struct buf *line, const json_t *options)
 	return add_list(line, NULL, json_object_get(options, "command"));
 }
 
+/* "NAME", or with options of its driver "name=NAME,driver-opt=KEY=VALUE". */
+static int add_network_name(struct buf *line, const char *name, const json_t *options)
+{
+	CLEANUP_BUF struct buf word = BUF_INIT(RUN_LINE_MAX);
+	const char *key;
+	json_t *value;
+
+	if (json_object_size(options) == 0)
+		return add_option(line, "--network", name);
+	if (buf_addf(&word, "name=%s", name) < 0)
+		return -1;
+	json_object_foreach((json_t *)(uintptr_t)options, key, value)
+	{
+		const char *text = json_string_value(value);
+		const char *quote = strpbrk(text, ",\"") != NULL ? "\"" : "";
+
+		if (buf_addf(&word, ",%sdriver-opt=%s=%s%s", quote, key, text, quote) < 0)
+			return -1;
+	}
+	return add_option(line, "--network", word.data);
+}
+
+/* The first one: the others are connected afterwards. */
 static int add_network(struct buf *line, const struct identity *identity, const json_t *options)
 {
+	static const char *const words[][2] = {
+	    {"ipv4_address", "--ip"}, {"ipv6_address", "--ip6"}, {"mac_address", "--mac-address"}};
 	const char *mode = json_str(options, "network_mode", NULL);
 	CLEANUP_STRV struct strv networks = {0};
+	const json_t *own;
 
 	if (mode != NULL)
 		return add_option(line, "--network", mode);
-	if (container_networks(identity, options, &networks, NULL) < 0 ||
-	    add_option(line, "--network", networks.v[0]) < 0)
+	if (container_networks(identity, options, &networks, NULL) < 0)
 		return -1;
-	return add_option(line, "--network-alias", identity->service);
+	own = json_object_get(json_object_get(options, "network_options"), networks.v[0]);
+	if (add_network_name(line, networks.v[0], json_object_get(own, "driver_opts")) < 0 ||
+	    add_option(line, "--network-alias", identity->service) < 0 ||
+	    add_list(line, "--network-alias", json_object_get(own, "aliases")) < 0 ||
+	    add_list(line, "--link-local-ip", json_object_get(own, "link_local_ips")) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		const char *text = json_string_value(json_object_get(own, words[i][0]));
+
+		if (text != NULL && add_option(line, words[i][1], text) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int add_settings(struct buf *line, const json_t *options)
@@ -238,6 +291,7 @@ char *container_run_line(const struct identity *identity, const json_t *options,
 	    (user == NULL || add_option(&line, "--user", user) == 0) &&
 	    add_ports(&line, json_object_get(options, "ports")) == 0 &&
 	    add_volumes(&line, json_object_get(options, "volumes")) == 0 &&
+	    add_mounts(&line, json_object_get(options, "mounts")) == 0 &&
 	    add_list(&line, "--device", json_object_get(options, "devices")) == 0 &&
 	    add_pairs(&line, "--env", json_object_get(options, "environment"), false) == 0 &&
 	    add_pairs(&line, "--env", json_object_get(options, "secret_environment"), true) == 0 &&

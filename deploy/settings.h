@@ -18,21 +18,25 @@ enum setting_form {
 	SETTING_PAIRS,	/* an object of texts */
 	SETTING_TMPFS,	/* an array of "PATH" and "PATH:OPTIONS" */
 	SETTING_LIMITS, /* an array of "NAME=SOFT:HARD" */
+	SETTING_RATES,	/* an array of "/DEVICE:NUMBER" */
+	SETTING_GPUS,	/* an array of device requests */
 };
 
 struct setting {
 	const char *key;
 	enum setting_form form;
-	bool of_host; /* a member of HostConfig */
-	const char *name;
+	bool of_host;	    /* a member of HostConfig */
+	const char *name;   /* NULL: no member of its own */
 	const char *option; /* "--cap-add"; NULL: `docker run` has none */
 };
 
 extern const struct setting settings[];
 extern const size_t n_settings;
 
-/* Is it "NAME=SOFT:HARD"? */
+/* Is it "NAME=SOFT:HARD"? Is it "/DEVICE:NUMBER"? */
 bool setting_is_limit(const char *text);
+bool setting_is_rate(const char *text);
+bool setting_is_gpu(const json_t *value);
 /* Put those that `options` has into a body of POST /containers/create. -1: out of memory. */
 int settings_put(json_t *body, json_t *host, const json_t *options);
 /* The words of `docker run` (or of `docker build`, by a table of its own) for one: "--cap-add",

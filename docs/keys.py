@@ -7,7 +7,7 @@
 import json
 import sys
 
-SECTIONS = ["ssh", "engine", "hooks", "notify", "secret", "network", "volume_of_the_file", "network_or_volume", "host", "environment", "rollout", "service"]
+SECTIONS = ["ssh", "engine", "hooks", "notify", "secret", "network", "volume_of_the_file", "host", "environment", "rollout", "service"]
 
 
 def ref_of(shape):

@@ -19,9 +19,10 @@ static const struct key compose_keys[] = {
     KEY("secrets", read_elsewhere, 0, "secrets"),
     IGNORED("version", "without effect"),
     IGNORED("name", "`project` says what all of this is called"),
-    LATER("configs"),
-    LATER("include"),
-    LATER("models"),
+    REFUSED(
+	"configs", "a file of the host is mounted by `volumes`, one of this computer by `secrets`"),
+    REFUSED("include", "`compose` takes a list of Compose files"),
+    REFUSED("models", "no model runner is on the hosts"),
 };
 
 const struct key_table compose_table = KEY_TABLE("a Compose file", compose_keys);

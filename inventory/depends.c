@@ -48,8 +48,8 @@ static int read_condition(
 
 static const struct key dependency_keys[] = {
     KEY("condition", read_condition, 0, "what is waited for: that it is ready, in any case"),
-    LATER("restart"),
-    LATER("required"),
+    REFUSED("restart", "a service is replaced when it changes, and goes on when another one does"),
+    REFUSED("required", "every service that is depended on runs first on the hosts that have both"),
 };
 
 const struct key_table dependency_table = KEY_TABLE("`depends_on`", dependency_keys);

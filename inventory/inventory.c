@@ -8,10 +8,12 @@
 #include "inventory/keys.h"
 #include "inventory/patterns.h"
 
-static void volume_release(struct volume *volume)
+void volume_release(struct volume *volume)
 {
 	free(volume->source);
 	free(volume->target);
+	free(volume->modes);
+	json_decref(volume->mount);
 }
 
 void service_release(struct service *service)
@@ -40,6 +42,8 @@ void service_release(struct service *service)
 	free(service->secrets);
 	strv_release(&service->devices);
 	strv_release(&service->networks);
+	json_decref(service->network_options);
+	free(service->platform);
 	strv_release(&service->command);
 	strv_release(&service->entrypoint);
 	pairs_release(&service->labels);
@@ -57,6 +61,7 @@ static void resources_free(struct resource *list, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		free(list[i].key);
 		free(list[i].name);
+		json_decref(list[i].settings);
 	}
 	free(list);
 }

@@ -82,7 +82,7 @@ struct secret_file {
 	struct position pos;
 };
 
-enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS };
+enum volume_kind { VOLUME_NAMED, VOLUME_BIND, VOLUME_ANONYMOUS, VOLUME_TMPFS };
 
 struct volume {
 	enum volume_kind kind;
@@ -90,6 +90,10 @@ struct volume {
 			 anonymous */
 	char *target; /* absolute path in the container */
 	bool read_only;
+	/* Options that the engine takes behind "ro" or "rw", such as "z,rslave"; NULL: none. */
+	char *modes;
+	/* What it takes only of a mount, as members of the run option `mounts`; NULL: nothing. */
+	struct json_t *mount;
 	struct position pos;
 };
 
@@ -97,8 +101,9 @@ struct healthcheck {
 	bool set;
 	bool disable;
 	struct strv test; /* as in Docker: ["CMD", ...], ["CMD-SHELL", "..."] */
-	int64_t interval_ms, timeout_ms, start_period_ms; /* 0: the engine's default */
-	int retries;					  /* 0: the engine's default */
+	/* 0: the engine's default */
+	int64_t interval_ms, timeout_ms, start_period_ms, start_interval_ms;
+	int retries; /* 0: the engine's default */
 };
 
 enum probe_kind { PROBE_HTTP, PROBE_TCP, PROBE_EXEC };
@@ -160,6 +165,7 @@ struct service {
 	 * `image_is_file` oci:PATH[:NAME] or docker-archive:PATH[:NAME], PATH absolute. */
 	char *image;
 	bool image_is_file;
+	char *platform; /* "linux/arm64": only hosts of that architecture; NULL: any */
 	struct build build;
 	struct strv hosts; /* names, globs, tag:NAME; empty: all of the environment's */
 	struct port *ports;
@@ -171,6 +177,7 @@ struct service {
 	size_t n_secrets;
 	struct strv devices;		  /* "HOST[:CONTAINER[:rwm]]" */
 	struct strv networks;		  /* keys; empty: "default" */
+	struct json_t *network_options;	  /* KEY: options, docs/formats.md; NULL: none */
 	bool has_command, has_entrypoint; /* set though perhaps empty: `command: []` */
 	struct strv command;		  /* a string is split as a shell would, as Compose does */
 	struct strv entrypoint;
@@ -196,7 +203,8 @@ struct service {
 struct resource {
 	char *key;
 	char *name; /* its name on the host: `name:`, or the key when external; NULL: PREFIX.KEY */
-	bool external; /* must be there already */
+	bool external;		 /* must be there already */
+	struct json_t *settings; /* how it is made: docs/formats.md; NULL: as the engine does */
 	struct position pos;
 };
 

@@ -38,7 +38,7 @@ static const struct {
     {setting_limits, "limits"},
 };
 
-/* "port" of "a port", "network_or_volume" of "a network or volume", "build" of "`build`". */
+/* "port" of "a port", "volume_of_the_file" of "a volume of the file", "build" of "`build`". */
 static void name_of(const struct key_table *table, char out[64])
 {
 	const char *what = table->what;

@@ -2,42 +2,64 @@
 #ifndef SHIPIT_INVENTORY_KEYS_H
 #define SHIPIT_INVENTORY_KEYS_H
 
+#include <jansson.h>
+
 #include "inventory/schema.h"
 #include "inventory/values.h"
 
-extern const struct key_table top_table, ssh_table, engine_table, resource_table;
+extern const struct key_table top_table, ssh_table, engine_table;
+extern const struct key_table network_table, named_volume_table, service_network_table, ipam_table,
+    pool_table;
 extern const struct key_table host_table, environment_table, service_table, build_table;
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
+extern const struct key_table bind_table, volume_options_table, tmpfs_table;
 extern const struct key_table healthcheck_table, ready_table;
 extern const struct key_table http_probe_table, tcp_probe_table, exec_probe_table;
 extern const struct key_table dependency_table, before_table, hooks_table, rollout_table,
     notify_table;
 extern const struct key_table compose_table, limit_table, logging_table;
+extern const struct key_table blkio_table, rate_table, weight_table;
+extern const struct key_table deploy_table, resources_table, limits_table, reservations_table,
+    gpu_table;
 extern const struct key_table secret_table, secret_file_table, secret_reference_table;
 
-read_fn read_engine;	    /* struct engine_settings */
-read_fn read_delivery;	    /* enum delivery */
-read_fn read_hosts;	    /* struct inventory */
-read_fn read_environments;  /* struct inventory */
-read_fn read_services;	    /* struct inventory */
-read_fn read_build;	    /* struct build */
-read_fn read_env_files;	    /* struct pairs */
-read_fn read_ports;	    /* struct service */
-read_fn read_volumes;	    /* struct service */
-read_fn read_secrets;	    /* struct inventory */
-read_fn read_secret_files;  /* struct service; read after the secrets */
-read_fn read_devices;	    /* struct strv */
-read_fn read_healthcheck;   /* struct healthcheck */
-read_fn read_ready;	    /* struct ready */
-read_fn read_depends_on;    /* struct service */
-read_fn read_notify;	    /* struct notify */
-read_fn read_rollout;	    /* struct rollout_policy */
-read_fn read_host_patterns; /* struct strv; read after the hosts, and checked against them */
+read_fn read_engine;	       /* struct engine_settings */
+read_fn read_delivery;	       /* enum delivery */
+read_fn read_hosts;	       /* struct inventory */
+read_fn read_environments;     /* struct inventory */
+read_fn read_services;	       /* struct inventory */
+read_fn read_build;	       /* struct build */
+read_fn read_env_files;	       /* struct pairs */
+read_fn read_ports;	       /* struct service */
+read_fn read_volumes;	       /* struct service */
+read_fn read_secrets;	       /* struct inventory */
+read_fn read_secret_files;     /* struct service; read after the secrets */
+read_fn read_networks;	       /* struct inventory */
+read_fn read_named_volumes;    /* struct inventory */
+read_fn read_service_networks; /* struct service; read after the networks */
+read_fn read_devices;	       /* struct strv */
+read_fn read_healthcheck;      /* struct healthcheck */
+read_fn read_ready;	       /* struct ready */
+read_fn read_depends_on;       /* struct service */
+read_fn read_notify;	       /* struct notify */
+read_fn read_rollout;	       /* struct rollout_policy */
+read_fn read_host_patterns;    /* struct strv; read after the hosts, and checked against them */
 
 /* json_t *, `settings` of a service or a build: a member of it; `arg` is the member's name. */
 read_fn setting_text, setting_flag, setting_choice, setting_number, setting_oom_score, setting_size,
     setting_cpus, setting_list, setting_hosts, setting_paths, setting_pairs, setting_limits,
-    setting_logging, setting_network_mode;
+    setting_logging, setting_network_mode, setting_us, setting_cgroup, setting_mac, setting_rules,
+    setting_expose, setting_gpus;
+read_fn read_size;		 /* int64_t, bytes */
+read_fn read_blkio, read_deploy; /* json_t *, `settings` of a service: several members */
+
+/* `*settings` is NULL while there are none. */
+int settings_set(json_t **settings, const char *key, json_t *value);
+/* Takes their memory; NULL: there is none left. */
+json_t *pairs_object(struct pairs *pairs);
+/* 02:42:ac:11:00:02 */
+bool is_mac_address(const char *text);
+bool is_ip_address(const char *text);
 
 extern const struct pairs_rule environment_rule;
 
@@ -83,12 +105,16 @@ int check_secret_files(struct reader *r, const struct service *service);
 /* What does not go with `network_mode`; `node` is the service's. */
 int check_network_mode(struct reader *r, const struct node *node, const struct service *service);
 
+/* In a network, which two containers cannot have at a time. */
+bool has_fixed_address(const struct service *service);
+
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);
 int check_depends_on(struct reader *r); /* and put the services in order */
 
 void host_release(struct host *host);
 void service_release(struct service *service);
+void volume_release(struct volume *volume);
 void ready_release(struct ready *ready);
 void secret_release(struct secret *secret);
 void environment_release(struct environment *environment);

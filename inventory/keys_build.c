@@ -123,7 +123,7 @@ struct env_file {
 static const struct key env_file_keys[] = {
     NEEDED("path", read_text, AT(path), "the file"),
     KEY("required", read_bool, AT(required), "whether it has to be there"),
-    LATER("format"),
+    REFUSED("format", "there is one format; `$$` and single quotes keep a dollar sign"),
 };
 
 const struct key_table env_file_table = KEY_TABLE("`env_file`", env_file_keys);

@@ -1,5 +1,6 @@
 /* Compose's keys that the engine takes as they are, of a service or its build: each becomes a
  * member of `settings`, in the form that docs/formats.md has for run options. */
+#include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,7 @@
 
 enum { LIST_MAX = 1000 };
 
-/* `settings` is NULL while there are none. */
-static int set(json_t **settings, const char *key, json_t *value)
+int settings_set(json_t **settings, const char *key, json_t *value)
 {
 	if (*settings == NULL)
 		*settings = json_object();
@@ -22,7 +22,7 @@ static int set(json_t **settings, const char *key, json_t *value)
 /* An empty one says nothing. */
 static int set_list(json_t **settings, const char *key, json_t *array)
 {
-	return json_array_size(array) > 0 ? set(settings, key, json_incref(array)) : 0;
+	return json_array_size(array) > 0 ? settings_set(settings, key, json_incref(array)) : 0;
 }
 
 /* --- single values; `arg` is the name */
@@ -33,7 +33,7 @@ int setting_text(struct reader *r, const struct node *value, void *field, const 
 
 	if (read_text(r, value, &text, NULL) < 0)
 		return -1;
-	return text != NULL ? set(field, arg, json_string(text)) : 0;
+	return text != NULL ? settings_set(field, arg, json_string(text)) : 0;
 }
 
 /* False is what all of them have without it. */
@@ -43,7 +43,7 @@ int setting_flag(struct reader *r, const struct node *value, void *field, const 
 
 	if (read_bool(r, value, &flag, NULL) < 0)
 		return -1;
-	return flag ? set(field, arg, json_true()) : 0;
+	return flag ? settings_set(field, arg, json_true()) : 0;
 }
 
 /* The engine's own default may be another: false is said, too. */
@@ -54,7 +54,9 @@ int setting_choice(struct reader *r, const struct node *value, void *field, cons
 
 	if (read_bool(r, value, &flag, NULL) < 0)
 		return -1;
-	return r->problems->n == before && !value->bad ? set(field, arg, json_boolean(flag)) : 0;
+	return r->problems->n == before && !value->bad
+		   ? settings_set(field, arg, json_boolean(flag))
+		   : 0;
 }
 
 static int read_number(struct reader *r, const struct node *value, json_t **settings,
@@ -64,7 +66,7 @@ static int read_number(struct reader *r, const struct node *value, json_t **sett
 
 	if (read_count(r, value, &number, range) < 0)
 		return -1;
-	return number != INT32_MIN ? set(settings, key, json_integer(number)) : 0;
+	return number != INT32_MIN ? settings_set(settings, key, json_integer(number)) : 0;
 }
 
 int setting_number(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -72,6 +74,62 @@ int setting_number(struct reader *r, const struct node *value, void *field, cons
 	static const struct range range = {-1, INT32_MAX};
 
 	return read_number(r, value, field, arg, &range);
+}
+
+/* Compose takes a number of microseconds, or a duration. */
+int setting_us(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "microseconds, or a duration such as 400ms";
+	int64_t ms;
+	int us;
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	if (parse_int(text, 0, INT32_MAX, &us) == 0)
+		return settings_set(field, arg, json_integer(us));
+	size_t digits = strspn(text, "0123456789");
+	if (digits > 0 && digits < 10 && strcmp(text + digits, "us") == 0)
+		return settings_set(field, arg, json_integer(strtol(text, NULL, 10)));
+	if (parse_duration(text, &ms) < 0 || ms > INT32_MAX / 1000)
+		return mistake_value(r, value, expected);
+	return settings_set(field, arg, json_integer(ms * 1000));
+}
+
+static const char *const cgroup_names[] = {"host", "private"};
+static const struct choices cgroups = {"host or private", cgroup_names, ARRAY_SIZE(cgroup_names)};
+
+int setting_cgroup(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	unsigned choice = ARRAY_SIZE(cgroup_names);
+
+	if (read_choice(r, value, &choice, &cgroups) < 0)
+		return -1;
+	return choice < ARRAY_SIZE(cgroup_names)
+		   ? settings_set(field, arg, json_string(cgroup_names[choice]))
+		   : 0;
+}
+
+bool is_mac_address(const char *text)
+{
+	for (size_t i = 0; i < 17; i++)
+		if (i % 3 == 2 ? text[i] != ':' && text[i] != '-'
+			       : !isxdigit((unsigned char)text[i]))
+			return false;
+	return text[17] == '\0';
+}
+
+int setting_mac(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	static const char expected[] = "an address such as 02:42:ac:11:00:02";
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	return is_mac_address(text) ? settings_set(field, arg, json_string(text))
+				    : mistake_value(r, value, expected);
 }
 
 int setting_oom_score(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -110,21 +168,28 @@ static int parse_size(const char *text, int64_t *ret)
 	return 0;
 }
 
-int setting_size(struct reader *r, const struct node *value, void *field, const void *arg)
+int read_size(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
 	static const char expected[] = "a size such as 64m, 1gb or a number of bytes";
 	const char *text;
-	int64_t size;
 	int got = scalar_text(r, value, expected, &text);
 
 	if (got <= 0)
 		return got;
+	return parse_size(text, field) == 0 ? 0 : mistake_value(r, value, expected);
+}
+
+int setting_size(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	int64_t size = -1;
+
 	/* Of swap that means: as much as there is. */
-	if (strcmp(arg, "memswap_limit") == 0 && strcmp(text, "-1") == 0)
-		return set(field, arg, json_integer(-1));
-	if (parse_size(text, &size) < 0)
-		return mistake_value(r, value, expected);
-	return set(field, arg, json_integer(size));
+	if (strcmp(arg, "memswap_limit") == 0 && value->kind == NODE_SCALAR &&
+	    strcmp(value->text, "-1") == 0)
+		return settings_set(field, arg, json_integer(-1));
+	if (read_size(r, value, &size, NULL) < 0)
+		return -1;
+	return size >= 0 ? settings_set(field, arg, json_integer(size)) : 0;
 }
 
 /* "1.5" as billionths. */
@@ -149,7 +214,8 @@ int setting_cpus(struct reader *r, const struct node *value, void *field, const 
 		nano = nano * 10 + (text[i] - '0');
 	for (size_t i = 0; i < PLACES; i++)
 		nano = nano * 10 + (i < places ? fraction[i] - '0' : 0);
-	return nano > 0 ? set(field, arg, json_integer(nano)) : mistake_value(r, value, expected);
+	return nano > 0 ? settings_set(field, arg, json_integer(nano))
+			: mistake_value(r, value, expected);
 }
 
 /* --- lists */
@@ -249,6 +315,29 @@ static int add_path(struct reader *r, const struct node *item, const char *text,
 	return add_item(r, item, text, context);
 }
 
+static int add_rule(struct reader *r, const struct node *item, const char *text, void *context)
+{
+	static const char expected[] = "a rule such as \"c 1:3 mr\"";
+	const char *rest = text + 2;
+
+	if (strchr("abc", text[0]) == NULL || text[0] == '\0' || text[1] != ' ')
+		return mistake_value(r, item, expected);
+	rest += strspn(rest, "0123456789*");
+	if (*rest != ':' || rest == text + 2)
+		return mistake_value(r, item, expected);
+	size_t len = strspn(++rest, "0123456789*");
+	rest += len;
+	if (len == 0 || rest[0] != ' ' || rest[1] == '\0' ||
+	    rest[1 + strspn(rest + 1, "rwm")] != '\0')
+		return mistake_value(r, item, expected);
+	return add_item(r, item, text, context);
+}
+
+int setting_rules(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	return read_items(r, value, field, arg, "a list of rules", add_rule);
+}
+
 int setting_paths(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	return read_items(r, value, field, arg, "a list of paths", add_path);
@@ -256,8 +345,7 @@ int setting_paths(struct reader *r, const struct node *value, void *field, const
 
 /* --- mappings */
 
-/* Takes their memory; NULL: there is none left. */
-static json_t *object_of(struct pairs *pairs)
+json_t *pairs_object(struct pairs *pairs)
 {
 	json_t *object = json_object();
 
@@ -278,11 +366,11 @@ int setting_pairs(struct reader *r, const struct node *value, void *field, const
 	static const struct pairs_rule rule = {.what = "a setting"};
 	struct pairs pairs = {0};
 	int rc = read_pairs(r, value, &pairs, &rule);
-	CLEANUP_JSON json_t *object = object_of(&pairs);
+	CLEANUP_JSON json_t *object = pairs_object(&pairs);
 
 	if (rc < 0 || object == NULL)
 		return -1;
-	return json_object_size(object) > 0 ? set(field, arg, json_incref(object)) : 0;
+	return json_object_size(object) > 0 ? settings_set(field, arg, json_incref(object)) : 0;
 }
 
 struct limits {
@@ -357,11 +445,11 @@ int setting_logging(struct reader *r, const struct node *value, void *field, con
 	int rc = schema_read(r, value, &logging_table, &logging, NULL);
 	json_t *all =
 	    json_pack("{s:s, s:o}", "driver", logging.driver != NULL ? logging.driver : "json-file",
-		"options", object_of(&logging.options));
+		"options", pairs_object(&logging.options));
 
 	free(logging.driver);
 	if (rc == 0)
-		return set(field, arg, all);
+		return settings_set(field, arg, all);
 	json_decref(all);
 	return -1;
 }
@@ -384,7 +472,7 @@ int setting_network_mode(struct reader *r, const struct node *value, void *field
 	if (strcmp(text, "host") != 0 && strcmp(text, "none") != 0 && strcmp(text, "bridge") != 0 &&
 	    (strncmp(text, "container:", 10) != 0 || text[10] == '\0'))
 		return mistake_value(r, value, expected);
-	return set(field, arg, json_string(text));
+	return settings_set(field, arg, json_string(text));
 }
 
 int check_network_mode(struct reader *r, const struct node *node, const struct service *service)

@@ -18,7 +18,8 @@ static const struct key healthcheck_keys[] = {
     KEY("start_period", read_delay, AT(start_period_ms), "time in which failures do not count"),
     KEY_ARG("retries", read_count, &retries_range, AT(retries), "failures in a row that count"),
     KEY("disable", read_bool, AT(disable), "no healthcheck, also not the image's"),
-    LATER("start_interval"),
+    KEY("start_interval", read_duration, AT(start_interval_ms),
+	"time from one check to the next during start_period"),
 };
 
 const struct key_table healthcheck_table = KEY_TABLE("`healthcheck`", healthcheck_keys);

@@ -51,7 +51,7 @@ static const struct key secret_keys[] = {
     KEY("file", read_file, 0, "a file on this machine"),
     KEY("command", read_program, 0, "a program on this machine that prints it"),
     REFUSED("external", "there is no Swarm to have it from: write env, file or command"),
-    LATER("name"),
+    REFUSED("name", "a secret is called by its key: nothing of another name is kept on a host"),
 };
 /* clang-format on */
 

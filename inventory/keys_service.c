@@ -12,7 +12,8 @@
 /* A service while it is read. */
 struct service_draft {
 	struct service service;
-	struct pairs env_file; /* goes before `environment`, wherever it stands */
+	struct pairs env_file;	 /* goes before `environment`, wherever it stands */
+	struct pairs label_file; /* and so before `labels` */
 };
 
 static int read_command(struct reader *r, const struct node *value, void *field, const void *arg);
@@ -20,7 +21,11 @@ static int read_entrypoint(
     struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_before(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_image(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_label_file(
+    struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_platform(struct reader *r, const struct node *value, void *field, const void *arg);
+static int read_pull_policy(
+    struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_restart(struct reader *r, const struct node *value, void *field, const void *arg);
 
 static const char *const order_names[] = {"stop-first", "start-first"};
@@ -43,7 +48,7 @@ static const struct key service_keys[] = {
     KEY("secrets", read_secret_files, SELF, "secrets put into it as files"),
     KEY("volumes", read_volumes, SELF, "volumes and host folders mounted in the container"),
     KEY("devices", read_devices, AT(service.devices), "devices of the host"),
-    KEY("networks", read_networks, AT(service.networks), "networks it is in"),
+    KEY("networks", read_service_networks, SELF, "networks it is in"),
     KEY("command", read_command, SELF, "instead of the image's command"),
     KEY("entrypoint", read_entrypoint, SELF, "instead of the image's entrypoint"),
     KEY_ARG("labels", read_pairs, &labels_rule, AT(service.labels), "labels on the container"),
@@ -59,22 +64,32 @@ static const struct key service_keys[] = {
     KEY_ARG("retain", read_count, &retain_range, AT(service.retain), "releases kept, with the current one"),
     KEY_ARG("cap_add", setting_list, "cap_add", SETTINGS, "capabilities it has beyond the usual ones"),
     KEY_ARG("cap_drop", setting_list, "cap_drop", SETTINGS, "capabilities taken from it"),
+    KEY_ARG("annotations", setting_pairs, "annotations", SETTINGS, "notes for the runtime"),
+    KEY("blkio_config", read_blkio, SETTINGS, "what it may read and write"),
+    KEY_ARG("cgroup", setting_cgroup, "cgroup", SETTINGS, "whose control groups it sees: host, private"),
     KEY_ARG("cgroup_parent", setting_text, "cgroup_parent", SETTINGS, "the control group it is in"),
     KEY_ARG("cpu_period", setting_number, "cpu_period", SETTINGS, "of the scheduler, in microseconds"),
     KEY_ARG("cpu_quota", setting_number, "cpu_quota", SETTINGS, "processor time in each period, in microseconds"),
+    KEY_ARG("cpu_rt_period", setting_us, "cpu_rt_period", SETTINGS, "of the real-time scheduler, in microseconds"),
+    KEY_ARG("cpu_rt_runtime", setting_us, "cpu_rt_runtime", SETTINGS, "real time in each period, in microseconds"),
     KEY_ARG("cpu_shares", setting_number, "cpu_shares", SETTINGS, "its weight when processors are scarce"),
     KEY_ARG("cpus", setting_cpus, "cpus", SETTINGS, "processors it may use at most: 1.5"),
     KEY_ARG("cpuset", setting_text, "cpuset", SETTINGS, "which processors: 0-2,5"),
+    KEY_ARG("device_cgroup_rules", setting_rules, "device_cgroup_rules", SETTINGS, "devices that it may use, by numbers: c 1:3 mr"),
     KEY_ARG("dns", setting_list, "dns", SETTINGS, "name servers"),
     KEY_ARG("dns_opt", setting_list, "dns_opt", SETTINGS, "options of the resolver"),
     KEY_ARG("dns_search", setting_list, "dns_search", SETTINGS, "domains to search"),
     KEY_ARG("domainname", setting_text, "domainname", SETTINGS, "the domain of its host name"),
+    KEY_ARG("expose", setting_expose, "expose", SETTINGS, "ports it listens on, for others to read"),
     KEY_ARG("extra_hosts", setting_hosts, "extra_hosts", SETTINGS, "names it knows beside DNS: NAME:ADDRESS"),
+    KEY_ARG("gpus", setting_gpus, "gpus", SETTINGS, "graphics cards"),
     KEY_ARG("group_add", setting_list, "group_add", SETTINGS, "groups its user is in, too"),
     KEY_ARG("hostname", setting_text, "hostname", SETTINGS, "what it calls itself"),
     KEY_ARG("init", setting_choice, "init", SETTINGS, "whether an init reaps its processes"),
     KEY_ARG("ipc", setting_text, "ipc", SETTINGS, "whose IPC it shares: host, private, shareable"),
+    KEY("label_file", read_label_file, AT(label_file), "files of labels; `labels` goes over them"),
     KEY_ARG("logging", setting_logging, "logging", SETTINGS, "instead of three files of 10 MB"),
+    KEY_ARG("mac_address", setting_mac, "mac_address", SETTINGS, "the address of its network card"),
     KEY_ARG("mem_limit", setting_size, "mem_limit", SETTINGS, "memory it may use at most"),
     KEY_ARG("mem_reservation", setting_size, "mem_reservation", SETTINGS, "memory it keeps when memory is scarce"),
     KEY_ARG("mem_swappiness", setting_number, "mem_swappiness", SETTINGS, "how readily it is swapped out, 0 to 100"),
@@ -84,7 +99,9 @@ static const struct key service_keys[] = {
     KEY_ARG("oom_score_adj", setting_oom_score, "oom_score_adj", SETTINGS, "how likely it is to be ended then"),
     KEY_ARG("pid", setting_text, "pid", SETTINGS, "whose processes it sees: host"),
     KEY_ARG("pids_limit", setting_number, "pids_limit", SETTINGS, "processes it may have at most"),
+    KEY("platform", read_platform, AT(service.platform), "what its hosts have to be: linux/arm64"),
     KEY_ARG("privileged", setting_flag, "privileged", SETTINGS, "it may do what the host may"),
+    KEY("pull_policy", read_pull_policy, 0, "never, missing or build: the image is this computer's, and nothing is pulled"),
     KEY_ARG("read_only", setting_flag, "read_only", SETTINGS, "its own file system cannot be written to"),
     KEY_ARG("runtime", setting_text, "runtime", SETTINGS, "another runtime of the engine"),
     KEY_ARG("security_opt", setting_list, "security_opt", SETTINGS, "labels and profiles"),
@@ -99,39 +116,28 @@ static const struct key service_keys[] = {
     KEY_ARG("userns_mode", setting_text, "userns_mode", SETTINGS, "host: without the engine's user namespace"),
     KEY_ARG("uts", setting_text, "uts", SETTINGS, "host: with the host's name"),
     KEY_ARG("working_dir", setting_text, "working_dir", SETTINGS, "the folder it starts in"),
-    LATER("annotations"),
-    LATER("attach"),
-    LATER("blkio_config"),
-    LATER("cgroup"),
-    LATER("configs"),
+    /* Limits that stand in two places are compared, so it comes behind the others. */
+    KEY("deploy", read_deploy, SETTINGS, "its `resources`: what it may use, and what is kept for it"),
+    IGNORED("attach", "whose output `compose up` shows; `shipit logs` shows what it is asked for"),
+    IGNORED("develop", "only `compose watch` looks at it"),
+    REFUSED("configs", "a file of the host is mounted by `volumes`, one of this computer by `secrets`"),
     REFUSED("container_name", "containers are called PROJECT.ENVIRONMENT.SERVICE"),
-    LATER("cpu_count"),
-    LATER("cpu_percent"),
-    LATER("cpu_rt_period"),
-    LATER("cpu_rt_runtime"),
-    LATER("credential_spec"),
-    REFUSED("deploy", "`hosts` and `environments` say where a service runs"),
-    LATER("develop"),
-    LATER("device_cgroup_rules"),
-    LATER("driver_opts"),
-    IGNORED("expose", "says which ports it listens on; services of one network reach them all"),
+    REFUSED("cpu_count", "it is of Windows; `cpus` says it"),
+    REFUSED("cpu_percent", "it is of Windows; `cpus` says it"),
+    REFUSED("credential_spec", "it is of Windows, and hosts run Linux"),
+    REFUSED("driver_opts", "options of a network's driver stand with the network in `networks`"),
     REFUSED("extends", "YAML anchors and \"<<\" merges do the same within a file"),
     REFUSED("external_links", "services find each other by their names on a network"),
-    LATER("gpus"),
-    LATER("isolation"),
-    LATER("label_file"),
-    REFUSED("links", "services of one network find each other by their names"),
-    LATER("mac_address"),
-    LATER("models"),
-    LATER("platform"),
-    LATER("post_start"),
-    LATER("pre_stop"),
+    REFUSED("isolation", "it is of Windows, and hosts run Linux"),
+    REFUSED("links", "services of one network find each other by their names; more names are `aliases` of a network"),
+    REFUSED("models", "no model runner is on the hosts"),
+    REFUSED("post_start", "`before` runs a program before the swap, `ready` asks the new container"),
+    REFUSED("pre_stop", "let the program clean up when `stop_signal` comes, within `stop_grace_period`"),
     REFUSED("profiles", "an environment's `services` says which run in it"),
-    LATER("provider"),
-    LATER("pull_policy"),
+    REFUSED("provider", "what no container is has to be made by other means"),
     REFUSED("scale", "a service is one container on each of its hosts"),
-    LATER("use_api_socket"),
-    LATER("volumes_from"),
+    REFUSED("use_api_socket", "it would give the container all of the engine; mount /var/run/docker.sock where that is meant"),
+    REFUSED("volumes_from", "name the volumes: services that name the same one share it"),
 };
 /* clang-format on */
 
@@ -194,6 +200,85 @@ static int read_image(
 	return set_string(&service->image, text);
 }
 
+/* ---- label_file, platform, pull_policy ---- */
+
+static int read_label_file(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	struct pairs *labels = field;
+	char shown[SHOWN_SIZE];
+
+	if (read_env_files(r, value, labels, NULL) < 0)
+		return -1;
+	for (size_t i = 0; i < labels->n; i++)
+		if (strncmp(labels->v[i].key, labels_rule.reserved, strlen(labels_rule.reserved)) ==
+			0 &&
+		    mistake(r, value, "\"%s\": names that begin with \"%s\" are shipit's own",
+			show_text(shown, labels->v[i].key), labels_rule.reserved) < 0)
+			return -1;
+	return 0;
+}
+
+/* As images call them: docker says x86_64 and aarch64, too. */
+static const char *architecture(const char *text, size_t len)
+{
+	static const char *const others[][2] = {
+	    {"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}, {"armhf", "arm"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (strlen(others[i][0]) == len && strncmp(text, others[i][0], len) == 0)
+			return others[i][1];
+	return NULL;
+}
+
+static int read_platform(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	static const char expected[] = "a platform such as linux/arm64";
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	const char *text, *arch, *known;
+	char **platform = field;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	arch = text + strcspn(text, "/");
+	size_t len = *arch ? strspn(arch + 1, allowed) : 0;
+	if (len == 0 || (arch[1 + len] != '\0' && arch[1 + len] != '/'))
+		return mistake_value(r, value, expected);
+	if (strncmp(text, "linux/", 6) != 0)
+		return mistake_value(r, value, "a platform of Linux, which hosts run");
+	known = architecture(arch + 1, len);
+	free(*platform);
+	*platform = known ? string_printf("linux/%s", known)
+			  : string_printf("linux/%.*s", (int)len, arch + 1);
+	return *platform ? 0 : -1;
+}
+
+static int read_pull_policy(
+    struct reader *r, const struct node *value, void *field UNUSED, const void *arg UNUSED)
+{
+	static const char *const same[] = {"never", "missing", "if_not_present", "build"};
+	static const char *const others[] = {"always", "daily", "weekly", "every_"};
+	const char *text;
+	int got = scalar_text(r, value, "never, missing or build", &text);
+
+	if (got <= 0)
+		return got;
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		if (strcmp(text, same[i]) == 0)
+			return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (strncmp(text, others[i], strlen(others[i])) == 0) {
+			if (mistake(r, value,
+				"`%s`: nothing is pulled, the image is this computer's", text) < 0)
+				return -1;
+			return mistake_hint(
+			    r, "pull it first: hooks: {before_deploy: [docker, pull, IMAGE]}");
+		}
+	return mistake_value(r, value, "never, missing or build");
+}
+
 /* ---- command, entrypoint ---- */
 
 static int read_command(
@@ -237,37 +322,7 @@ static int read_before(
 	return read_words(r, value, &before->command, NULL);
 }
 
-/* ---- networks, restart ---- */
-
-static int add_network(struct reader *r, const struct node *node, const char *text, void *context)
-{
-	struct strv *networks = context;
-	char shown[SHOWN_SIZE];
-
-	if (!is_resource_key(text))
-		return mistake(r, node, "\"%s\" is no network name: use letters, digits, - and _",
-		    show_text(shown, text));
-	return strv_has(networks, text) ? 0 : strv_add(networks, text);
-}
-
-static int read_networks(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	if (value->kind != NODE_MAP)
-		return each_text(r, value, "a list of networks", add_network, field);
-	for (size_t i = 0; i < value->n; i++) {
-		const struct entry *entry = &value->entries[i];
-		bool empty = entry->value->kind == NODE_NULL ||
-			     (entry->value->kind == NODE_MAP && entry->value->n == 0);
-		int result = empty ? add_network(r, entry->key, entry->key->text, field)
-				   : mistake(r, entry->value,
-					 "options of a network are not supported by this version "
-					 "of shipit");
-		if (result < 0)
-			return -1;
-	}
-	return 0;
-}
+/* ---- restart ---- */
 
 static bool is_restart(const char *text)
 {
@@ -319,17 +374,41 @@ static int set_defaults(struct service *service, const struct node *key)
 	return service->name && service->restart ? 0 : -1;
 }
 
-/* The files' variables first, `environment` over them. */
-static int merge_environment(struct service_draft *draft)
+/* What files say first, what stands here over it. */
+static int merge_pairs(struct pairs *file, struct pairs *here)
 {
-	struct pairs own = draft->service.environment;
+	struct pairs own = *here;
 	int result;
 
-	draft->service.environment = draft->env_file;
-	draft->env_file = (struct pairs){0};
-	result = pairs_set_all(&draft->service.environment, &own);
+	*here = *file;
+	*file = (struct pairs){0};
+	result = pairs_set_all(here, &own);
 	pairs_release(&own);
 	return result;
+}
+
+/* The old and the new one run side by side for a moment. */
+static int check_start_first(
+    struct reader *r, const struct node *node, const struct service *service)
+{
+	const struct entry *order = node_find(node, "order");
+
+	if (service->order != ORDER_START_FIRST)
+		return 0;
+	if (has_fixed_address(service))
+		return mistake(r, order ? order->value : node,
+		    "`start-first` cannot be had with a fixed address in a network: the old and "
+		    "the new one cannot both have it");
+	if (service->n_ports == 0)
+		return 0;
+	if (mistake(r, order ? order->value : node,
+		"`start-first` cannot be had with published ports: the old and the new one "
+		"cannot both hold them") < 0)
+		return -1;
+	return mistake_hint(r,
+	    "put a proxy in front that finds it by the name \"%s\" on a network, or "
+	    "take `order` away",
+	    service->name);
 }
 
 static int check_service(struct reader *r, const struct entry *entry, const struct service *service,
@@ -345,18 +424,8 @@ static int check_service(struct reader *r, const struct entry *entry, const stru
 	    problem_add(r->problems, &service->image_pos,
 		"an image in a file is not built here: a service has either it or `build`") < 0)
 		return -1;
-	if (service->order == ORDER_START_FIRST && service->n_ports > 0) {
-		const struct entry *order = node_find(node, "order");
-
-		if (mistake(r, order ? order->value : node,
-			"`start-first` cannot be had with published ports: the old and the new one "
-			"cannot both hold them") < 0 ||
-		    mistake_hint(r,
-			"put a proxy in front that finds it by the name \"%s\" on a network, or "
-			"take `order` away",
-			service->name) < 0)
-			return -1;
-	}
+	if (check_start_first(r, node, service) < 0)
+		return -1;
 	if (check_secret_files(r, service) < 0 || check_network_mode(r, node, service) < 0)
 		return -1;
 	if (service->ready.healthy && service->healthcheck.disable) {
@@ -379,7 +448,8 @@ static int read_service(struct reader *r, const struct entry *entry, struct serv
 		return -1;
 	if (set_defaults(&draft->service, entry->key) < 0 ||
 	    schema_read(r, entry->value, &service_table, draft, &seen) < 0 ||
-	    merge_environment(draft) < 0)
+	    merge_pairs(&draft->env_file, &draft->service.environment) < 0 ||
+	    merge_pairs(&draft->label_file, &draft->service.labels) < 0)
 		return -1;
 	return check_service(r, entry, &draft->service, &seen);
 }
@@ -393,6 +463,7 @@ int add_service(struct reader *r, const struct entry *entry, struct service **se
 	int result = read_service(r, entry, &draft);
 	(*services)[(*n)++] = draft.service;
 	pairs_release(&draft.env_file);
+	pairs_release(&draft.label_file);
 	return result;
 }
 

@@ -2,7 +2,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/paths.h"
 #include "inventory/problems.h"
@@ -11,9 +10,6 @@ static int read_project(struct reader *r, const struct node *value, void *field,
 static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_hooks(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_networks(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_top_volumes(
-    struct reader *r, const struct node *value, void *field, const void *arg);
 
 #define AT(field) offsetof(struct inventory, field)
 
@@ -31,14 +27,15 @@ static const struct key top_keys[] = {
     KEY("notify", read_notify, AT(notify), "who is told of rollouts"),
     KEY("secrets", read_secrets, 0, "values that nobody is to see, and where they come from"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
-    KEY("volumes", read_top_volumes, 0, "volumes that need more than a name"),
+    KEY("volumes", read_named_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
     NEEDED("services", read_services, 0, "the containers"),
     NEEDED("environments", read_environments, 0, "which services run on which hosts"),
     REPLACED("name", "project", "a project's name is written `project: NAME`"),
-    LATER("configs"),
-    LATER("include"),
-    LATER("models"),
+    REFUSED(
+	"configs", "a file of the host is mounted by `volumes`, one of this computer by `secrets`"),
+    REFUSED("include", "`compose` takes a list of Compose files"),
+    REFUSED("models", "no model runner is on the hosts"),
 };
 
 static const char *const delivery_names[] = {
@@ -203,100 +200,4 @@ static int read_registry(struct reader *r, const struct node *value, void *field
 	if (no_memory)
 		return -1;
 	return good ? read_string(r, value, field, arg) : mistake_value(r, value, expected);
-}
-
-/* ---- networks and volumes ---- */
-
-static int read_resource_name(
-    struct reader *r, const struct node *value, void *field, const void *arg);
-
-#undef AT
-#define AT(field) offsetof(struct resource, field)
-
-static const struct key resource_keys[] = {
-    KEY("external", read_bool, AT(external), "it is there already: never created, never removed"),
-    KEY("name", read_resource_name, AT(name), "what it is called on the host"),
-    LATER("driver"),
-    LATER("driver_opts"),
-    LATER("attachable"),
-    LATER("enable_ipv4"),
-    LATER("enable_ipv6"),
-    LATER("internal"),
-    LATER("ipam"),
-    LATER("labels"),
-};
-
-const struct key_table resource_table = KEY_TABLE("a network or volume", resource_keys);
-
-/* As the engines have it: [a-zA-Z0-9][a-zA-Z0-9_.-]* */
-static int read_resource_name(
-    struct reader *r, const struct node *value, void *field, const void *arg)
-{
-	const char *text;
-	int got = scalar_text(r, value, "a name", &text);
-
-	if (got <= 0)
-		return got;
-	if (!is_host_name(text) || strpbrk(text, ":%") || strchr("._", text[0]))
-		return mistake_value(r, value,
-		    "a name that begins with a letter or digit and goes on with these "
-		    "and . _ -");
-	return read_string(r, value, field, arg);
-}
-
-static int read_resource(
-    struct reader *r, const struct entry *entry, struct resource *resource, const char *what)
-{
-	char shown[SHOWN_SIZE];
-
-	if (!is_resource_key(entry->key->text))
-		return mistake(r, entry->key,
-		    "\"%s\" cannot be the name of %s: use letters, digits, - and _",
-		    show_text(shown, entry->key->text), what);
-	if (entry->value->kind != NODE_NULL &&
-	    schema_read(r, entry->value, &resource_table, resource, NULL) < 0)
-		return -1;
-	if (resource->external && !resource->name)
-		return set_string(&resource->name, resource->key);
-	return 0;
-}
-
-static int read_resources(
-    struct reader *r, const struct node *value, struct resource **list, size_t *n, const char *what)
-{
-	if (value->kind == NODE_NULL)
-		return 0;
-	if (value->kind != NODE_MAP)
-		return mistake_kind(r, value, "a mapping");
-	for (size_t i = 0; i < value->n; i++) {
-		const struct entry *entry = &value->entries[i];
-
-		if (array_grow(list, *n, sizeof(**list)) < 0)
-			return -1;
-		struct resource *resource = &(*list)[*n];
-		*resource = (struct resource){.pos = entry->key->pos};
-		resource->key = strdup(entry->key->text);
-		if (!resource->key)
-			return -1;
-		++*n;
-		if (read_resource(r, entry, resource, what) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int read_networks(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	struct inventory *inv = field;
-
-	return read_resources(r, value, &inv->networks, &inv->n_networks, "a network");
-}
-
-static int read_top_volumes(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	struct inventory *inv = field;
-
-	return read_resources(r, value, &inv->volumes, &inv->n_volumes, "a volume");
 }

@@ -21,7 +21,7 @@ static const char *const pairs[] = {"environment", "labels", "args", "sysctls", 
 /* Names in a list, or a mapping with more about each. */
 static const char *const names[] = {"networks", "depends_on", NULL};
 /* One text, or a list of them. */
-static const char *const texts[] = {"env_file", "dns", "dns_search", "tmpfs", NULL};
+static const char *const texts[] = {"env_file", "label_file", "dns", "dns_search", "tmpfs", NULL};
 
 static int set_entry(struct node *map, struct node *key, struct node *value)
 {

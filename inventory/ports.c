@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
@@ -35,7 +36,7 @@ static bool is_protocol(const char *text)
 	return strcmp(text, "tcp") == 0 || strcmp(text, "udp") == 0 || strcmp(text, "sctp") == 0;
 }
 
-static bool is_ip(const char *text)
+bool is_ip_address(const char *text)
 {
 	struct in6_addr ignored;
 
@@ -93,7 +94,7 @@ static char *parse_ip(char *text)
 		text[len - 1] = '\0';
 		text++;
 	}
-	return is_ip(text) ? text : NULL;
+	return is_ip_address(text) ? text : NULL;
 }
 
 /* [[IP:]HOST:]CONTAINER[/PROTOCOL] */
@@ -153,7 +154,7 @@ static const struct key port_keys[] = {
     KEY("protocol", read_protocol, 0, "tcp, udp or sctp"),
     KEY_ARG("mode", read_mode, &modes, 0, "host or ingress: the same without a swarm"),
     IGNORED("name", "a name for people, without effect"),
-    LATER("app_protocol"),
+    IGNORED("app_protocol", "what is spoken there, for people; without effect"),
 };
 
 const struct key_table port_table = KEY_TABLE("a port", port_keys);
@@ -175,8 +176,8 @@ static int read_ip(struct reader *r, const struct node *value, void *field, cons
 
 	if (got <= 0)
 		return got;
-	return is_ip(text) ? read_string(r, value, field, arg)
-			   : mistake_value(r, value, "an IP address");
+	return is_ip_address(text) ? read_string(r, value, field, arg)
+				   : mistake_value(r, value, "an IP address");
 }
 
 static int read_protocol(
@@ -219,4 +220,52 @@ int read_ports(struct reader *r, const struct node *value, void *field, const vo
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- expose ---- */
+
+/* "80/tcp", each port of a range */
+static int add_exposed(struct reader *r, const struct node *item, const char *text, void *context)
+{
+	static const char expected[] = "a port such as 80, 80/udp or 8000-8010";
+	enum { MANY = 1000 };
+	CLEANUP_FREE char *copy = strdup(text);
+	struct port_span span;
+
+	if (!copy)
+		return -1;
+	const char *protocol = cut_last(copy, '/');
+	if (!parse_span(copy, &span) || (protocol && !is_protocol(protocol)))
+		return mistake_value(r, item, expected);
+	if ((size_t)(span.last - span.first) + json_object_size(context) > MANY)
+		return mistake(r, item, "more than %d exposed ports", MANY);
+	for (int port = span.first; port <= span.last; port++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "%d/%s", port, protocol ? protocol : "tcp");
+		if (json_set(context, key, json_true()) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int setting_expose(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	CLEANUP_JSON json_t *set = json_object(), *array = NULL;
+	CLEANUP_STRV struct strv ports = {0};
+	const char *key;
+	json_t *ignored;
+
+	if (set == NULL || each_text(r, value, "a list of ports", add_exposed, set) < 0)
+		return -1;
+	json_object_foreach(set, key, ignored)
+	{
+		if (strv_add(&ports, key) < 0)
+			return -1;
+	}
+	strv_sort(&ports);
+	array = json_words(&ports);
+	if (array == NULL)
+		return -1;
+	return ports.n > 0 ? settings_set(field, arg, json_incref(array)) : 0;
 }

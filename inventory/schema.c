@@ -98,7 +98,7 @@ static const struct key *key_elsewhere(const char *name, const struct key_table 
 		const struct key *key = find_key(inventory_key_tables[i], name);
 
 		*ret_table = inventory_key_tables[i];
-		if (key)
+		if (key && !(*ret_table)->inner)
 			return key;
 	}
 	return NULL;

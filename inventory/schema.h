@@ -68,11 +68,16 @@ struct key_table {
 	const char *what; /* "a service": for messages */
 	const struct key *keys;
 	size_t n;
+	bool inner; /* its keys are so common that they say nothing in another place */
 };
 
 #define KEY_TABLE(what, keys)                                                                      \
 	{                                                                                          \
-		what, keys, ARRAY_SIZE(keys)                                                       \
+		what, keys, ARRAY_SIZE(keys), false                                                \
+	}
+#define INNER_TABLE(what, keys)                                                                    \
+	{                                                                                          \
+		what, keys, ARRAY_SIZE(keys), true                                                 \
 	}
 
 /* Which keys of a table a mapping has, or was probably meant to have (a slip of the pen counts, so

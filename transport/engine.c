@@ -191,6 +191,7 @@ static int negotiate(struct engine *engine, struct error *err)
 	}
 	use = compare(theirs, newest) < 0 ? theirs : newest;
 	snprintf(engine->prefix, sizeof(engine->prefix), "/v%d.%d", use.major, use.minor);
+	engine->api = use.minor;
 	return 0;
 }
 
@@ -277,6 +278,7 @@ int engine_again(const struct engine *engine, int cancel_fd, struct engine **ret
 		return error_wrap(err, "%s", engine->describe);
 	again->version = json_incref(engine->version);
 	memcpy(again->prefix, engine->prefix, sizeof(again->prefix));
+	again->api = engine->api;
 	again->is_podman = engine->is_podman;
 	*ret = again;
 	return 0;
@@ -306,6 +308,11 @@ int engine_set_cancel(struct engine *engine, int cancel_fd)
 const json_t *engine_version(const struct engine *engine)
 {
 	return engine->version;
+}
+
+int engine_api(const struct engine *engine)
+{
+	return engine->api;
 }
 
 bool engine_is_podman(const struct engine *engine)

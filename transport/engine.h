@@ -41,6 +41,8 @@ int engine_local_address(char **ret, struct error *err);
 
 /* GET /version (taken when it was opened; borrowed) and GET /info. */
 const json_t *engine_version(const struct engine *engine);
+/* Of the API that is spoken with it, 1.MINOR. */
+int engine_api(const struct engine *engine);
 /* podman answers the same API a little differently; what matters is evened out here. */
 bool engine_is_podman(const struct engine *engine);
 /* A container's restart policy is what it was created with: podman before 5.1. */
@@ -188,17 +190,18 @@ int engine_image_load(
 int engine_image_export(
     struct engine *engine, const char *name, int fd, int cancel_fd, struct error *err);
 
-/* Networks and volumes. create: no error when it is there already (409). */
+/* Networks and volumes. create: no error when it is there already (409); `more` has other members
+ * of the body, or is NULL. */
 int engine_network_inspect(
     struct engine *engine, const char *name, json_t **ret, struct error *err);
-int engine_network_create(
-    struct engine *engine, const char *name, const json_t *labels, struct error *err);
+int engine_network_create(struct engine *engine, const char *name, const json_t *labels,
+    const json_t *more, struct error *err);
 int engine_network_connect(struct engine *engine, const char *network, const char *container,
     const json_t *endpoint, struct error *err);
 int engine_network_remove(struct engine *engine, const char *name, struct error *err);
 int engine_volume_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err);
-int engine_volume_create(
-    struct engine *engine, const char *name, const json_t *labels, struct error *err);
+int engine_volume_create(struct engine *engine, const char *name, const json_t *labels,
+    const json_t *more, struct error *err);
 
 /* Follow events (GET /events with these "key=value" filters) from `since` (unix seconds; 0: now):
  * `event` is called with each; a non-zero return ends it, and the call returns 0. Else it ends by

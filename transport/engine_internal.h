@@ -13,6 +13,7 @@ struct engine {
 	char *describe;
 	json_t *version;
 	char prefix[24]; /* "/v1.41"; empty until negotiated */
+	int api;	 /* 41 */
 	bool is_podman;
 	bool is_here;
 };

@@ -37,12 +37,16 @@ static int create(struct engine *engine, const char *path, const json_t *body, s
 	return -1;
 }
 
-/* {"Name": name, "Labels": labels} */
-static json_t *named(const char *name, const json_t *labels)
+/* {"Name": name, "Labels": labels}, and `more`. */
+static json_t *named(const char *name, const json_t *labels, const json_t *more)
 {
 	json_t *copy = labels != NULL ? json_deep_copy(labels) : json_object();
+	json_t *body = json_pack("{ssso}", "Name", name, "Labels", copy);
 
-	return json_pack("{ssso}", "Name", name, "Labels", copy);
+	if (more == NULL || json_object_update(body, (json_t *)(uintptr_t)more) == 0)
+		return body;
+	json_decref(body);
+	return NULL;
 }
 
 int engine_network_inspect(struct engine *engine, const char *name, json_t **ret, struct error *err)
@@ -50,10 +54,10 @@ int engine_network_inspect(struct engine *engine, const char *name, json_t **ret
 	return inspect(engine, "/networks/", "a network", name, ret, err);
 }
 
-int engine_network_create(
-    struct engine *engine, const char *name, const json_t *labels, struct error *err)
+int engine_network_create(struct engine *engine, const char *name, const json_t *labels,
+    const json_t *more, struct error *err)
 {
-	CLEANUP_JSON json_t *body = named(name, labels);
+	CLEANUP_JSON json_t *body = named(name, labels, more);
 
 	/* Engines before API 1.44 make a second network of that name unless asked not to. */
 	if (body == NULL || json_object_set_new(body, "CheckDuplicate", json_true()) < 0)
@@ -92,10 +96,10 @@ int engine_volume_inspect(struct engine *engine, const char *name, json_t **ret,
 	return inspect(engine, "/volumes/", "a volume", name, ret, err);
 }
 
-int engine_volume_create(
-    struct engine *engine, const char *name, const json_t *labels, struct error *err)
+int engine_volume_create(struct engine *engine, const char *name, const json_t *labels,
+    const json_t *more, struct error *err)
 {
-	CLEANUP_JSON json_t *body = named(name, labels);
+	CLEANUP_JSON json_t *body = named(name, labels, more);
 
 	if (body == NULL)
 		return error_memory(err);

@@ -24,7 +24,7 @@ static int open_it(void **state UNUSED)
 {
 	engine = open_engine(-1);
 	works(engine_image_import_empty(engine, "localhost/engine-ledger", "1", err));
-	works(engine_volume_create(engine, "engine.ledger", NULL, err));
+	works(engine_volume_create(engine, "engine.ledger", NULL, NULL, err));
 	free(create("engine.ledger", EMPTY, "engine.ledger:/ledger"));
 	return 0;
 }

@@ -363,8 +363,8 @@ static void networks_and_volumes_are_made_once(void **state UNUSED)
 	json_t *endpoint = json_pack("{s:[s]}", "Aliases", "web");
 
 	for (int i = 0; i < 2; i++) {
-		works(engine_network_create(engine, "engine.test.net", labels, err));
-		works(engine_volume_create(engine, "engine.test.vol", labels, err));
+		works(engine_network_create(engine, "engine.test.net", labels, NULL, err));
+		works(engine_volume_create(engine, "engine.test.vol", labels, NULL, err));
 	}
 	works(engine_network_inspect(engine, "engine.test.net", &json, err));
 	assert_string_equal(json_string_value(json_object_get(

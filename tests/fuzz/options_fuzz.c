@@ -68,6 +68,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fit) {
 		must(options_is_restart(options_restart(options)));
 		must(options_stop_grace_ms(options) >= 0);
+		CLEANUP_JSON json_t *endpoint = container_endpoint(&identity, options, "a");
+
+		must(endpoint != NULL);
 		must(container_networks(&identity, options, &networks, NULL) == 0);
 		must((networks.n == 0) == (json_object_get(options, "network_mode") != NULL));
 		ports_are_ports(options);

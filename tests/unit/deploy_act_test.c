@@ -34,7 +34,7 @@ static const struct act_case {
 	"web: remove the container shop.prod.web\n"
 	"web: remove the image localhost/shipit/shop.prod.web:current\n"
 	"web: write into the ledger that it is gone\nremove the network shop.prod.default\n"
-	"remove the network shop.prod.front\n"
+	"remove the network shop.prod.front\nremove the network corp\n"
 	"remove the container shop.prod.shipit; its volume stays\n"},
     {"prune has nothing to do with services that are there", {"a * running always always"}, {NULL},
 	ROLLOUT_PRUNE, ""},

@@ -57,13 +57,26 @@ static inline void golden(const char *name, const char *text)
 
 /* Run options with each member that the engine takes as it is (deploy/settings.c). */
 #define EVERY_SETTING                                                                              \
-	"{\"cap_add\":[\"NET_ADMIN\"],\"cap_drop\":[\"ALL\"],\"cgroup_parent\":\"/shop\","         \
-	"\"cpu_period\":50000,\"cpu_quota\":25000,\"cpu_shares\":512,\"cpus\":1500000000,"         \
-	"\"cpuset\":\"0-2\",\"dns\":[\"10.0.0.2\"],\"dns_opt\":[\"ndots:2\"],"                     \
+	"{\"annotations\":{\"com.example.note\":\"1\"},\"blkio_weight\":300,"                      \
+	"\"blkio_weight_device\":[\"/dev/sda:400\"],\"cap_add\":[\"NET_ADMIN\"],"                  \
+	"\"cap_drop\":[\"ALL\"],\"cgroup\":\"private\",\"cgroup_parent\":\"/shop\","               \
+	"\"cpu_period\":50000,\"cpu_quota\":25000,\"cpu_rt_period\":1400,"                         \
+	"\"cpu_rt_runtime\":400000,\"cpu_shares\":512,\"cpus\":1500000000,"                        \
+	"\"cpuset\":\"0-2\",\"device_cgroup_rules\":[\"c 1:3 mr\"],"                               \
+	"\"device_read_bps\":[\"/dev/sda:1024\",\"/dev/odd:x:7\"],"                                \
+	"\"device_read_iops\":[\"/dev/sda:1\"],\"device_write_bps\":[\"/dev/sda:2\"],"             \
+	"\"device_write_iops\":[\"/dev/sda:3\"],\"dns\":[\"10.0.0.2\"],"                           \
+	"\"dns_opt\":[\"ndots:2\"],"                                                               \
 	"\"dns_search\":[\"a.example.com\"],\"domainname\":\"example.com\","                       \
-	"\"extra_hosts\":[\"db:10.0.0.9\"],\"group_add\":[\"video\"],\"hostname\":\"shop\","       \
+	"\"expose\":[\"3000/tcp\",\"53/udp\"],"                                                    \
+	"\"extra_hosts\":[\"db:10.0.0.9\"],\"gpus\":[{\"capabilities\":[\"gpu\"],\"count\":-1},"   \
+	"{\"capabilities\":[\"gpu\",\"utility\"],\"device_ids\":[\"0\",\"1\"],"                    \
+	"\"driver\":\"nvidia\",\"options\":{\"a\":\"b\"}},"                                        \
+	"{\"capabilities\":[\"gpu\"],\"count\":2}],"                                               \
+	"\"group_add\":[\"video\"],\"hostname\":\"shop\","                                         \
 	"\"init\":false,\"ipc\":\"host\",\"logging\":{\"driver\":\"local\",\"options\":"           \
-	"{\"max-size\":\"50m\"}},\"mem_limit\":1024,\"mem_reservation\":512,"                      \
+	"{\"max-size\":\"50m\"}},\"mac_address\":\"02:42:ac:11:00:02\","                           \
+	"\"mem_limit\":1024,\"mem_reservation\":512,"                                              \
 	"\"mem_swappiness\":0,\"memswap_limit\":-1,\"oom_kill_disable\":true,"                     \
 	"\"oom_score_adj\":-500,\"pid\":\"host\",\"pids_limit\":200,\"privileged\":true,"          \
 	"\"read_only\":true,\"runtime\":\"runc\",\"security_opt\":[\"no-new-privileges:true\"],"   \

@@ -37,6 +37,20 @@ static const struct {
     {"empty command", "{\"command\":[],\"entrypoint\":[]}"},
     {"members of another version", "{\"hologram\":[\"/x\"],\"stop_grace_ms\":0}"},
     {"what the engine takes as it is", EVERY_SETTING},
+    {"mounts", "{\"mounts\":[{\"type\":\"bind\",\"source\":\"/x\",\"target\":\"/"
+	       "x\",\"propagation\":\"rslave\",\"create_host_path\":false},"
+	       "{\"type\":\"volume\",\"source\":\"shop.prod.d\",\"target\":\"/"
+	       "y\",\"read_only\":true,\"nocopy\":true,\"subpath\":\"a/b\"},"
+	       "{\"type\":\"tmpfs\",\"target\":\"/z\",\"size\":64,\"mode\":1023}],"
+	       "\"volumes\":[\"/b:/b:ro,z,rslave\"]}"},
+    {"networks with options",
+	"{\"networks\":[\"edge\",\"shop.prod.default\"],\"network_options\":{\"shop.prod.default\":"
+	"{\"priority\":10,\"aliases\":[\"www\",\"web\"],\"ipv4_address\":\"10.20.0.9\",\"ipv6_"
+	"address\":\"2001:db8::9\","
+	"\"link_local_ips\":[\"169.254.8.8\"],\"mac_address\":\"02:42:ac:11:00:09\",\"driver_"
+	"opts\":{\"speed\":\"a,b\"}},"
+	"\"edge\":{\"priority\":-1}}}"},
+    {"healthcheck, faster at first", "{\"healthcheck\":{\"start_interval_ms\":500}}"},
     {"the host's network", "{\"network_mode\":\"host\"}"},
 };
 
@@ -136,7 +150,9 @@ static void hostile_strings_are_just_strings(void **state UNUSED)
 static void a_one_off_is_not_the_service(void **state UNUSED)
 {
 	CLEANUP_JSON json_t *options =
-	    json_of("{\"environment\":{\"A\":\"1\"},\"labels\":{\"route\":\"yes\"},"
+	    json_of("{\"environment\":{\"A\":\"1\"},\"mac_address\":\"02:42:ac:11:00:02\","
+		    "\"expose\":[\"9/tcp\"],\"network_options\":{\"edge\":"
+		    "{\"ipv4_address\":\"10.0.0.9\"}},\"labels\":{\"route\":\"yes\"},"
 		    "\"ports\":[\":8080:80/tcp\"],\"volumes\":[\"d:/d:rw\"],\"user\":\"7\","
 		    "\"entrypoint\":[\"/e\"],\"command\":[\"serve\"],"
 		    "\"networks\":[\"edge\",\"shop.prod.default\"],"
@@ -184,7 +200,7 @@ static void networks_are_never_none(void **state UNUSED)
 {
 	CLEANUP_JSON json_t *none = json_of("{\"networks\":[]}");
 	CLEANUP_JSON json_t *two = json_of("{\"networks\":[\"edge\",\"shop.prod.default\"]}");
-	CLEANUP_JSON json_t *endpoint = container_endpoint(&shop);
+	CLEANUP_JSON json_t *endpoint = container_endpoint(&shop, none, "x");
 	CLEANUP_FREE char *text = json_canonical(endpoint);
 	CLEANUP_STRV struct strv networks = {0}, more = {0};
 

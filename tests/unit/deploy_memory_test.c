@@ -120,7 +120,7 @@ static int make_line(void *context, struct error *err)
 static int make_labels(void *context UNUSED, struct error *err)
 {
 	CLEANUP_JSON json_t *labels = container_owner_labels("shop", "prod", "shop.prod");
-	CLEANUP_JSON json_t *endpoint = container_endpoint(&shop);
+	CLEANUP_JSON json_t *endpoint = container_endpoint(&shop, NULL, "x");
 
 	return labels != NULL && endpoint != NULL ? 0 : error_memory(err);
 }

@@ -10,11 +10,13 @@ static struct resource volumes[] = {
     {.key = "shared", .name = "the-shared-one"},
     {.key = "old", .external = true},
     {.key = "older", .name = "very-old", .external = true},
+    {.key = "made"},
 };
 static struct resource networks[] = {
     {.key = "default"},
     {.key = "front"},
     {.key = "edge", .name = "edge", .external = true},
+    {.key = "inner"},
 };
 static struct environment prod = {.name = "prod", .hosts = STRV("*")};
 static struct host web1 = {.name = "web1"};
@@ -55,6 +57,17 @@ static struct volume mounts[] = {
     {.kind = VOLUME_ANONYMOUS, .target = "/tmp/x"},
 };
 
+static struct volume odd_mounts[] = {
+    {.kind = VOLUME_BIND, .source = "/b", .target = "/b", .read_only = true, .modes = "z,rslave"},
+    {.kind = VOLUME_NAMED, .source = "made", .target = "/m", .modes = "nocopy"},
+};
+static struct volume deep_mounts[] = {
+    {.kind = VOLUME_TMPFS, .target = "/z"},
+    {.kind = VOLUME_NAMED, .source = "made", .target = "/y", .read_only = true},
+    {.kind = VOLUME_BIND, .source = "/x", .target = "/x"},
+    {.kind = VOLUME_ANONYMOUS, .target = "/w"},
+};
+
 static const struct {
 	const char *name;
 	struct service service;
@@ -85,9 +98,67 @@ static const struct {
 	{SERVICE, .healthcheck = {.set = true, .interval_ms = 1000}}},
     {"no healthcheck", {SERVICE, .healthcheck = {.set = true, .disable = true, .interval_ms = 1}}},
     {"healthcheck that says nothing", {SERVICE, .healthcheck = {.set = true}}},
+    {"volumes with modes", {SERVICE, .volumes = odd_mounts, .n_volumes = ARRAY_SIZE(odd_mounts)}},
+    {"mounts", {SERVICE, .volumes = deep_mounts, .n_volumes = ARRAY_SIZE(deep_mounts)}},
+    {"a network that is made so", {SERVICE, .networks = STRV("inner", "front")}},
+    {"healthcheck, faster at first",
+	{SERVICE, .healthcheck = {.set = true, .start_interval_ms = 500}}},
     {"letters",
 	{SERVICE, .environment = PAIRS({"NAME", "J\xc3\xbcrgen \xf0\x9f\x9a\xa2 /", false})}},
 };
+
+/* What only JSON says of them. */
+static int make_settings(void **state UNUSED)
+{
+	static const char *const texts[] = {"{\"type\":\"tmpfs\",\"size\":64,\"mode\":1023}",
+	    "{\"subpath\":\"a/b\",\"nocopy\":true}", "{\"create_host_path\":false}",
+	    "{\"nocopy\":true}"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		deep_mounts[i].mount = json_of(texts[i]);
+	volumes[4].settings = json_of("{\"driver\":\"local\",\"labels\":{\"a\":\"b\"}}");
+	networks[3].settings = json_of("{\"internal\":true}");
+	return 0;
+}
+
+static int drop_settings(void **state UNUSED)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(deep_mounts); i++)
+		json_decref(deep_mounts[i].mount);
+	json_decref(volumes[4].settings);
+	json_decref(networks[3].settings);
+	return 0;
+}
+
+/* The container is the same, however its network is made when it is missing. */
+static void definitions_are_not_hashed(void **state UNUSED)
+{
+	CLEANUP_JSON json_t *with =
+	    json_of("{\"definitions\":{\"networks\":{\"a\":{\"internal\":true}}},\"user\":\"7\"}");
+	CLEANUP_JSON json_t *without = json_of("{\"user\":\"7\"}");
+	char one[CONFIG_HASH_SIZE], other[CONFIG_HASH_SIZE];
+
+	assert_int_equal(options_hash(with, config, one, NULL), 0);
+	assert_int_equal(options_hash(without, config, other, NULL), 0);
+	assert_string_equal(one, other);
+	assert_non_null(json_at(with, "definitions.networks.a"));
+}
+
+static void options_of_networks_have_their_names_on_the_host(void **state UNUSED)
+{
+	struct service service = {SERVICE, .networks = STRV("default", "edge")};
+	char hash[CONFIG_HASH_SIZE];
+	CLEANUP_JSON json_t *all = json_of(
+	    "{\"default\":{\"aliases\":[\"www\"]},\"edge\":{\"ipv4_address\":\"10.0.0.9\"}}");
+	CLEANUP_FREE char *options = NULL;
+
+	service.network_options = all;
+	options = options_of(&service, hash);
+	assert_string_equal(options,
+	    "{\"network_options\":{\"edge\":{\"ipv4_address\":\"10.0.0.9\"},"
+	    "\"shop.prod.default\":{\"aliases\":[\"www\"]}},"
+	    "\"networks\":[\"edge\",\"shop.prod.default\"]}");
+}
 
 static void options_and_hashes_are_as_ever(void **state UNUSED)
 {
@@ -278,6 +349,32 @@ static void damaged_options_are_named(void **state UNUSED)
 	    {"{\"volumes\":[\"::rw\"]}", "`volumes`"},
 	    {"{\"volumes\":[\"a:/b\"]}", "`volumes`"},
 	    {"{\"volumes\":[\"a:/b:z\"]}", "`volumes`"},
+	    {"{\"volumes\":[\"a:/b:ro,\"]}", "`volumes`"},
+	    {"{\"volumes\":[\"a:/b:rwz\"]}", "`volumes`"},
+	    {"{\"volumes\":[\"a:/b:ro,z,rslave\"]}", NULL},
+	    {"{\"mounts\":[{\"type\":\"bind\"}]}", "`mounts`"},
+	    {"{\"mounts\":[{\"type\":\"disk\",\"target\":\"/a\"}]}", "`mounts`"},
+	    {"{\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/a\",\"mode\":\"7\"}]}", "`mounts`"},
+	    {"{\"mounts\":[7]}", "`mounts`"},
+	    {"{\"mounts\":{}}", "`mounts`"},
+	    {"{\"network_options\":[]}", "`network_options`"},
+	    {"{\"network_options\":{\"a\":null}}", "`network_options`"},
+	    {"{\"network_options\":{\"a\":{\"aliases\":[1]}}}", "`network_options`"},
+	    {"{\"network_options\":{\"a\":{\"of a newer\":1}}}", NULL},
+	    {"{\"definitions\":[]}", NULL},
+	    {"{\"definitions\":{\"networks\":{\"a\":{\"ipam\":{\"config\":{}}}}}}",
+		"`definitions.networks`"},
+	    {"{\"definitions\":{\"networks\":{\"a\":{\"ipam\":{\"config\":[{\"subnet\":1}]}}}}}",
+		"`definitions.networks`"},
+	    {"{\"definitions\":{\"volumes\":{\"a\":{\"driver\":[]}}}}", "`definitions.volumes`"},
+	    {"{\"device_read_bps\":[\"/dev/sda\"]}", "`device_read_bps`"},
+	    {"{\"device_read_bps\":[\"sda:1\"]}", "`device_read_bps`"},
+	    {"{\"device_read_bps\":[\"/a:99999999999999999999\"]}", "`device_read_bps`"},
+	    {"{\"gpus\":\"all\"}", "`gpus`"},
+	    {"{\"gpus\":[{\"count\":1}]}", "`gpus`"},
+	    {"{\"gpus\":[{\"capabilities\":[\"gpu\"],\"count\":\"all\"}]}", "`gpus`"},
+	    {"{\"gpus\":[{\"capabilities\":[\"gpu\"],\"options\":{\"a\":1}}]}", "`gpus`"},
+	    {"{\"expose\":[80]}", "`expose`"},
 	    {"{\"user\":0}", "`user`"},
 	    {"{\"restart\":\"always\\nend\"}", "`restart`"},
 	    {"{\"restart\":\"on-failure:\"}", "`restart`"},
@@ -309,6 +406,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(options_and_hashes_are_as_ever),
+	    cmocka_unit_test(definitions_are_not_hashed),
+	    cmocka_unit_test(options_of_networks_have_their_names_on_the_host),
 	    cmocka_unit_test(hash_is_the_documented_one),
 	    cmocka_unit_test(order_in_the_file_does_not_matter),
 	    cmocka_unit_test(hosts_environment_is_over_the_others),
@@ -319,5 +418,5 @@ int main(void)
 	    cmocka_unit_test(damaged_options_are_named),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_settings, drop_settings);
 }

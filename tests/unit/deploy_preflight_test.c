@@ -76,6 +76,66 @@ static void another_architecture_will_not(void **state UNUSED)
 	scene_release(&scene);
 }
 
+static void the_platform_is_that_of_the_host(void **state UNUSED)
+{
+	struct service service;
+	struct error err = {0};
+	struct scene scene;
+
+	prepare(&scene);
+	service = *scene.input.services[0];
+	service.platform = TEXT("linux/amd64");
+	const struct service *chosen[] = {&service, scene.input.services[1]};
+	scene.input.services = chosen;
+	assert_int_equal(preflight(&scene, NULL), 0);
+	/* The image would do for both. */
+	images[0].n = 2;
+	service.platform = TEXT("linux/arm64");
+	assert_int_equal(preflight(&scene, &err), -1);
+	assert_error(
+	    &err, ERROR_FAILED, "web is for linux/arm64 (`platform`), this host is linux/amd64");
+	scene_release(&scene);
+}
+
+/* Engines that do not know a member of the body take no notice of it. */
+static void what_an_old_engine_would_not_do_is_refused(void **state UNUSED)
+{
+	static const struct {
+		const char *settings, *network_options;
+		int api;
+		const char *says;
+	} given[] = {
+	    {"{\"annotations\":{\"a\":\"b\"}}", NULL, 42, "`annotations` of web takes an engine"},
+	    {"{\"annotations\":{\"a\":\"b\"}}", NULL, 43, NULL},
+	    {"{\"cgroup\":\"host\"}", NULL, 40, "API 1.41 (Docker 20.10), this host's speaks 1.40"},
+	    {"{\"cgroup\":\"host\"}", NULL, 41, NULL},
+	    {"{}", "{\"default\":{\"mac_address\":\"02:42:ac:11:00:02\"}}", 43, "`mac_address`"},
+	    {"{}", "{\"default\":{\"mac_address\":\"02:42:ac:11:00:02\"}}", 44, NULL},
+	    {"{\"mac_address\":\"02:42:ac:11:00:02\"}", NULL, 40, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		struct error err = {0};
+		struct scene scene;
+		struct service service;
+
+		prepare(&scene);
+		service = *scene.input.services[0];
+		service.settings = json_of(given[i].settings);
+		service.network_options =
+		    given[i].network_options ? json_of(given[i].network_options) : NULL;
+		const struct service *chosen[] = {&service, scene.input.services[1]};
+		scene.input.services = chosen;
+		scene.facts.api = given[i].api;
+		assert_int_equal(preflight(&scene, &err), given[i].says ? -1 : 0);
+		if (given[i].says)
+			assert_error(&err, ERROR_FAILED, given[i].says);
+		json_decref(service.settings);
+		json_decref(service.network_options);
+		scene_release(&scene);
+	}
+}
+
 /* What is named is all that there is; a system other than Linux does not count. */
 static void none_of_several_platforms_will_do(void **state UNUSED)
 {
@@ -291,6 +351,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_free_host_will_do),
 	    cmocka_unit_test(another_architecture_will_not),
+	    cmocka_unit_test(the_platform_is_that_of_the_host),
+	    cmocka_unit_test(what_an_old_engine_would_not_do_is_refused),
 	    cmocka_unit_test(none_of_several_platforms_will_do),
 	    cmocka_unit_test(each_host_has_its_own_variant),
 	    cmocka_unit_test(disk_is_enough_for_all_of_it),

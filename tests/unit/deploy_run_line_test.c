@@ -30,6 +30,20 @@ static const struct {
 	"{\"healthcheck\":{\"test\":[\"CMD-SHELL\",\"curl -f localhost || exit 1\"]}}"},
     {"healthcheck of the image, faster", "{\"healthcheck\":{\"interval_ms\":1000}}"},
     {"healthcheck without a test", "{\"healthcheck\":{\"test\":[]}}"},
+    {"mounts", "{\"mounts\":[{\"type\":\"bind\",\"source\":\"/x\",\"target\":\"/"
+	       "x\",\"propagation\":\"rslave\",\"create_host_path\":false},"
+	       "{\"type\":\"volume\",\"source\":\"shop.prod.d\",\"target\":\"/"
+	       "y\",\"read_only\":true,\"nocopy\":true,\"subpath\":\"a/b\"},"
+	       "{\"type\":\"tmpfs\",\"target\":\"/z\",\"size\":64,\"mode\":1023}],"
+	       "\"volumes\":[\"/b:/b:ro,z,rslave\"]}"},
+    {"networks with options",
+	"{\"networks\":[\"edge\",\"shop.prod.default\"],\"network_options\":{\"shop.prod.default\":"
+	"{\"priority\":10,\"aliases\":[\"www\",\"web\"],\"ipv4_address\":\"10.20.0.9\",\"ipv6_"
+	"address\":\"2001:db8::9\","
+	"\"link_local_ips\":[\"169.254.8.8\"],\"mac_address\":\"02:42:ac:11:00:09\",\"driver_"
+	"opts\":{\"speed\":\"a,b\"}},"
+	"\"edge\":{\"priority\":-1}}}"},
+    {"healthcheck, faster at first", "{\"healthcheck\":{\"start_interval_ms\":500}}"},
     {"what the engine takes as it is", EVERY_SETTING},
     {"a quarter of a processor", "{\"cpus\":250000000,\"network_mode\":\"host\"}"},
     {"no healthcheck", "{\"healthcheck\":{\"disable\":true}}"},

@@ -337,7 +337,7 @@ static int list(struct error *err)
 
 static int call_network(struct engine *engine, struct error *err)
 {
-	return engine_network_create(engine, "n", NULL, err);
+	return engine_network_create(engine, "n", NULL, NULL, err);
 }
 
 static int network(struct error *err)

@@ -90,19 +90,31 @@ static inline void dump_health(struct buf *out, const struct healthcheck *h)
 	    h->disable, h->interval_ms, h->timeout_ms, h->start_period_ms, h->retries);
 }
 
+static inline void dump_settings(struct buf *out, const char *name, const json_t *settings)
+{
+	char *text = settings != NULL ? json_canonical(settings) : NULL;
+
+	if (text != NULL)
+		buf_addf(out, "  %s %s\n", name, text);
+	free(text);
+}
+
 static inline void dump_mounts(struct buf *out, const struct service *s)
 {
-	static const char *const kinds[] = {"named", "bind", "anonymous"};
+	static const char *const kinds[] = {"named", "bind", "anonymous", "tmpfs"};
 
 	for (size_t i = 0; i < s->n_ports; i++)
 		buf_addf(out, "  port %s %d:%d/%s @%d:%d\n",
 		    s->ports[i].host_ip ? s->ports[i].host_ip : "-", s->ports[i].host_port,
 		    s->ports[i].container_port, s->ports[i].protocol, s->ports[i].pos.line,
 		    s->ports[i].pos.column);
-	for (size_t i = 0; i < s->n_volumes; i++)
+	for (size_t i = 0; i < s->n_volumes; i++) {
 		buf_addf(out, "  volume %s %s %s %s\n", kinds[s->volumes[i].kind],
 		    s->volumes[i].source ? s->volumes[i].source : "-", s->volumes[i].target,
 		    s->volumes[i].read_only ? "ro" : "rw");
+		dump_field(out, "    ", "modes", s->volumes[i].modes);
+		dump_settings(out, "  mount", s->volumes[i].mount);
+	}
 }
 
 static inline void dump_ready(struct buf *out, const struct ready *ready)
@@ -125,15 +137,6 @@ static inline void dump_ready(struct buf *out, const struct ready *ready)
 	}
 }
 
-static inline void dump_settings(struct buf *out, const char *name, const json_t *settings)
-{
-	char *text = settings != NULL ? json_canonical(settings) : NULL;
-
-	if (text != NULL)
-		buf_addf(out, "  %s %s\n", name, text);
-	free(text);
-}
-
 static inline void dump_service(struct buf *out, const struct service *s)
 {
 	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
@@ -150,6 +153,8 @@ static inline void dump_service(struct buf *out, const struct service *s)
 		    s->secrets[i].target, s->secrets[i].mode, s->secrets[i].uid, s->secrets[i].gid);
 	dump_list(out, "  ", "devices", &s->devices);
 	dump_list(out, "  ", "networks", &s->networks);
+	dump_settings(out, "network options", s->network_options);
+	dump_field(out, "  ", "platform", s->platform);
 	if (s->has_command)
 		buf_addf(out, "  has command of %zu\n", s->command.n);
 	if (s->has_entrypoint)
@@ -179,9 +184,11 @@ static inline void dump_service(struct buf *out, const struct service *s)
 static inline void dump_resources(
     struct buf *out, const char *what, const struct resource *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		buf_addf(out, "%s %s name %s%s\n", what, list[i].key,
 		    list[i].name ? list[i].name : "-", list[i].external ? " external" : "");
+		dump_settings(out, "settings", list[i].settings);
+	}
 }
 
 static inline void dump_rollout(struct buf *out, const struct rollout_policy *policy)
