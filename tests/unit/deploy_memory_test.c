@@ -3,7 +3,9 @@
  * is planned and written. */
 #include "tests/unit/deploy_memory.h"
 
+#include "base/json.h"
 #include "deploy/container.h"
+#include "deploy/resources.h"
 #include "deploy/undo.h"
 #include "tests/unit/deploy_scene.h"
 #include "transport/tar.h"
@@ -14,6 +16,22 @@ static struct volume mounts[] = {
     {.kind = VOLUME_NAMED, .source = (char[]){"data"}, .target = (char[]){"/d"}},
     {.kind = VOLUME_BIND, .source = (char[]){"/etc"}, .target = (char[]){"/e"}},
     {.kind = VOLUME_ANONYMOUS, .target = (char[]){"/x"}},
+};
+static struct volume deep[] = {
+    {.kind = VOLUME_NAMED, .source = (char[]){"data"}, .target = (char[]){"/d"}},
+    {.kind = VOLUME_TMPFS, .target = (char[]){"/t"}},
+};
+static struct resource resources[] = {
+    {.key = (char[]){"data"}, .name = (char[]){"made"}},
+    {.key = (char[]){"front"}},
+};
+static struct service inner = {
+    .name = (char[]){"web"},
+    .restart = (char[]){"no"},
+    .stop_grace_ms = 10000,
+    .networks = STRV("front"),
+    .volumes = deep,
+    .n_volumes = ARRAY_SIZE(deep),
 };
 static struct port ports[] = {
     {.host_port = 80, .container_port = 80, .protocol = "tcp"},
@@ -57,7 +75,11 @@ static int make_options(void *context, struct error *err)
 {
 	struct environment env = {.name = (char *)(uintptr_t) "prod"};
 	struct host host = {.name = (char *)(uintptr_t) "web1"};
-	struct inventory inventory = {.project = (char *)(uintptr_t) "shop"};
+	struct inventory inventory = {.project = (char *)(uintptr_t) "shop",
+	    .networks = resources,
+	    .n_networks = ARRAY_SIZE(resources),
+	    .volumes = resources,
+	    .n_volumes = ARRAY_SIZE(resources)};
 	char hash[CONFIG_HASH_SIZE];
 	CLEANUP_JSON json_t *options = NULL;
 
@@ -125,6 +147,43 @@ static int make_labels(void *context UNUSED, struct error *err)
 	return labels != NULL && endpoint != NULL ? 0 : error_memory(err);
 }
 
+#define ODD_OPTIONS                                                                                \
+	"{\"expose\":[\"9/tcp\"],\"mounts\":[{\"type\":\"volume\",\"source\":\"d\",\"target\":\"/" \
+	"d\","                                                                                     \
+	"\"subpath\":\"a\"},{\"type\":\"tmpfs\",\"target\":\"/"                                    \
+	"t\",\"size\":7}],\"networks\":[\"a\","                                                    \
+	"\"b\"],\"network_options\":{\"b\":{\"priority\":7,\"aliases\":[\"www\"],"                 \
+	"\"ipv4_address\":\"10.0.0.9\",\"driver_opts\":{\"a\":\"b,c\"}}}}"
+#define DEFINITION                                                                                 \
+	"{\"driver\":\"bridge\",\"driver_opts\":{\"a\":\"b\"},\"internal\":true,"                  \
+	"\"labels\":{\"c\":\"d\"},\"ipam\":{\"driver\":\"x\",\"config\":["                         \
+	"{\"subnet\":\"10.0.0.0/24\",\"aux_addresses\":{\"e\":\"10.0.0.7\"}}]}}"
+#define THERE                                                                                      \
+	"{\"Driver\":\"other\",\"Options\":{\"a\":\"other\"},\"Labels\":{},"                       \
+	"\"IPAM\":{\"Driver\":\"y\",\"Config\":[{\"Subnet\":\"10.0.0.0/24\"}]}}"
+
+struct made {
+	json_t *definition, *there;
+};
+
+static int make_network(void *context, struct error *err)
+{
+	const struct made *made = context;
+	CLEANUP_JSON json_t *body = resource_body(RESOURCE_NETWORK, made->definition);
+	CLEANUP_JSON json_t *labels = resource_labels(made->definition, made->there);
+	CLEANUP_STRV struct strv differences = {0}, marks = {0};
+	CLEANUP_FREE char *text = body != NULL ? json_canonical(body) : NULL;
+
+	if (text == NULL || labels == NULL ||
+	    resource_differences(
+		RESOURCE_NETWORK, made->definition, made->there, &differences, &marks) < 0)
+		return error_memory(err);
+	say(text);
+	for (size_t i = 0; i < differences.n; i++)
+		say(differences.v[i]);
+	return 0;
+}
+
 static int make_names(void *context UNUSED, struct error *err)
 {
 	char *const names[] = {name_container("p", "s"), name_retained("p", "s", "r"),
@@ -159,7 +218,27 @@ static void options_and_containers(void **state UNUSED)
 	starve("options", make_options, &everything);
 	starve("body", make_body, options);
 	starve("run line", make_line, options);
+	json_t *all = json_of(EVERY_SETTING), *odd = json_of(ODD_OPTIONS);
+	starve("body of every setting", make_body, all);
+	starve("run line of every setting", make_line, all);
+	starve("body of mounts and networks", make_body, odd);
+	starve("run line of mounts and networks", make_line, odd);
+	json_decref(all);
+	json_decref(odd);
 	starve("labels", make_labels, NULL);
+	deep[0].mount = json_of("{\"subpath\":\"a\"}");
+	deep[1].mount = json_of("{\"size\":1}");
+	inner.network_options = json_of("{\"front\":{\"aliases\":[\"www\"]}}");
+	resources[1].settings = json_of(DEFINITION);
+	starve("options of mounts and networks", make_options, &inner);
+	struct made made = {json_of(DEFINITION), json_of(THERE)};
+	starve("a network", make_network, &made);
+	json_decref(made.definition);
+	json_decref(made.there);
+	json_decref(deep[0].mount);
+	json_decref(deep[1].mount);
+	json_decref(inner.network_options);
+	json_decref(resources[1].settings);
 	starve("names", make_names, NULL);
 	secrets_free(known);
 }

@@ -195,6 +195,9 @@ static void test_good(void **state UNUSED)
 	check_case("good-hosts", true);
 	check_case("good-interpolation", true);
 	check_case("extends", true);
+	check_case("good-keys", true);
+	check_case("good-networks", true);
+	check_case("good-volumes", true);
 }
 
 static void test_mistakes(void **state UNUSED)
@@ -202,7 +205,8 @@ static void test_mistakes(void **state UNUSED)
 	static const char *const names[] = {"ten-mistakes", "key-later", "key-missing-misspelt",
 	    "env-file", "interpolation", "volumes", "ports", "devices", "host-address",
 	    "ports-conflict", "environment-hosts", "key-elsewhere", "yaml-duplicate-key",
-	    "yaml-merge-of-text", "labels-list", "extends-mistakes"};
+	    "yaml-merge-of-text", "labels-list", "extends-mistakes", "keys", "networks-map",
+	    "resources", "volumes-long"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		check_case(names[i], false);
