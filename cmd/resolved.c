@@ -207,6 +207,7 @@ static int add_service(json_t *services, const struct inventory *inv, const stru
 	if (value == NULL || image == NULL)
 		return error_memory(err);
 	json_put(value, "image", image);
+	json_put(value, "platform", service->platform);
 	if (service->build.set)
 		json_object_set_new(value, "build", build_value(&service->build));
 	if (add_options(value, inv, env, service, hosts, n, err) < 0)

@@ -43,11 +43,29 @@ bool plan_changes(const struct plan *plan)
 	return false;
 }
 
-/* A release from before `order` was written may publish ports. */
+/* In a network, which two containers cannot have at a time. */
+static bool has_fixed_address(const json_t *options)
+{
+	static const char *const fixed[] = {
+	    "ipv4_address", "ipv6_address", "link_local_ips", "mac_address"};
+	const char *name;
+	json_t *network;
+
+	json_object_foreach(json_object_get(options, "network_options"), name, network)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+			if (json_object_get(network, fixed[i]) != NULL)
+				return true;
+	}
+	return json_object_get(options, "mac_address") != NULL;
+}
+
+/* A release from before `order` was written may publish ports, or have an address of its own. */
 static bool can_overlap(const struct service *service, const json_t *options)
 {
 	return service->order == ORDER_START_FIRST &&
-	       json_array_size(json_object_get(options, "ports")) == 0;
+	       json_array_size(json_object_get(options, "ports")) == 0 &&
+	       !has_fixed_address(options);
 }
 
 /* --- deploy */

@@ -145,7 +145,7 @@ static int read_mode(struct reader *r, const struct node *node, const char *mode
 		if (mistake(r, node, "there is no mount option \"%s\"", show_text(shown, mode)) < 0)
 			return -1;
 		return mistake_hint(r,
-		    "there are ro, rw, z, Z, nocopy, and of propagation private, "
+		    "there are ro, rw, z, Z, nocopy, and for propagation private, "
 		    "rprivate, shared, rshared, slave, rslave");
 	}
 	return 1;
