@@ -172,9 +172,10 @@ static enum interpolated expand_dollar(
 		enum interpolated result = parse_braces(in, text + 2, inside, &e);
 		return result == INTERPOLATED ? expand_one(in, &e, depth) : result;
 	}
-	if (n == 0)
-		return mistake(
-		    in, "a \"$\" that begins no variable; write \"$$\" for a dollar sign");
+	if (n == 0) {
+		*ret_used = 1;
+		return add_value(in, "$");
+	}
 	if (n >= sizeof(e.name))
 		return mistake(in, "the name of a variable is too long");
 	memcpy(e.name, text + 1, n);

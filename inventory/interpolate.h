@@ -4,9 +4,9 @@
  *   ${VAR:-default}   default when it is unset or empty; ${VAR-default}: when it is unset
  *   ${VAR:?message}   a mistake when it is unset or empty; ${VAR?message}: when it is unset
  *   ${VAR:+other}     other when it is set and not empty; ${VAR+other}: when it is set
- *   $$                a dollar sign
+ *   $$                a dollar sign, as is one with neither a name nor "{" behind it
  *
- * `default`, `message` and `other` may hold variables themselves. Any other `$` is a mistake. */
+ * `default`, `message` and `other` may hold variables themselves. Any other "${" is a mistake. */
 #ifndef SHIPIT_INVENTORY_INTERPOLATE_H
 #define SHIPIT_INVENTORY_INTERPOLATE_H
 

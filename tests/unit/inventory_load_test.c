@@ -186,8 +186,8 @@ static void test_problems(void **state UNUSED)
 	put_service("{image: web, env_file: app.env}");
 	check_problem("app.env", 2, 1, "expected KEY=VALUE");
 	put_service("{image: web}");
-	put_file(".env", "A=$(x)\n");
-	check_problem(".env", 1, 1, "begins no variable");
+	put_file(".env", "A=${}\n");
+	check_problem(".env", 1, 1, "not followed by the name");
 	drop_file(".env");
 }
 

@@ -154,11 +154,11 @@ static void test_variables(void **state UNUSED)
 	check_variables("${GONE:?}", NULL);
 	check_variables("${EMPTY:?m}", NULL);
 	check_variables("${GONE?m ${A}}", NULL);
-	check_variables("$", NULL);
-	check_variables("a$", NULL);
-	check_variables("$(reboot)", NULL);
-	check_variables("$1", NULL);
-	check_variables("$ A", NULL);
+	check_variables("$", "$");
+	check_variables("a$", "a$");
+	check_variables("$(reboot)", "$(reboot)");
+	check_variables("$1", "$1");
+	check_variables("$ A", "$ A");
 	check_variables("${", NULL);
 	check_variables("${}", NULL);
 	check_variables("${A", NULL);
@@ -232,8 +232,9 @@ static void test_envfile(void **state UNUSED)
 	check_envfile("A='1\n2", "1: `A`: the quote ' is not closed\n");
 	check_envfile("A=\"1\nx\" y\nB=1", "2: `A`: there is something after the closing quote\n");
 	check_envfile("A=$GONE", "1: `A`: variable `GONE` is not set\n");
-	check_envfile("A=\"\n\n$(x)\"",
-	    "1: `A`: a \"$\" that begins no variable; write \"$$\" for a dollar sign\n");
+	check_envfile(
+	    "A=\"\n\n${}\"", "1: `A`: \"${\" is not followed by the name of a variable\n");
+	check_envfile("A=pa$\nB=$(x)", "A=[pa$] B=[$(x)]");
 	check_envfile("A=\xff", "1: the file is not text in UTF-8\n");
 	check_envfile("BAD_BYTES", "1: the value of `BAD_BYTES` is not text in UTF-8\n");
 }
