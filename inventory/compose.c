@@ -149,9 +149,12 @@ int compose_take(struct reader *r, struct yaml *yaml, struct compose *compose)
 	const struct entry *entry =
 	    yaml->root->kind == NODE_MAP ? node_find(yaml->root, "compose") : NULL;
 
-	if (entry == NULL || entry->value->kind == NODE_NULL)
-		return 0;
-	if (each_text(r, entry->value, "a Compose file, or a list of them", add_file, compose) < 0)
+	if (entry != NULL && entry->value->kind != NODE_NULL &&
+	    (each_text(r, entry->value, "a Compose file, or a list of them", add_file, compose) <
+		    0 ||
+		put_together(r, yaml, compose) < 0))
 		return -1;
-	return put_together(r, yaml, compose);
+	/* What environments override is yet to go over services. */
+	overlay_finish(yaml->root, "environments");
+	return 0;
 }

@@ -128,6 +128,8 @@ static int read_override(
 		return got;
 	struct entry whole = {entry->key,
 	    overlay(&r->made, base->value, entry->value, base->key->text, OVERLAY_ITEM)};
+	if (whole.value)
+		overlay_finish(whole.value, "");
 	return whole.value
 		   ? add_service(r, &whole, &environment->overrides, &environment->n_overrides)
 		   : -1;
@@ -160,11 +162,11 @@ void environment_release(struct environment *environment)
 static int read_environment(struct reader *r, const struct node *all, const struct entry *entry)
 {
 	struct inventory *inv = r->inv;
-	const struct node *whole = inherit(r, all, entry);
+	struct node *whole = inherit(r, all, entry);
 
 	if (!whole)
 		return -1;
-
+	overlay_finish(whole, "overrides");
 	if (check_name(r, entry->key, "an environment") < 0 ||
 	    array_grow(&inv->environments, inv->n_environments, sizeof(*inv->environments)) < 0)
 		return -1;

@@ -3,34 +3,123 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/json.h"
 #include "inventory/array.h"
+#include "inventory/overlay_items.h"
 #include "inventory/yaml_internal.h"
 
-static bool is_one_of(const char *key, const char *const *list)
+/* The keys that lead to a value, the innermost first. */
+struct place {
+	const struct place *up; /* NULL: a section of the file */
+	const char *key;
+};
+
+/* How two values of one place become one. RULE_PLAIN: mappings key by key, lists one after the
+ * other with each thing once, what is there instead of nothing, and else the one that is over. */
+enum rule {
+	RULE_PLAIN,
+	RULE_WHOLE,   /* one thing, replaced as a whole */
+	RULE_PAIRS,   /* KEY=VALUE in a list, or a mapping */
+	RULE_NAMES,   /* names in a list, or a mapping with more about each */
+	RULE_TEXTS,   /* one text, or a list of them, in which one may stand twice */
+	RULE_HOSTS,   /* NAME:ADDRESS in a list, or a mapping */
+	RULE_BUILD,   /* the context alone, or a mapping */
+	RULE_LOGGING, /* options are those of one driver */
+};
+
+static const struct {
+	const char *where;
+	enum rule rule;
+} rules[] = {
+    {"services.*.command", RULE_WHOLE},
+    {"services.*.entrypoint", RULE_WHOLE},
+    {"services.*.healthcheck.test", RULE_WHOLE},
+    {"services.*.before", RULE_WHOLE},
+    {"services.*.annotations", RULE_PAIRS},
+    {"services.*.build.additional_contexts", RULE_PAIRS},
+    {"services.*.build.args", RULE_PAIRS},
+    {"services.*.build.labels", RULE_PAIRS},
+    {"services.*.deploy.labels", RULE_PAIRS},
+    {"services.*.environment", RULE_PAIRS},
+    {"services.*.labels", RULE_PAIRS},
+    {"services.*.storage_opt", RULE_PAIRS},
+    {"services.*.sysctls", RULE_PAIRS},
+    {"environments.*.environment", RULE_PAIRS},
+    {"hosts.*.environment", RULE_PAIRS},
+    {"networks.*.labels", RULE_PAIRS},
+    {"volumes.*.labels", RULE_PAIRS},
+    {"services.*.depends_on", RULE_NAMES},
+    {"services.*.networks", RULE_NAMES},
+    {"hosts", RULE_NAMES},
+    {"services.*.dns", RULE_TEXTS},
+    {"services.*.label_file", RULE_TEXTS},
+    {"services.*.dns_opt", RULE_TEXTS},
+    {"services.*.dns_search", RULE_TEXTS},
+    {"services.*.env_file", RULE_TEXTS},
+    {"services.*.label_file", RULE_TEXTS},
+    {"services.*.hosts", RULE_TEXTS},
+    {"services.*.tmpfs", RULE_TEXTS},
+    {"environments.*.hosts", RULE_TEXTS},
+    {"environments.*.services", RULE_TEXTS},
+    {"hosts.*.tags", RULE_TEXTS},
+    {"services.*.extra_hosts", RULE_HOSTS},
+    {"services.*.build.extra_hosts", RULE_HOSTS},
+    {"services.*.build", RULE_BUILD},
+    {"services.*.logging", RULE_LOGGING},
+};
+
+/* Services are also those that an environment overrides. */
+static bool is_section(const struct place *place, const char *name, size_t len)
 {
-	while (*list != NULL && strcmp(*list, key) != 0)
-		list++;
-	return *list != NULL;
+	static const char services[] = "services", overrides[] = "overrides";
+
+	if (len == strlen(services) && memcmp(name, services, len) == 0 &&
+	    strcmp(place->key, overrides) == 0)
+		return place->up == NULL || (place->up->up != NULL && place->up->up->up == NULL &&
+						strcmp(place->up->up->key, "environments") == 0);
+	return place->up == NULL && strlen(place->key) == len && memcmp(place->key, name, len) == 0;
 }
 
-/* Lists that are one thing. */
-static const char *const words[] = {"command", "entrypoint", "test", "before", NULL};
-/* KEY=VALUE in a list, or a mapping. */
-static const char *const pairs[] = {"environment", "labels", "args", "sysctls", "annotations",
-    "storage_opt", "options", "driver_opts", NULL};
-/* Names in a list, or a mapping with more about each. */
-static const char *const names[] = {"networks", "depends_on", NULL};
-/* One text, or a list of them. */
-static const char *const texts[] = {"env_file", "label_file", "dns", "dns_search", "tmpfs", NULL};
-
-static int set_entry(struct node *map, struct node *key, struct node *value)
+/* `where`: keys with dots between, "*" is any. */
+static bool is_at(const struct place *place, const char *where)
 {
-	for (size_t i = 0; i < map->n; i++)
-		if (strcmp(map->entries[i].key->text, key->text) == 0) {
-			map->entries[i] = (struct entry){key, value};
-			return 0;
-		}
-	if (array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
+	const char *end = where + strlen(where), *begin;
+
+	for (; place != NULL; place = place->up, end = begin - 1) {
+		for (begin = end; begin > where && begin[-1] != '.'; begin--)
+			;
+		size_t len = (size_t)(end - begin);
+
+		if (begin == where)
+			return is_section(place, begin, len);
+		if ((len != 1 || *begin != '*') &&
+		    (strlen(place->key) != len || memcmp(place->key, begin, len) != 0))
+			return false;
+	}
+	return false;
+}
+
+static enum rule rule_at(const struct place *place)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (is_at(place, rules[i].where))
+			return rules[i].rule;
+	return RULE_PLAIN;
+}
+
+/* --- mappings and lists that are being made; `index` says where in them a key is */
+
+static int add_entry(struct node *map, json_t *index, struct node *key, struct node *value)
+{
+	const json_t *at = json_object_get(index, key->text);
+
+	if (at != NULL) {
+		map->entries[json_integer_value(at)] = (struct entry){key, value};
+		return 0;
+	}
+	if (json_set(index, key->text, json_integer((json_int_t)map->n)) < 0 ||
+	    array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
 		return -1;
 	map->entries[map->n++] = (struct entry){key, value};
 	return 0;
@@ -44,39 +133,56 @@ static int add_item(struct node *list, struct node *item)
 	return 0;
 }
 
+static struct node *new_scalar(
+    struct yaml *yaml, const struct node *from, const char *text, size_t len)
+{
+	struct node *node = yaml_add(yaml, NODE_SCALAR, &from->pos);
+
+	if (node == NULL)
+		return NULL;
+	node->quoted = true;
+	node->text = strndup(text, len);
+	return node->text != NULL ? node : NULL;
+}
+
+/* --- short forms as long ones; NULL: out of memory, and what has no other form stays */
+
 /* "A=b" as the entry A: b; "A" as A without a value. */
-static int add_pair(struct yaml *yaml, struct node *map, const struct node *item, bool has_values)
+static int add_pair(
+    struct yaml *yaml, struct node *map, json_t *index, const struct node *item, bool has_values)
 {
 	const char *equals = has_values ? strchr(item->text, '=') : NULL;
 	size_t len = equals != NULL ? (size_t)(equals - item->text) : strlen(item->text);
-	struct node *key = yaml_add(yaml, NODE_SCALAR, &item->pos);
-	struct node *value = yaml_add(yaml, equals != NULL ? NODE_SCALAR : NODE_NULL, &item->pos);
+	struct node *key = new_scalar(yaml, item, item->text, len);
+	struct node *value = equals != NULL ? new_scalar(yaml, item, equals + 1, strlen(equals + 1))
+					    : yaml_add(yaml, NODE_NULL, &item->pos);
 
 	if (key == NULL || value == NULL)
 		return -1;
 	key->is_key = true;
-	key->text = strndup(item->text, len);
-	value->quoted = true;
-	if (equals != NULL)
-		value->text = strdup(equals + 1);
-	if (key->text == NULL || (equals != NULL && value->text == NULL))
-		return -1;
-	return set_entry(map, key, value);
+	return add_entry(map, index, key, value);
 }
 
-/* The same as a mapping, where that can be; NULL: out of memory. */
+static bool all_texts(const struct node *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->items[i]->kind != NODE_SCALAR || list->items[i]->bad ||
+		    list->items[i]->tag != TAG_NONE)
+			return false;
+	return true;
+}
+
 static struct node *as_map(struct yaml *yaml, struct node *node, bool has_values)
 {
+	CLEANUP_JSON json_t *index = NULL;
 	struct node *map;
 
-	if (node->kind != NODE_LIST)
+	if (node->kind != NODE_LIST || !all_texts(node))
 		return node;
-	for (size_t i = 0; i < node->n; i++)
-		if (node->items[i]->kind != NODE_SCALAR || node->items[i]->bad)
-			return node;
-	map = yaml_add(yaml, NODE_MAP, &node->pos);
+	index = json_object();
+	map = index != NULL ? yaml_add(yaml, NODE_MAP, &node->pos) : NULL;
 	for (size_t i = 0; map != NULL && i < node->n; i++)
-		if (add_pair(yaml, map, node->items[i], has_values) < 0)
+		if (add_pair(yaml, map, index, node->items[i], has_values) < 0)
 			return NULL;
 	return map;
 }
@@ -91,103 +197,207 @@ static struct node *as_list(struct yaml *yaml, struct node *node)
 	return list != NULL && add_item(list, node) == 0 ? list : NULL;
 }
 
-/* --- lists */
-
-/* The place in the container of "SOURCE:TARGET[:MODE]" or {target: ...}: its length in `ret_len`;
- * NULL: there is none. */
-static const char *target_of(const struct node *item, size_t *ret_len)
+static struct node *as_build(struct yaml *yaml, struct node *node)
 {
-	const struct entry *entry = item->kind == NODE_MAP ? node_find(item, "target") : NULL;
-	const char *text = item->kind == NODE_SCALAR ? item->text : NULL, *colon;
+	struct node *map, *key;
 
-	if (entry != NULL && entry->value->kind == NODE_SCALAR)
-		text = entry->value->text;
-	if (text == NULL)
+	if (node->kind != NODE_SCALAR)
+		return node;
+	map = yaml_add(yaml, NODE_MAP, &node->pos);
+	key = map != NULL ? new_scalar(yaml, node, "context", strlen("context")) : NULL;
+	if (key == NULL || array_grow(&map->entries, 0, sizeof(*map->entries)) < 0)
 		return NULL;
-	colon = item->kind == NODE_SCALAR ? strchr(text, ':') : NULL;
-	if (colon != NULL)
-		text = colon + 1;
-	*ret_len = strcspn(text, ":");
-	return text;
+	map->entries[map->n++] = (struct entry){key, node};
+	return map;
 }
 
-static bool same_item(const struct node *a, const struct node *b, const char *key)
+/* NAME: ADDRESS, or a list of addresses, as "NAME:ADDRESS" for each. */
+static int add_host(struct yaml *yaml, struct node *list, const struct entry *entry)
 {
-	size_t a_len = 0, b_len = 0;
+	const struct node *value = entry->value;
+	size_t n = value->kind == NODE_LIST ? value->n : 1;
 
-	if (strcmp(key, "volumes") == 0 || strcmp(key, "devices") == 0) {
-		const char *one = target_of(a, &a_len), *other = target_of(b, &b_len);
+	for (size_t i = 0; i < n; i++) {
+		const struct node *address = value->kind == NODE_LIST ? value->items[i] : value;
+		CLEANUP_FREE char *line = NULL;
+		struct node *item;
 
-		return one != NULL && other != NULL && a_len == b_len &&
-		       memcmp(one, other, a_len) == 0;
+		if (address->kind != NODE_SCALAR)
+			continue;
+		line = string_printf("%s:%s", entry->key->text, address->text);
+		item = line != NULL ? new_scalar(yaml, address, line, strlen(line)) : NULL;
+		if (item == NULL || add_item(list, item) < 0)
+			return -1;
 	}
-	return a->kind == NODE_SCALAR && b->kind == NODE_SCALAR && strcmp(a->text, b->text) == 0;
+	return 0;
 }
 
-static struct node *join(
-    struct yaml *yaml, const struct node *under, const struct node *over, const char *key)
+static struct node *as_hosts(struct yaml *yaml, struct node *node)
 {
-	struct node *list = yaml_add(yaml, NODE_LIST, &over->pos);
+	struct node *list;
 
-	for (size_t i = 0; list != NULL && i < under->n; i++) {
-		bool replaced = false;
-
-		for (size_t k = 0; k < over->n && !replaced; k++)
-			replaced = same_item(under->items[i], over->items[k], key);
-		if (!replaced && add_item(list, under->items[i]) < 0)
-			return NULL;
-	}
-	for (size_t i = 0; list != NULL && i < over->n; i++)
-		if (add_item(list, over->items[i]) < 0)
+	if (node->kind != NODE_MAP)
+		return node;
+	list = yaml_add(yaml, NODE_LIST, &node->pos);
+	for (size_t i = 0; list != NULL && i < node->n; i++)
+		if (add_host(yaml, list, &node->entries[i]) < 0)
 			return NULL;
 	return list;
 }
 
-/* --- mappings */
+static struct node *as_long(
+    struct yaml *yaml, struct node *node, const struct node *other, enum rule rule)
+{
+	if (rule == RULE_PAIRS || rule == RULE_NAMES)
+		return as_map(yaml, node, rule == RULE_PAIRS);
+	if (rule == RULE_TEXTS)
+		return as_list(yaml, node);
+	if (rule == RULE_BUILD)
+		return as_build(yaml, node);
+	if (rule == RULE_HOSTS && other->kind == NODE_LIST)
+		return as_hosts(yaml, node);
+	return node;
+}
 
-static struct node *merge_maps(
-    struct yaml *yaml, const struct node *under, const struct node *over, enum overlay_level level)
+/* --- putting together */
+
+static struct node *merge(
+    struct yaml *yaml, struct node *under, struct node *over, const struct place *place);
+
+static int join_item(struct node *list, json_t *index, struct node *item, enum unique_by by)
+{
+	CLEANUP_FREE char *identity = NULL;
+	const json_t *at;
+
+	if (item_identity(item, by, &identity) < 0)
+		return -1;
+	at = identity != NULL ? json_object_get(index, identity) : NULL;
+	if (at != NULL) {
+		list->items[json_integer_value(at)] = item;
+		return 0;
+	}
+	if (identity != NULL && json_set(index, identity, json_integer((json_int_t)list->n)) < 0)
+		return -1;
+	return add_item(list, item);
+}
+
+static enum unique_by unique_at(const struct place *place, enum rule rule)
+{
+	if (rule == RULE_TEXTS)
+		return UNIQUE_NOT;
+	if (place == NULL || !is_at(place, "services.*.*"))
+		return UNIQUE_BY_TEXT;
+	return item_unique_by(place->key);
+}
+
+static struct node *join(struct yaml *yaml, const struct node *under, const struct node *over,
+    const struct place *place, enum rule rule)
+{
+	struct node *list = yaml_add(yaml, NODE_LIST, &over->pos);
+	CLEANUP_JSON json_t *index = json_object();
+	enum unique_by by = unique_at(place, rule);
+
+	if (list == NULL || index == NULL)
+		return NULL;
+	for (size_t i = 0; i < under->n; i++)
+		if (join_item(list, index, under->items[i], by) < 0)
+			return NULL;
+	for (size_t i = 0; i < over->n; i++)
+		if (join_item(list, index, over->items[i], by) < 0)
+			return NULL;
+	return list;
+}
+
+static struct node *merge_maps(struct yaml *yaml, const struct node *under, const struct node *over,
+    const struct place *place, enum rule rule)
 {
 	struct node *map = yaml_add(yaml, NODE_MAP, &over->pos);
+	CLEANUP_JSON json_t *index = json_object();
 
-	for (size_t i = 0; map != NULL && i < under->n; i++)
-		if (set_entry(map, under->entries[i].key, under->entries[i].value) < 0)
+	if (map == NULL || index == NULL)
+		return NULL;
+	for (size_t i = 0; i < under->n; i++)
+		if (add_entry(map, index, under->entries[i].key, under->entries[i].value) < 0)
 			return NULL;
-	for (size_t i = 0; map != NULL && i < over->n; i++) {
-		const struct entry *entry = &over->entries[i],
-				   *old = node_find(under, entry->key->text);
-		struct node *value = old == NULL ? entry->value
-						 : overlay(yaml, old->value, entry->value,
-						       entry->key->text, level + 1);
+	for (size_t i = 0; i < over->n; i++) {
+		const struct entry *entry = &over->entries[i];
+		const struct place here = {place, entry->key->text};
+		const json_t *at = json_object_get(index, entry->key->text);
+		struct node *value = entry->value;
 
-		if (value == NULL || set_entry(map, entry->key, value) < 0)
+		if (at != NULL && rule != RULE_PAIRS)
+			value =
+			    merge(yaml, map->entries[json_integer_value(at)].value, value, &here);
+		if (value == NULL || add_entry(map, index, entry->key, value) < 0)
 			return NULL;
 	}
 	return map;
 }
 
+static bool same_driver(const struct node *under, const struct node *over)
+{
+	const struct entry *a = under->kind == NODE_MAP ? node_find(under, "driver") : NULL;
+	const struct entry *b = over->kind == NODE_MAP ? node_find(over, "driver") : NULL;
+
+	return a == NULL || b == NULL || a->value->kind != NODE_SCALAR ||
+	       b->value->kind != NODE_SCALAR || strcmp(a->value->text, b->value->text) == 0;
+}
+
+static struct node *merge(
+    struct yaml *yaml, struct node *under, struct node *over, const struct place *place)
+{
+	enum rule rule = rule_at(place);
+
+	if (over->tag != TAG_NONE || under->tag == TAG_RESET || rule == RULE_WHOLE)
+		return over;
+	if (over->kind == NODE_NULL)
+		return under;
+	if (rule == RULE_LOGGING && !same_driver(under, over))
+		return over;
+	struct node *long_under = as_long(yaml, under, over, rule);
+	struct node *long_over = as_long(yaml, over, under, rule);
+
+	if (long_under == NULL || long_over == NULL)
+		return NULL;
+	if (long_under->kind == NODE_MAP && long_over->kind == NODE_MAP)
+		return merge_maps(yaml, long_under, long_over, place, rule);
+	if (long_under->kind == NODE_LIST && long_over->kind == NODE_LIST)
+		return join(yaml, long_under, long_over, place, rule);
+	return over;
+}
+
 struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, const char *key,
     enum overlay_level level)
 {
-	bool of_item = level >= OVERLAY_KEY;
+	static const struct place services = {NULL, "services"}, any = {&services, ""};
+	static const struct place *const above[] = {
+	    [OVERLAY_SECTION] = NULL, [OVERLAY_ITEM] = &services, [OVERLAY_KEY] = &any};
 
-	if (of_item && is_one_of(key, words))
-		return over;
-	if (of_item && (is_one_of(key, pairs) || is_one_of(key, names))) {
-		under = as_map(yaml, under, is_one_of(key, pairs));
-		over = as_map(yaml, over, is_one_of(key, pairs));
-	} else if (of_item && is_one_of(key, texts)) {
-		under = as_list(yaml, under);
-		over = as_list(yaml, over);
+	if (level == OVERLAY_FILE)
+		return merge(yaml, under, over, NULL);
+	return merge(yaml, under, over, &(struct place){above[level], key});
+}
+
+void overlay_finish(struct node *node, const char *but)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++) {
+		const struct entry entry = node->entries[i];
+
+		if (entry.value->tag == TAG_RESET)
+			continue;
+		node->entries[kept++] = entry;
+		if (strcmp(entry.key->text, but) != 0)
+			overlay_finish(entry.value, but);
 	}
-	if (under == NULL || over == NULL)
-		return NULL;
-	/* A section or a service without anything says nothing. */
-	if (over->kind == NODE_NULL && level < OVERLAY_KEY)
-		return under;
-	if (under->kind == NODE_MAP && over->kind == NODE_MAP)
-		return merge_maps(yaml, under, over, level);
-	if (under->kind == NODE_LIST && over->kind == NODE_LIST)
-		return join(yaml, under, over, key);
-	return over;
+	for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++) {
+		struct node *item = node->items[i];
+
+		if (item->tag == TAG_RESET)
+			continue;
+		node->items[kept++] = item;
+		overlay_finish(item, but);
+	}
+	node->n = kept;
 }

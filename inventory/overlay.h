@@ -8,12 +8,16 @@
  * service), or what stands in one. */
 enum overlay_level { OVERLAY_FILE, OVERLAY_SECTION, OVERLAY_ITEM, OVERLAY_KEY };
 
-/* What is in `over` goes over what is in `under`, the values of `key` (of a file: ""): what
- * is one thing (a text, a command) is replaced, mappings are merged key by key, lists stand one
- * after the other with each thing once: variables and labels by their names, volumes and devices by
- * their place in the container. Neither is changed; new nodes belong to `yaml`, and point to those
- * of both. NULL: out of memory. */
+/* What is in `over` goes over what is in `under`, the values of `key` (of a file: ""): what is one
+ * thing (a text, a command) is replaced, mappings are merged key by key, lists stand one after the
+ * other with each thing once: variables and labels by their names, volumes and devices by their
+ * place in the container, ports by all that they say. Nothing (`null`) replaces nothing.
+ * `!override` replaces, `!reset` leaves nothing. Neither is changed; new nodes belong to `yaml`,
+ * and point to those of both. NULL: out of memory. */
 struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, const char *key,
     enum overlay_level level);
+
+/* Take away what was tagged `!reset`, once nothing more goes over a tree; not below a key `but`. */
+void overlay_finish(struct node *node, const char *but);
 
 #endif

@@ -182,6 +182,9 @@ static int check_tag(struct composer *c, struct node *node, const yaml_char_t *t
 
 	if (!tag || yaml_is_known_tag((const char *)tag))
 		return 0;
+	node->tag = yaml_merge_tag((const char *)tag);
+	if (node->tag != TAG_NONE)
+		return 0;
 	node->bad = true;
 	if (problem_add(c->problems, &node->pos, "the YAML tag \"%s\" is not supported",
 		show_text(shown, (const char *)tag)) < 0)
@@ -205,12 +208,14 @@ static struct node *compose_scalar(struct composer *c, const yaml_event_t *event
 		stop(c, &node->pos, "a text with a NUL character in it");
 		return NULL;
 	}
-	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
-		       (event->data.scalar.tag && !event->data.scalar.plain_implicit);
+	if (check_tag(c, node, event->data.scalar.tag) < 0)
+		return NULL;
+	node->quoted =
+	    event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+	    (event->data.scalar.tag && !event->data.scalar.plain_implicit && node->tag == TAG_NONE);
 	if (!node->quoted && yaml_is_null(value))
 		node->kind = NODE_NULL;
-	if (check_tag(c, node, event->data.scalar.tag) < 0 ||
-	    add_anchor(c, node, event->data.scalar.anchor, false) < 0)
+	if (add_anchor(c, node, event->data.scalar.anchor, false) < 0)
 		return NULL;
 	return node;
 }
@@ -226,6 +231,7 @@ static struct node *copy_scalar(
 	node->text = strdup(from->text);
 	node->quoted = from->quoted;
 	node->bad = from->bad;
+	node->tag = from->tag;
 	node->pos = from->pos;
 	if (!node->text) {
 		out_of_memory(c);

@@ -24,6 +24,9 @@ enum {
 
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 
+/* What Compose's own tags say of a value when files are merged (inventory/overlay.h). */
+enum node_tag { TAG_NONE, TAG_RESET, TAG_OVERRIDE };
+
 struct node;
 
 struct entry {
@@ -36,6 +39,7 @@ struct node {
 	bool quoted; /* a scalar in quotes, or a block */
 	bool bad;    /* was complained about already: say no more about it */
 	bool is_key;
+	enum node_tag tag;
 	struct position pos;
 	char *text; /* scalar: UTF-8 without NUL */
 	size_t n;

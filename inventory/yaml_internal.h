@@ -17,5 +17,7 @@ bool yaml_is_null(const char *text);
 
 /* "!" and the tags of YAML itself; a reader decides by the key, not by the tag. */
 bool yaml_is_known_tag(const char *tag);
+/* "!reset" and "!override"; TAG_NONE: it is another. */
+enum node_tag yaml_merge_tag(const char *tag);
 
 #endif

@@ -27,3 +27,10 @@ bool yaml_is_known_tag(const char *tag)
 			return true;
 	return false;
 }
+
+enum node_tag yaml_merge_tag(const char *tag)
+{
+	if (strcmp(tag, "!reset") == 0)
+		return TAG_RESET;
+	return strcmp(tag, "!override") == 0 ? TAG_OVERRIDE : TAG_NONE;
+}

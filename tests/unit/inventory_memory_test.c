@@ -194,6 +194,8 @@ static void test_good(void **state UNUSED)
 	check_case("good-compose", true);
 	check_case("good-hosts", true);
 	check_case("good-interpolation", true);
+	check_case("good-reset", true);
+	check_case("good-taken", true);
 	check_case("extends", true);
 	check_case("good-keys", true);
 	check_case("good-networks", true);
