@@ -1,6 +1,7 @@
 #include "base/strv.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,8 +107,47 @@ void strv_release(struct strv *list)
 	*list = (struct strv){0};
 }
 
+/* Where `key` is in the slots, or the free one that it would take. FNV-1a. */
+static size_t *slot_of(const struct pairs *pairs, const char *key)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (const char *c = key; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+	for (size_t i = hash & (pairs->n_slots - 1);; i = (i + 1) & (pairs->n_slots - 1)) {
+		size_t *slot = &pairs->slots[i];
+
+		if (*slot == 0 || strcmp(pairs->v[*slot - 1].key, key) == 0)
+			return slot;
+	}
+}
+
+/* Room for one more: at least half of the slots stay free, so that runs of them are short. */
+static int grow_slots(struct pairs *pairs)
+{
+	enum { MANY = 16 };
+	struct pairs grown = {
+	    pairs->v, pairs->n, NULL, pairs->n_slots > 0 ? 2 * pairs->n_slots : 4 * MANY};
+
+	if (pairs->v == NULL || pairs->n < MANY || 2 * (pairs->n + 1) <= pairs->n_slots)
+		return 0;
+	grown.slots = calloc(grown.n_slots, sizeof(*grown.slots));
+	if (grown.slots == NULL)
+		return -1;
+	for (size_t i = 0; i < grown.n; i++)
+		*slot_of(&grown, grown.v[i].key) = i + 1;
+	free(pairs->slots);
+	*pairs = grown;
+	return 0;
+}
+
 static struct pair *find(const struct pairs *pairs, const char *key)
 {
+	if (pairs->slots != NULL) {
+		size_t slot = *slot_of(pairs, key);
+
+		return slot > 0 ? &pairs->v[slot - 1] : NULL;
+	}
 	for (size_t i = 0; i < pairs->n; i++)
 		if (strcmp(pairs->v[i].key, key) == 0)
 			return &pairs->v[i];
@@ -134,7 +174,9 @@ static int set(struct pairs *pairs, const char *key, const char *value, bool sec
 		return 0;
 	}
 	key_copy = strdup(key);
-	v = key_copy != NULL ? reallocarray(pairs->v, pairs->n + 1, sizeof(*v)) : NULL;
+	v = key_copy != NULL && grow_slots(pairs) == 0
+		? reallocarray(pairs->v, pairs->n + 1, sizeof(*v))
+		: NULL;
 	if (v == NULL) {
 		free(key_copy);
 		free(value_copy);
@@ -142,6 +184,8 @@ static int set(struct pairs *pairs, const char *key, const char *value, bool sec
 	}
 	pairs->v = v;
 	pairs->v[pairs->n++] = (struct pair){key_copy, value_copy, secret};
+	if (pairs->slots != NULL)
+		*slot_of(pairs, key_copy) = pairs->n;
 	return 0;
 }
 
@@ -170,5 +214,6 @@ void pairs_release(struct pairs *pairs)
 		free(pairs->v[i].value);
 	}
 	free(pairs->v);
+	free(pairs->slots);
 	*pairs = (struct pairs){0};
 }

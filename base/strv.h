@@ -39,6 +39,8 @@ struct pair {
 struct pairs {
 	struct pair *v;
 	size_t n;
+	size_t *slots; /* by the hash of a key: its place in `v`, from 1; of many pairs only */
+	size_t n_slots;
 };
 
 int pairs_set(struct pairs *pairs, const char *key, const char *value);

@@ -103,6 +103,33 @@ static void pairs_keep_order_and_are_unique(void **state UNUSED)
 	assert_int_equal(pairs.n, 0);
 }
 
+/* Sets are found, in order and each once, however many there are. */
+static void many_pairs(void **state UNUSED)
+{
+	enum { MANY = 20000 };
+	struct pairs pairs = {0};
+	char key[32], value[32];
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < MANY; i++) {
+			snprintf(key, sizeof(key), "KEY_%d", i);
+			snprintf(value, sizeof(value), "%d", i + round);
+			assert_int_equal(pairs_set(&pairs, key, value), 0);
+		}
+	assert_int_equal(pairs.n, MANY);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "KEY_%d", i);
+		snprintf(value, sizeof(value), "%d", i + 1);
+		assert_string_equal(pairs.v[i].key, key);
+		assert_ptr_equal(pairs_find(&pairs, key), &pairs.v[i]);
+		assert_string_equal(pairs.v[i].value, value);
+	}
+	assert_null(pairs_find(&pairs, "KEY_"));
+	assert_null(pairs_find(&pairs, "KEY_20000"));
+	pairs_release(&pairs);
+	assert_null(pairs_find(&pairs, "KEY_1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +138,7 @@ int main(void)
 	    cmocka_unit_test(copies_are_deep),
 	    cmocka_unit_test(sorts_by_bytes),
 	    cmocka_unit_test(pairs_keep_order_and_are_unique),
+	    cmocka_unit_test(many_pairs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
