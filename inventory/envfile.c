@@ -1,5 +1,6 @@
 #include "inventory/envfile.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "inventory/problems.h"
@@ -205,6 +206,16 @@ static int inherit(struct envfile *f, const char *key)
 	return set(f, key, value);
 }
 
+/* Letters of any language, digits and "_.-[]". */
+static bool is_key(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x80 && !isalnum((unsigned char)*text) &&
+		    !strchr("_.-[]", *text))
+			return false;
+	return true;
+}
+
 static int read_assignment(struct envfile *f)
 {
 	size_t len = strcspn(f->at, "=:# \t\r\n\v\f\"'");
@@ -214,9 +225,9 @@ static int read_assignment(struct envfile *f)
 		return -1;
 	f->at += len;
 	skip_blanks(f);
-	if (len > 0 && (*f->at == '\0' || *f->at == '\n' || *f->at == '#'))
+	if (len > 0 && is_key(key) && (*f->at == '\0' || *f->at == '\n' || *f->at == '#'))
 		return inherit(f, key);
-	if (len == 0 || (*f->at != '=' && *f->at != ':')) {
+	if (len == 0 || !is_key(key) || (*f->at != '=' && *f->at != ':')) {
 		skip_line(f);
 		return mistake(f, f->line, "expected KEY=VALUE");
 	}

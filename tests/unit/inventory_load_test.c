@@ -103,6 +103,48 @@ static void test_variables(void **state UNUSED)
 	drop_file(".env");
 }
 
+/* The process, then the environment that the command is about, then `.env`. */
+static void check_precedence(const char *environment, const char *expected)
+{
+	if (environment)
+		setenv("SHIPIT_ENV", environment, 1);
+	else
+		unsetenv("SHIPIT_ENV");
+	struct inventory *inv = load_good("shipit.yml");
+	assert_string_equal(inventory_service(inv, "web")->image, expected);
+	inventory_free(inv);
+	unsetenv("SHIPIT_ENV");
+}
+
+static void test_precedence(void **state UNUSED)
+{
+	static const char text[] =
+	    "project: shop\n"
+	    "services: {web: {image: \"web:${ALL}-${TWO}-${OWN}-${FILE}-${LIST}-${MADE}\"}}\n"
+	    "hosts: {h1: {}}\n"
+	    "environments:\n"
+	    "  dev: {hosts: [h1], environment: {ALL: dev, TWO: dev, OWN: dev}}\n"
+	    "  prod:\n"
+	    "    hosts: [h1]\n"
+	    "    environment: [ALL=prod, TWO=prod, LIST=prod, \"MADE=$$${TWO}${FILE}\"]\n";
+
+	put_file("shipit.yml", text);
+	put_file(".env", "ALL=file\nTWO=file\nOWN=file\nFILE=file\n");
+	setenv("ALL", "process", 1);
+	check_precedence("dev", "web:process-dev-dev-file--");
+	check_precedence("prod", "web:process-prod-file-file-prod-$prodfile");
+	check_precedence(NULL, "web:process-dev-dev-file-prod-$devfile");
+	setenv("SHIPIT_ENV", "prod", 1);
+	struct inventory *inv = load_good("shipit.yml");
+	const struct environment *prod = inventory_environment(inv, "prod");
+	assert_string_equal(pairs_find(&prod->environment, "MADE")->value, "$prodfile");
+	assert_string_equal(pairs_find(&prod->environment, "ALL")->value, "prod");
+	inventory_free(inv);
+	unsetenv("SHIPIT_ENV");
+	unsetenv("ALL");
+	drop_file(".env");
+}
+
 static void test_paths(void **state UNUSED)
 {
 	char *sub = in_folder("sub"), *expected;
@@ -266,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_variables),
+	    cmocka_unit_test(test_precedence),
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_problems),
