@@ -191,34 +191,34 @@ struct node *inherit(struct reader *r, const struct node *all, const struct entr
 
 /* ---- variables ---- */
 
-/* The first that sets it wins. What cannot be filled in is told when the whole file is. */
+/* The first that sets it wins. A value is filled in at once, with what was taken before it: it is
+ * the same in the file and in the container. */
 static int take(struct reader *r, const char *name, size_t len, const char *text)
 {
-	struct variables variables = {r, reader_variable};
-	CLEANUP_BUF struct buf out = BUF_INIT(r->own_left);
-	CLEANUP_BUF struct buf why = BUF_INIT(INTERPOLATE_MAX);
-	CLEANUP_STRV struct strv unset = {0};
-
 	if (json_object_getn(r->own_variables, name, len) != NULL)
 		return 0;
-	switch (interpolate(text, &variables, &out, &unset, &why)) {
-	case INTERPOLATE_NO_MEMORY:
-		return -1;
-	case INTERPOLATE_MISTAKE:
-		return 0;
-	case INTERPOLATED:
-		break;
-	}
-	r->own_left -= out.len;
-	return json_object_setn_new_nocheck(
-	    r->own_variables, name, len, json_string_nocheck(out.data != NULL ? out.data : ""));
+	return json_object_setn_new_nocheck(r->own_variables, name, len, json_string_nocheck(text));
 }
 
-static int take_item(struct reader *r, const struct node *item)
+static int take_item(struct reader *r, struct node *item)
 {
-	const char *equals = item->kind == NODE_SCALAR ? strchr(item->text, '=') : NULL;
+	const char *equals;
 
+	if (reader_fill(r, item, &r->own_left) < 0)
+		return -1;
+	equals = item->kind == NODE_SCALAR && !item->bad ? strchr(item->text, '=') : NULL;
 	return equals ? take(r, item->text, (size_t)(equals - item->text), equals + 1) : 0;
+}
+
+static int take_entry(struct reader *r, const struct entry *entry)
+{
+	const char *name = entry->key->text;
+
+	if (reader_fill(r, entry->value, &r->own_left) < 0)
+		return -1;
+	if (entry->value->kind != NODE_SCALAR || entry->value->bad)
+		return 0;
+	return take(r, name, strlen(name), entry->value->text);
 }
 
 static int take_all(struct reader *r, const struct node *value)
@@ -226,14 +226,9 @@ static int take_all(struct reader *r, const struct node *value)
 	for (size_t i = 0; value->kind == NODE_LIST && i < value->n; i++)
 		if (take_item(r, value->items[i]) < 0)
 			return -1;
-	for (size_t i = 0; value->kind == NODE_MAP && i < value->n; i++) {
-		const struct entry *entry = &value->entries[i];
-		const char *name = entry->key->text;
-
-		if (entry->value->kind == NODE_SCALAR &&
-		    take(r, name, strlen(name), entry->value->text) < 0)
+	for (size_t i = 0; value->kind == NODE_MAP && i < value->n; i++)
+		if (take_entry(r, &value->entries[i]) < 0)
 			return -1;
-	}
 	return 0;
 }
 

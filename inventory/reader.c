@@ -89,7 +89,16 @@ static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 		return -1;
 	free(node->text);
 	node->text = text;
+	node->filled = true;
 	return 0;
+}
+
+int reader_fill(struct reader *r, struct node *node, size_t *left)
+{
+	if (node->kind != NODE_SCALAR || node->is_key || node->bad || node->filled ||
+	    !strchr(node->text, '$'))
+		return 0;
+	return interpolate_node(r, node, left);
 }
 
 /* What all of them may come to is bounded, as one variable can be long and named often. */
@@ -98,8 +107,7 @@ int reader_interpolate(struct reader *r, struct yaml *yaml)
 	size_t left = 4 * (size_t)YAML_MAX_BYTES;
 
 	for (struct node *node = yaml->nodes; node; node = node->next)
-		if (node->kind == NODE_SCALAR && !node->is_key && !node->bad &&
-		    strchr(node->text, '$') && interpolate_node(r, node, &left) < 0)
+		if (reader_fill(r, node, &left) < 0)
 			return -1;
 	return 0;
 }

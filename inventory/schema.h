@@ -114,6 +114,8 @@ int reader_repeats(struct reader *r, const struct node *at, const struct node *n
 const char *reader_variable(void *reader, const char *name);
 /* The folder that a path which stands there is meant from. Borrowed. */
 const char *reader_dir(const struct reader *r, const struct node *node);
+/* The variables of one value, in place, once; what it comes to is taken from `left`. */
+int reader_fill(struct reader *r, struct node *node, size_t *left);
 /* All values of a tree, in place; keys are left as they are, as in Compose. */
 int reader_interpolate(struct reader *r, struct yaml *yaml);
 

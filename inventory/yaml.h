@@ -39,6 +39,7 @@ struct node {
 	bool quoted; /* a scalar in quotes, or a block */
 	bool bad;    /* was complained about already: say no more about it */
 	bool is_key;
+	bool filled; /* its variables were filled in */
 	enum node_tag tag;
 	struct position pos;
 	char *text; /* scalar: UTF-8 without NUL */

@@ -126,7 +126,8 @@ static void test_precedence(void **state UNUSED)
 	    "  dev: {hosts: [h1], environment: {ALL: dev, TWO: dev, OWN: dev}}\n"
 	    "  prod:\n"
 	    "    hosts: [h1]\n"
-	    "    environment: [ALL=prod, TWO=prod, LIST=prod, \"MADE=$$${TWO}${FILE}\"]\n";
+	    "    environment: [ALL=prod, TWO=prod, LIST=prod, \"MADE=$$${TWO}${FILE}\", "
+	    "\"SELF=${SELF:-x}y\"]\n";
 
 	put_file("shipit.yml", text);
 	put_file(".env", "ALL=file\nTWO=file\nOWN=file\nFILE=file\n");
@@ -139,6 +140,7 @@ static void test_precedence(void **state UNUSED)
 	const struct environment *prod = inventory_environment(inv, "prod");
 	assert_string_equal(pairs_find(&prod->environment, "MADE")->value, "$prodfile");
 	assert_string_equal(pairs_find(&prod->environment, "ALL")->value, "prod");
+	assert_string_equal(pairs_find(&prod->environment, "SELF")->value, "xy");
 	inventory_free(inv);
 	unsetenv("SHIPIT_ENV");
 	unsetenv("ALL");
