@@ -107,11 +107,45 @@ static const char *short_path(const char *file, const char *cwd)
 	return file;
 }
 
-static void print_problem(
-    FILE *to, bool color, const char *label, const struct problem *problem, const char *cwd)
+enum { QUOTES_MAX = 40, INDENT = 4, QUOTE_WIDTH = 80 - INDENT, BEFORE_MAX = 50 };
+
+/* As much of its end as fits into BEFORE_MAX columns. */
+static const char *tail(const char *text)
 {
-	char *text = text_cleaned(problem->text), *hint = text_cleaned(problem->hint);
-	char *file = text_cleaned(short_path(problem->pos.file, cwd));
+	while (text_width(text) > BEFORE_MAX)
+		do
+			text++;
+		while (((unsigned char)*text & 0xc0) == 0x80);
+	return text;
+}
+
+/* The line that is meant, cut where it is long, and a caret below the place. */
+static void print_quote(FILE *to, bool color, enum hue hue, const struct problem *problem)
+{
+	CLEANUP_BUF struct buf shown = BUF_INIT(MESSAGE_MAX);
+	CLEANUP_FREE char *head = strndup(problem->quote, problem->quote_at);
+	CLEANUP_FREE char *before = text_cleaned(head);
+	CLEANUP_FREE char *rest = text_cleaned(problem->quote + problem->quote_at);
+	const char *from;
+	size_t column;
+
+	if (before == NULL || rest == NULL)
+		return;
+	from = text_width(before) + text_width(rest) > QUOTE_WIDTH ? tail(before) : before;
+	column = text_width(from) + (from > before);
+	if (text_fit(&shown, rest, QUOTE_WIDTH - column, false) < 0)
+		return;
+	fprintf(to, "%*s%s%s%s\n", INDENT, "", from > before ? "~" : "", from, shown.data);
+	fprintf(
+	    to, "%*s%s^%s\n", INDENT + (int)column, "", hue_on(color, hue), hue_off(color, hue));
+}
+
+static void print_problem(FILE *to, bool color, const char *label, const struct problem *problem,
+    const char *cwd, bool whole)
+{
+	CLEANUP_FREE char *text = text_cleaned(problem->text), *hint = text_cleaned(problem->hint);
+	CLEANUP_FREE char *file = text_cleaned(short_path(problem->pos.file, cwd));
+	enum hue hue = *label != '\0' ? HUE_WARN : HUE_BAD;
 
 	fputs(hue_on(color, HUE_STRONG), to);
 	fputs(file != NULL ? file : "?", to);
@@ -119,12 +153,15 @@ static void print_problem(
 		fprintf(to, ":%d:%d", problem->pos.line, problem->pos.column);
 	fprintf(to, ":%s %s%s", hue_off(color, HUE_STRONG), label,
 	    text != NULL ? text : "out of memory");
-	if (hint != NULL)
+	if (hint != NULL && !whole)
 		fprintf(to, "; %s", hint);
 	fputc('\n', to);
-	free(text);
-	free(hint);
-	free(file);
+	if (!whole)
+		return;
+	if (problem->quote != NULL)
+		print_quote(to, color, hue, problem);
+	if (hint != NULL)
+		fprintf(to, "  hint: %s\n", hint);
 }
 
 void complain_problems(FILE *to, bool color, const char *label, const struct problems *problems)
@@ -134,5 +171,5 @@ void complain_problems(FILE *to, bool color, const char *label, const struct pro
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		cwd[0] = '\0';
 	for (size_t i = 0; i < problems->n; i++)
-		print_problem(to, color, label, &problems->v[i], cwd);
+		print_problem(to, color, label, &problems->v[i], cwd, i < QUOTES_MAX);
 }

@@ -25,8 +25,9 @@ struct host_error {
 /* One message for each error; hosts with the same one are named together. */
 void complain_hosts(FILE *to, bool color, const struct host_error *errors, size_t n);
 
-/* "shipit.yml:12:5: TEXT; HINT": one line for each mistake. `label` stands before the text, as in
- * "warning: "; or "". */
+/* "shipit.yml:12:5: TEXT", as editors expect it, then the line of the file with a caret below the
+ * place, then "  hint: ...". When there are very many, those after the first dozens take one line
+ * each. `label` stands before the text, as in "warning: "; or "". */
 void complain_problems(FILE *to, bool color, const char *label, const struct problems *problems);
 
 #endif

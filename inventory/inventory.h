@@ -248,13 +248,19 @@ struct environment {
 struct problem {
 	struct position pos;
 	char *text;
-	char *hint; /* or NULL */
+	char *hint;  /* or NULL */
+	char *quote; /* its line as it stands in the file, of a long one the part around the column;
+			NULL: there is none, or it is not to be seen */
+	size_t quote_at; /* the byte of it that `pos` means */
+	bool hidden;	 /* what stands there is nobody's business */
+	bool once;	 /* the same text in other places has the same cause */
+	bool follows;	 /* internal: an earlier one tells of this place */
 };
 
 struct problems {
 	struct problem *v;
 	size_t n;
-	char **files; /* internal: names the positions point to */
+	struct problem_file *files; /* internal: what the positions point to */
 	size_t n_files;
 };
 

@@ -146,6 +146,12 @@ static int load_text(struct reader *r, const char *text, size_t len, const char 
 	}
 	problems_sort(r->problems);
 	problems_sort(&r->inv->warnings);
+	if (problems_merge(r->problems) < 0 || problems_merge(&r->inv->warnings) < 0 ||
+	    problems_quote(r->problems, r->problems) < 0 ||
+	    problems_quote(&r->inv->warnings, r->problems) < 0) {
+		inventory_free(r->inv);
+		return error_memory(err);
+	}
 	if (summarize(r, name, err) < 0) {
 		inventory_free(r->inv);
 		return -1;

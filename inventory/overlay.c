@@ -53,7 +53,6 @@ static const struct {
     {"services.*.networks", RULE_NAMES},
     {"hosts", RULE_NAMES},
     {"services.*.dns", RULE_TEXTS},
-    {"services.*.label_file", RULE_TEXTS},
     {"services.*.dns_opt", RULE_TEXTS},
     {"services.*.dns_search", RULE_TEXTS},
     {"services.*.env_file", RULE_TEXTS},

@@ -8,18 +8,33 @@
 #include "base/buf.h"
 #include "inventory/array.h"
 
-/* The copy of `file` that `problems` owns; NULL when out of memory. */
-static const char *intern_file(struct problems *problems, const char *file)
+struct problem_file {
+	char *name;
+	char *text; /* what stands in it; NULL: nobody is to see that */
+};
+
+static struct problem_file *find_file(const struct problems *problems, const char *name)
 {
 	for (size_t i = 0; i < problems->n_files; i++)
-		if (strcmp(problems->files[i], file) == 0)
-			return problems->files[i];
+		if (strcmp(problems->files[i].name, name) == 0)
+			return &problems->files[i];
+	return NULL;
+}
+
+/* The entry that `problems` owns; NULL when out of memory. */
+static struct problem_file *intern_file(struct problems *problems, const char *name)
+{
+	struct problem_file *found = find_file(problems, name);
+
+	if (found)
+		return found;
 	if (array_grow(&problems->files, problems->n_files, sizeof(*problems->files)) < 0)
 		return NULL;
-	char *copy = strdup(file);
-	if (copy)
-		problems->files[problems->n_files++] = copy;
-	return copy;
+	char *copy = strdup(name);
+	if (!copy)
+		return NULL;
+	problems->files[problems->n_files] = (struct problem_file){.name = copy};
+	return &problems->files[problems->n_files++];
 }
 
 int problems_file(struct problems *problems, const char *file)
@@ -27,12 +42,30 @@ int problems_file(struct problems *problems, const char *file)
 	return intern_file(problems, file) ? 0 : -1;
 }
 
+const char *problems_text_of(const struct problems *problems, const char *file)
+{
+	const struct problem_file *found = find_file(problems, file);
+
+	return found ? found->text : NULL;
+}
+
+int problems_text(struct problems *problems, const char *name, const char *text, size_t len)
+{
+	struct problem_file *file = intern_file(problems, name);
+
+	if (!file)
+		return -1;
+	free(file->text);
+	file->text = strndup(text, len);
+	return file->text ? 0 : -1;
+}
+
 int problem_vadd(
     struct problems *problems, const struct position *pos, const char *format, va_list args)
 {
 	enum { TEXT_MAX = 4096 };
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
-	const char *file = intern_file(problems, pos->file ? pos->file : "");
+	const struct problem_file *file = intern_file(problems, pos->file ? pos->file : "");
 
 	if (!file || array_grow(&problems->v, problems->n, sizeof(*problems->v)) < 0)
 		return -1;
@@ -42,7 +75,7 @@ int problem_vadd(
 	if (!copy)
 		return -1;
 	problems->v[problems->n++] = (struct problem){
-	    .pos = {.file = file, .line = pos->line, .column = pos->column},
+	    .pos = {.file = file->name, .line = pos->line, .column = pos->column},
 	    .text = copy,
 	};
 	return 0;
@@ -77,13 +110,25 @@ int problem_hint(struct problems *problems, const char *format, ...)
 	return last->hint ? 0 : -1;
 }
 
+void problem_hide(struct problems *problems)
+{
+	if (problems->n > 0)
+		problems->v[problems->n - 1].hidden = true;
+}
+
+void problem_once(struct problems *problems)
+{
+	if (problems->n > 0)
+		problems->v[problems->n - 1].once = true;
+}
+
 /* Files come in the order in which they were first complained about; their names are interned,
  * but not at increasing addresses. */
 static size_t file_rank(const struct problems *problems, const char *file)
 {
 	size_t i = 0;
 
-	while (i < problems->n_files && problems->files[i] != file)
+	while (i < problems->n_files && problems->files[i].name != file)
 		i++;
 	return i;
 }
@@ -102,10 +147,11 @@ static int compare_problems(const void *left, const void *right, void *context)
 	return strcmp(a->text, b->text);
 }
 
-static void problem_release(struct problem *problem)
+void problem_release(struct problem *problem)
 {
 	free(problem->text);
 	free(problem->hint);
+	free(problem->quote);
 }
 
 void problems_sort(struct problems *problems)
@@ -130,8 +176,10 @@ void problems_release(struct problems *problems)
 		return;
 	for (size_t i = 0; i < problems->n; i++)
 		problem_release(&problems->v[i]);
-	for (size_t i = 0; i < problems->n_files; i++)
-		free(problems->files[i]);
+	for (size_t i = 0; i < problems->n_files; i++) {
+		free(problems->files[i].name);
+		free(problems->files[i].text);
+	}
 	free(problems->v);
 	free(problems->files);
 	memset(problems, 0, sizeof(*problems));

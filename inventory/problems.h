@@ -17,8 +17,29 @@ int problem_vadd(struct problems *problems, const struct position *pos, const ch
 /* What to do about the mistake added last; replaces an earlier hint. */
 int problem_hint(struct problems *problems, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* The line of the mistake added last may hold a secret. */
+void problem_hide(struct problems *problems);
+
+/* The mistake added last has the same cause as all that have its text. */
+void problem_once(struct problems *problems);
+/* Say those that have one cause once, in the first place; when they are sorted. */
+int problems_merge(struct problems *problems);
+
 /* Mistakes in `file` come before those in files that were not named yet. */
 int problems_file(struct problems *problems, const char *file);
+
+/* What stands in `file` may be shown beside its mistakes; it is copied. Not for files of secrets.
+ */
+int problems_text(struct problems *problems, const char *file, const char *text, size_t len);
+
+/* Borrowed; NULL: nobody is to see it. */
+const char *problems_text_of(const struct problems *problems, const char *file);
+
+/* Give each the line that it is about, from the files that `texts` was told; once they are sorted.
+ */
+int problems_quote(struct problems *problems, const struct problems *texts);
+
+void problem_release(struct problem *problem);
 
 /* Into the order of the files, and each only once: a mistake behind a YAML anchor is met wherever
  * the anchor is used. */

@@ -54,6 +54,14 @@ static int stop(struct composer *c, const struct position *pos, const char *form
 	return result < 0 ? out_of_memory(c) : -1;
 }
 
+/* What to do about it. */
+static int stop_hint(struct composer *c, const char *hint)
+{
+	if (!c->no_memory && problem_hint(c->problems, "%s", hint) < 0)
+		return out_of_memory(c);
+	return -1;
+}
+
 /* libyaml says where bad bytes are by their offset only. */
 static struct position position_at(const struct composer *c, size_t offset)
 {
@@ -70,38 +78,25 @@ static struct position position_at(const struct composer *c, size_t offset)
 	return pos;
 }
 
-static bool line_begins_with_tab(const struct composer *c, int line)
+/* Not all text is YAML: control characters are refused, too. */
+static int bad_bytes(struct composer *c)
 {
-	const char *at = c->text, *end = c->text + c->len;
+	const char *problem = c->parser.problem ? c->parser.problem : "";
+	struct position pos = position_at(c, c->parser.problem_offset);
 
-	for (; line > 1 && at; line--) {
-		at = memchr(at, '\n', (size_t)(end - at));
-		at = at ? at + 1 : NULL;
-	}
-	while (at && at < end && *at == ' ')
-		at++;
-	return at && at < end && *at == '\t';
+	if (strncmp(problem, "control", 7) == 0)
+		return stop(c, &pos, "a control character, U+%04X, cannot stand here",
+		    (unsigned)c->parser.problem_value);
+	return stop(c, &pos, "this is not text in UTF-8: %s", problem);
 }
 
 static int syntax_error(struct composer *c)
 {
-	const yaml_parser_t *parser = &c->parser;
-	const char *problem = parser->problem ? parser->problem : "it makes no sense";
-	struct position pos = position_of(c, &parser->problem_mark);
-
-	if (parser->error == YAML_MEMORY_ERROR)
+	if (c->parser.error == YAML_MEMORY_ERROR)
 		return out_of_memory(c);
-	if (parser->error == YAML_READER_ERROR) {
-		pos = position_at(c, parser->problem_offset);
-		return stop(c, &pos, "this is not text in UTF-8: %s", problem);
-	}
-	if (parser->context_mark.line >= parser->problem_mark.line || !parser->context)
-		return stop(c, &pos, "not valid YAML: %s",
-		    line_begins_with_tab(c, pos.line)
-			? "a line has to be indented with spaces, not with tabs"
-			: problem);
-	return stop(c, &pos, "not valid YAML, %s that begins at line %zu: %s", parser->context,
-	    parser->context_mark.line + 1, problem);
+	if (c->parser.error == YAML_READER_ERROR)
+		return bad_bytes(c);
+	return yaml_explain(&c->parser, c->file, c->problems) < 0 ? out_of_memory(c) : -1;
 }
 
 static int next_event(struct composer *c, yaml_event_t *event)
@@ -187,7 +182,8 @@ static int check_tag(struct composer *c, struct node *node, const yaml_char_t *t
 		return 0;
 	node->bad = true;
 	if (problem_add(c->problems, &node->pos, "the YAML tag \"%s\" is not supported",
-		show_text(shown, (const char *)tag)) < 0)
+		show_text(shown, (const char *)tag)) < 0 ||
+	    problem_hint(c->problems, "put a value that begins with \"!\" in quotes") < 0)
 		return out_of_memory(c);
 	return 0;
 }
@@ -206,6 +202,12 @@ static struct node *compose_scalar(struct composer *c, const yaml_event_t *event
 	}
 	if (strlen(value) != event->data.scalar.length) {
 		stop(c, &node->pos, "a text with a NUL character in it");
+		return NULL;
+	}
+	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	    strncmp(value, "\xc2\xa0", 2) == 0) {
+		stop(c, &node->pos, "a no-break space stands here, which is a letter to YAML");
+		stop_hint(c, "write ordinary spaces");
 		return NULL;
 	}
 	if (check_tag(c, node, event->data.scalar.tag) < 0)
@@ -252,6 +254,9 @@ static struct node *compose_alias(struct composer *c, const yaml_event_t *event,
 		    anchor ? "the alias \"*%s\" stands inside of what it means"
 			   : "nothing before this has the anchor \"&%s\"",
 		    show_text(shown, name));
+		stop_hint(c, anchor ? "write out what is meant"
+				    : "write \"&\" and the name before the value that is meant, or "
+				      "put this in quotes");
 		return NULL;
 	}
 	if (anchor->node->text)
@@ -302,6 +307,29 @@ static int compose_items(struct composer *c, struct node *list, unsigned depth)
 	}
 }
 
+/* "{{ name }}" of a template is a mapping as a key. */
+static int no_key(struct composer *c, const struct node *key)
+{
+	stop(c, &key->pos, "a key has to be a text, this is %s", node_kind_text(key));
+	return stop_hint(c, key->kind == NODE_MAP ? "a value with {{...}} needs quotes; variables "
+						    "are written ${NAME}"
+						  : "put the key in quotes");
+}
+
+/* "a:{b: c}" begins with the key "a:{b". */
+static int joined_key(struct composer *c, const struct node *key)
+{
+	size_t len = strcspn(key->text, "{[\"");
+	struct position pos = key->pos;
+	char shown[SHOWN_SIZE];
+
+	if (len < 2 || key->text[len - 1] != ':')
+		return 0;
+	pos.column += (int)len;
+	return stop(
+	    c, &pos, "a space is missing after \"%.*s\"", (int)len, show_text(shown, key->text));
+}
+
 static int compose_entries(struct composer *c, struct node *map, unsigned depth)
 {
 	struct node *key, *value;
@@ -312,11 +340,12 @@ static int compose_entries(struct composer *c, struct node *map, unsigned depth)
 		if (!key)
 			break;
 		if (!key->text)
-			return stop(c, &key->pos, "a key has to be a text, this is %s",
-			    node_kind_text(key));
+			return no_key(c, key);
 		key->kind = NODE_SCALAR;
 		key->is_key = true;
-		if (compose_next(c, YAML_NO_EVENT, depth + 1, &value) < 0)
+		if (!key->quoted && joined_key(c, key) < 0)
+			return -1;
+		if (compose_next(c, YAML_NO_EVENT, depth + 1, &value) < 0 || !value)
 			return -1;
 		if (array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
 			return out_of_memory(c);
@@ -361,6 +390,18 @@ static struct node *compose(struct composer *c, const yaml_event_t *event, unsig
 	return compose_collection(c, event, depth);
 }
 
+static int second_document(struct composer *c, const struct position *pos)
+{
+	stop(c, pos, "a second YAML document begins here");
+	return stop_hint(c, "all of it has to be one: take the line with --- away");
+}
+
+static int empty_file(struct composer *c)
+{
+	stop(c, &(struct position){c->file, 1, 1}, "the file is empty");
+	return stop_hint(c, "`shipit init` writes one that can be filled in");
+}
+
 /* The events around the nodes. A second document is one mistake, whatever is in it. */
 static int compose_stream(struct composer *c)
 {
@@ -375,7 +416,7 @@ static int compose_stream(struct composer *c)
 		yaml_event_type_t type = event.type;
 		struct position pos = position_of(c, &event.start_mark);
 		if (type == YAML_DOCUMENT_START_EVENT && root)
-			result = stop(c, &pos, "a second YAML document begins here; write one");
+			result = second_document(c, &pos);
 		else if (type >= YAML_ALIAS_EVENT && type <= YAML_MAPPING_START_EVENT)
 			result = (root = compose(c, &event, 1)) ? 0 : -1;
 		yaml_event_delete(&event);
@@ -385,7 +426,7 @@ static int compose_stream(struct composer *c)
 			break;
 	}
 	if (!root || root->kind == NODE_NULL)
-		return stop(c, &(struct position){c->file, 1, 1}, "the file is empty");
+		return empty_file(c);
 	c->yaml->root = root;
 	return 0;
 }
@@ -408,7 +449,7 @@ int yaml_parse(
 	if (len > YAML_MAX_BYTES)
 		return problem_add(problems, &(struct position){file, 1, 1},
 		    "the file is longer than %d bytes", YAML_MAX_BYTES);
-	if (!yaml_parser_initialize(&c.parser))
+	if (problems_text(problems, file, text, len) < 0 || !yaml_parser_initialize(&c.parser))
 		return -1;
 	yaml_parser_set_input_string(&c.parser, (const unsigned char *)text, len);
 	if (compose_stream(&c) < 0)

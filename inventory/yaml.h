@@ -41,6 +41,7 @@ struct node {
 	bool is_key;
 	bool filled; /* its variables were filled in */
 	enum node_tag tag;
+	bool variables; /* there were some in it */
 	struct position pos;
 	char *text; /* scalar: UTF-8 without NUL */
 	size_t n;

@@ -34,14 +34,22 @@ static int add_entries(struct candidates *list, const struct node *map, size_t s
 	return 0;
 }
 
+static int report_merge(const struct node *value, struct problems *problems)
+{
+	if (problem_add(problems, &value->pos,
+		"\"<<\" merges a mapping or a list of mappings, this is %s",
+		node_kind_text(value)) < 0)
+		return -1;
+	return problem_hint(
+	    problems, "write `<<: *NAME`, and `&NAME` before the mapping that is meant");
+}
+
 static int merge(struct candidates *list, const struct node *value, struct problems *problems)
 {
 	if (value->kind == NODE_MAP)
 		return add_entries(list, value, ++list->sources, false);
 	if (value->kind != NODE_LIST)
-		return problem_add(problems, &value->pos,
-		    "\"<<\" merges a mapping or a list of mappings, this is %s",
-		    node_kind_text(value));
+		return report_merge(value, problems);
 	for (size_t i = 0; i < value->n; i++) {
 		const struct node *item = value->items[i];
 		int result = item->kind == NODE_MAP
@@ -76,8 +84,10 @@ static int report_twice(
 {
 	char shown[SHOWN_SIZE];
 
-	return problem_add(problems, &again->pos, "the key \"%s\" is here twice, first at %d:%d",
-	    show_text(shown, again->text), first->pos.line, first->pos.column);
+	if (problem_add(problems, &again->pos, "the key \"%s\" is here twice, first at %d:%d",
+		show_text(shown, again->text), first->pos.line, first->pos.column) < 0)
+		return -1;
+	return problem_hint(problems, "put both together, or take one away");
 }
 
 /* Of equal keys keep the first, which `order` made the strongest. */
