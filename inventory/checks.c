@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
@@ -263,6 +264,44 @@ static int add_resource(
 	return (*list)[(*n)++].key ? 0 : -1;
 }
 
+/* A name that has no entry gets one; near to one that has, it is a slip of the pen. */
+static int warn_misspelt(struct reader *r, const char *what, const struct resource *list, size_t n,
+    const char *name, const struct position *pos)
+{
+	CLEANUP_STRV struct strv known = {0};
+
+	if (find_resource(list, n, name))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (strv_add(&known, list[i].key) < 0)
+			return -1;
+	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
+	if (!nearest)
+		return 0;
+	if (problem_add(&r->inv->warnings, pos, "the %s \"%s\" has no entry in `%ss`", what, name,
+		what) < 0)
+		return -1;
+	return problem_hint(&r->inv->warnings, "did you mean \"%s\"?", nearest);
+}
+
+/* Before entries are added to those of the file. */
+static int check_resources_of(struct reader *r, const struct environment *env UNUSED,
+    struct service *service, void *context UNUSED)
+{
+	const struct inventory *inv = r->inv;
+
+	for (size_t i = 0; i < service->networks.n; i++)
+		if (warn_misspelt(r, "network", inv->networks, inv->n_networks,
+			service->networks.v[i], &service->pos) < 0)
+			return -1;
+	for (size_t i = 0; i < service->n_volumes; i++)
+		if (service->volumes[i].kind == VOLUME_NAMED &&
+		    warn_misspelt(r, "volume", inv->volumes, inv->n_volumes,
+			service->volumes[i].source, &service->volumes[i].pos) < 0)
+			return -1;
+	return 0;
+}
+
 static const char default_network[] = "default";
 
 static int add_resources_of(struct reader *r, const struct environment *env UNUSED,
@@ -307,7 +346,9 @@ static int check_archive(struct reader *r, const struct environment *env UNUSED,
 int check_inventory(struct reader *r)
 {
 	if (check_ports(r) < 0 || check_prefixes(r) < 0 ||
-	    each_service(r, check_archive, NULL) < 0 || each_service(r, add_resources_of, NULL) < 0)
+	    each_service(r, check_archive, NULL) < 0 ||
+	    each_service(r, check_resources_of, NULL) < 0 ||
+	    each_service(r, add_resources_of, NULL) < 0)
 		return -1;
 	return check_depends_on(r);
 }

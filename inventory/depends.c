@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "inventory/array.h"
+#include "inventory/hints.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
 
@@ -33,6 +34,7 @@ static int read_condition(
     struct reader *r, const struct node *value, void *field UNUSED, const void *arg UNUSED)
 {
 	static const char expected[] = "service_started or service_healthy";
+	static const char *const conditions[] = {"service_started", "service_healthy"};
 	const char *text;
 	int got = scalar_text(r, value, expected, &text);
 
@@ -40,7 +42,7 @@ static int read_condition(
 	    strcmp(text, "service_healthy") == 0)
 		return got < 0 ? -1 : 0;
 	if (strcmp(text, "service_completed_successfully") != 0)
-		return mistake_value(r, value, expected);
+		return mistake_choice(r, value, expected, conditions, ARRAY_SIZE(conditions));
 	if (mistake(r, value, "a service that ends cannot be waited for") < 0)
 		return -1;
 	return mistake_hint(r, "what is to be run once before the others is a service's `before`");
@@ -71,17 +73,27 @@ int read_depends_on(struct reader *r, const struct node *value, void *field, con
 
 /* ---- what only the whole file shows ---- */
 
+static int no_service(struct reader *r, const struct dependency *dependency)
+{
+	CLEANUP_STRV struct strv known = {0};
+	char shown[SHOWN_SIZE];
+
+	for (size_t i = 0; i < r->inv->n_services; i++)
+		if (strv_add(&known, r->inv->services[i].name) < 0)
+			return -1;
+	if (problem_add(r->problems, &dependency->pos, "no service is called \"%s\"",
+		show_text(shown, dependency->name)) < 0)
+		return -1;
+	problem_once(r->problems);
+	return hint_names(r, dependency->name, "services", "", &known);
+}
+
 static int check_names(struct reader *r, const struct service *service)
 {
-	for (size_t i = 0; i < service->n_depends_on; i++) {
-		const struct dependency *dependency = &service->depends_on[i];
-		char shown[SHOWN_SIZE];
-
-		if (inventory_service(r->inv, dependency->name) == NULL &&
-		    problem_add(r->problems, &dependency->pos, "there is no service \"%s\"",
-			show_text(shown, dependency->name)) < 0)
+	for (size_t i = 0; i < service->n_depends_on; i++)
+		if (inventory_service(r->inv, service->depends_on[i].name) == NULL &&
+		    no_service(r, &service->depends_on[i]) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -134,10 +146,12 @@ static int complain_of_circle(struct reader *r, size_t at)
 			return 0;
 		service = inventory_service(inv, dependency->name);
 	}
-	return dependency == NULL ? 0
-				  : problem_add(r->problems, &dependency->pos,
-					"services wait for each other in a circle, here for \"%s\"",
-					dependency->name);
+	if (dependency == NULL)
+		return 0;
+	if (problem_add(r->problems, &dependency->pos,
+		"services wait for each other in a circle, here for \"%s\"", dependency->name) < 0)
+		return -1;
+	return problem_hint(r->problems, "take this one away, or another of the circle");
 }
 
 int check_depends_on(struct reader *r)

@@ -76,7 +76,9 @@ static int finish_build(struct reader *r, const struct node *value, const struct
 		return 0;
 	if (is_remote(draft->context))
 		return mistake(r, value, "the context \"%s\" is not a folder on this computer",
-		    show_text(shown, draft->context));
+			   show_text(shown, draft->context)) < 0
+			   ? -1
+			   : mistake_hint(r, "clone it, and write its folder");
 	build->context = path_resolve(reader_dir(r, value), draft->context, home);
 	if (!build->context)
 		return -1;
@@ -145,6 +147,9 @@ static int report_unreadable(
 
 	if (!no_memory && !optional)
 		result = mistake(r, node, "%s", error_text(err));
+	if (result == 0 && !no_memory && !optional && err->code == ENOENT)
+		result =
+		    mistake_hint(r, "if it may be missing, write {path: FILE, required: false}");
 	error_release(err);
 	return result;
 }

@@ -459,6 +459,7 @@ int setting_logging(struct reader *r, const struct node *value, void *field, con
 int setting_network_mode(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	static const char expected[] = "host, none, bridge or container:NAME";
+	static const char *const modes[] = {"host", "none", "bridge"};
 	const char *text;
 	int got = scalar_text(r, value, expected, &text);
 
@@ -471,7 +472,7 @@ int setting_network_mode(struct reader *r, const struct node *value, void *field
 	}
 	if (strcmp(text, "host") != 0 && strcmp(text, "none") != 0 && strcmp(text, "bridge") != 0 &&
 	    (strncmp(text, "container:", 10) != 0 || text[10] == '\0'))
-		return mistake_value(r, value, expected);
+		return mistake_choice(r, value, expected, modes, ARRAY_SIZE(modes));
 	return settings_set(field, arg, json_string(text));
 }
 
@@ -483,7 +484,9 @@ int check_network_mode(struct reader *r, const struct node *node, const struct s
 	if (mode == NULL || entry == NULL)
 		return 0;
 	if (service->networks.n > 0)
-		return mistake(r, entry->value, "a service has `network_mode` or `networks`");
+		return mistake(r, entry->value, "a service has `network_mode` or `networks`") < 0
+			   ? -1
+			   : mistake_hint(r, "take one of the two away");
 	if (service->n_ports > 0 && strcmp(mode, "bridge") != 0)
 		return mistake(
 		    r, entry->value, "with `network_mode: %s` there are no `ports`", mode);

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "inventory/array.h"
+#include "inventory/hints.h"
 #include "inventory/inherit.h"
 #include "inventory/keys.h"
 #include "inventory/overlay.h"
@@ -44,8 +45,8 @@ static int report_no_service(struct reader *r, const struct node *node, const ch
 			return -1;
 	if (mistake(r, node, "no service is called \"%s\"", show_text(shown, name)) < 0)
 		return -1;
-	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
-	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest) : 0;
+	problem_once(r->problems);
+	return hint_names(r, name, "services", "", &known);
 }
 
 static int add_service_name(
@@ -163,9 +164,16 @@ static int read_environment(struct reader *r, const struct node *all, const stru
 {
 	struct inventory *inv = r->inv;
 	struct node *whole = inherit(r, all, entry);
+	char shown[SHOWN_SIZE];
 
 	if (!whole)
 		return -1;
+	if (whole->kind != NODE_MAP && !whole->bad) {
+		if (mistake(r, whole, "expected a mapping, found %s", node_kind_text(whole)) < 0)
+			return -1;
+		return mistake_hint(
+		    r, "write `%s: {hosts: [web1]}`", show_text(shown, entry->key->text));
+	}
 	overlay_finish(whole, "overrides");
 	if (check_name(r, entry->key, "an environment") < 0 ||
 	    array_grow(&inv->environments, inv->n_environments, sizeof(*inv->environments)) < 0)

@@ -38,8 +38,12 @@ static int check_test_list(
 	if ((strcmp(first, "CMD") == 0 && test->n > 1) ||
 	    (strcmp(first, "CMD-SHELL") == 0 && test->n == 2))
 		return 0;
-	return mistake(
-	    r, value, "expected [\"CMD\", PROGRAM, ...], [\"CMD-SHELL\", TEXT] or [\"NONE\"]");
+	if (mistake(r, value,
+		"expected [\"CMD\", PROGRAM, ...], [\"CMD-SHELL\", TEXT] or [\"NONE\"]") < 0)
+		return -1;
+	return *first && strncmp(first, "CMD", 3) != 0
+		   ? mistake_hint(r, "write \"CMD\" before the program")
+		   : 0;
 }
 
 static int read_test(

@@ -244,13 +244,26 @@ static int add_hosts(struct reader *r, const struct node *key, const struct host
 	return 0;
 }
 
+/* "web1: 10.0.0.9" */
+static int report_address(struct reader *r, const struct node *key, const struct node *value)
+{
+	char name[SHOWN_SIZE], address[SHOWN_SIZE];
+
+	if (mistake(r, value, "expected a mapping, found a text") < 0)
+		return -1;
+	return mistake_hint(r, "write `%s: {address: %s}`", show_text(name, key->text),
+	    show_text(address, value->text));
+}
+
 static int read_host(struct reader *r, const struct node *key, const struct node *value)
 {
 	struct host model = {
 	    .pos = key->pos, .engine.sudo = r->inv->engine.sudo, .delivery = r->inv->delivery};
 	int result = copy_string(&model.engine.command, r->inv->engine.command);
 
-	if (result == 0 && value && value->kind != NODE_NULL)
+	if (value && value->kind == NODE_SCALAR && !value->bad)
+		result = report_address(r, key, value);
+	else if (result == 0 && value && value->kind != NODE_NULL)
 		result = schema_read(r, value, &host_table, &model, NULL);
 	if (result == 0)
 		result = add_hosts(r, key, &model);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "inventory/keys.h"
+#include "inventory/problems.h"
 
 static int read_url(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_occasions(struct reader *r, const struct node *value, void *field, const void *arg);
@@ -29,8 +30,12 @@ static int read_url(struct reader *r, const struct node *value, void *field, con
 	       : strncmp(text, "http://", 7) == 0 ? text + 7
 						  : "";
 	/* It is as good as a password: it is not shown. */
-	if (*rest == '\0' || *rest == '/' || strpbrk(text, " \t\r\n") != NULL)
-		return mistake(r, value, "expected %s", expected);
+	if (*rest == '\0' || *rest == '/' || strpbrk(text, " \t\r\n") != NULL) {
+		if (mistake(r, value, "expected %s", expected) < 0)
+			return -1;
+		problem_hide(r->problems);
+		return 0;
+	}
 	return read_string(r, value, field, arg);
 }
 

@@ -112,6 +112,19 @@ static int read_program(struct reader *r, const struct node *value, void *field,
 	return r->problems->n > told ? 0 : mistake(r, value, "expected a program and its words");
 }
 
+static const char sources[] =
+    "write one of {env: VARIABLE}, {file: PATH} and {command: \"pass show NAME\"}";
+
+static int refuse_value(struct reader *r, const struct node *value)
+{
+	if (value->bad)
+		return 0;
+	if (mistake(r, value, "a secret itself does not stand here, only where it comes from") < 0)
+		return -1;
+	problem_hide(r->problems);
+	return mistake_hint(r, "%s", sources);
+}
+
 static int read_secret(struct reader *r, const struct entry *entry, struct secret *secret)
 {
 	char shown[SHOWN_SIZE];
@@ -122,14 +135,16 @@ static int read_secret(struct reader *r, const struct entry *entry, struct secre
 		    "\"%s\" cannot be the name of a secret: use letters, digits and . _ -, at most "
 		    "%d",
 		    show_text(shown, entry->key->text), MAX_NAME);
-	if (schema_read(r, entry->value, &secret_table, secret, NULL) < 0)
+	if (entry->value->kind == NODE_SCALAR)
+		return refuse_value(r, entry->value);
+	if (entry->value->kind != NODE_NULL &&
+	    schema_read(r, entry->value, &secret_table, secret, NULL) < 0)
 		return -1;
 	if (has_source(secret) || r->problems->n > told)
 		return 0;
 	if (mistake(r, entry->key, "it is not said where the secret comes from") < 0)
 		return -1;
-	return mistake_hint(
-	    r, "write one of {env: VARIABLE}, {file: PATH} and {command: \"pass show NAME\"}");
+	return mistake_hint(r, "%s", sources);
 }
 
 int read_secrets(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
@@ -138,8 +153,10 @@ int read_secrets(struct reader *r, const struct node *value, void *field, const 
 
 	if (value->kind == NODE_NULL)
 		return 0;
-	if (value->kind != NODE_MAP)
+	if (value->kind != NODE_MAP) {
+		r->secrets_incomplete = true;
 		return mistake_kind(r, value, "a mapping of secrets");
+	}
 	if (value->n > MAX_SECRETS)
 		return mistake(r, value, "more than %d secrets", MAX_SECRETS);
 	for (size_t i = 0; i < value->n; i++) {
@@ -167,13 +184,17 @@ static int report_unknown(struct reader *r, const struct node *node, const char 
 	CLEANUP_STRV struct strv known = {0};
 	char shown[SHOWN_SIZE];
 
+	/* Without a section that can be read something worse was said already. */
+	if (r->secrets_incomplete)
+		return 0;
 	for (size_t i = 0; i < inv->n_secrets; i++)
 		if (strv_add(&known, inv->secrets[i].name) < 0)
 			return -1;
 	if (mistake(r, node, "there is no secret \"%s\"", show_text(shown, name)) < 0)
 		return -1;
+	problem_once(r->problems);
 	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
-	return nearest ? mistake_hint(r, "did you mean %s?", nearest)
+	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest)
 		       : mistake_hint(r, "say where it comes from, in `secrets` of the file: "
 					 "{env: VARIABLE}, {file: PATH} or {command: PROGRAM}");
 }

@@ -179,10 +179,13 @@ static int refuse_oci_archive(struct reader *r, const struct node *value)
 	return mistake_hint(r, "write oci:PATH[:NAME]: PATH may be a tar as well as a folder");
 }
 
+static const char image_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._-/:@+[]";
+
 static int read_image(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	static const char expected[] = "an image's name";
+	static const char expected[] = "an image's name such as nginx:1.27";
 	struct service *service = field;
 	const char *text;
 	int got = scalar_text(r, value, expected, &text);
@@ -195,7 +198,7 @@ static int read_image(
 		return read_archive(r, value, kind, text + strlen(kind), service);
 	if (strncmp(text, "oci-archive:", strlen("oci-archive:")) == 0)
 		return refuse_oci_archive(r, value);
-	if (!*text || text[0] == '-' || text[strcspn(text, " \t\r\n")])
+	if (!*text || text[0] == '-' || text[strspn(text, image_letters)])
 		return mistake_value(r, value, expected);
 	return set_string(&service->image, text);
 }
@@ -324,29 +327,36 @@ static int read_before(
 
 /* ---- restart ---- */
 
+static const char *const restarts[] = {"no", "always", "unless-stopped", "on-failure"};
+
 static bool is_restart(const char *text)
 {
-	static const char *const known[] = {"no", "always", "unless-stopped", "on-failure"};
 	static const char counted[] = "on-failure:";
 	int ignored;
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strcmp(text, known[i]) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(restarts); i++)
+		if (strcmp(text, restarts[i]) == 0)
 			return true;
 	return strncmp(text, counted, strlen(counted)) == 0 &&
 	       parse_int(text + strlen(counted), 1, 1000000, &ignored) == 0;
 }
 
-static int read_restart(struct reader *r, const struct node *value, void *field, const void *arg)
+static int read_restart(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
 	static const char expected[] = "always, unless-stopped, on-failure, on-failure:TIMES or no";
 	const char *text;
+	bool flag;
 	int got = scalar_text(r, value, expected, &text);
 
 	if (got <= 0)
 		return got;
-	return is_restart(text) ? read_string(r, value, field, arg)
-				: mistake_value(r, value, expected);
+	if (is_restart(text))
+		return set_string(field, text);
+	if (mistake_choice(r, value, expected, restarts, ARRAY_SIZE(restarts)) < 0)
+		return -1;
+	return parse_bool(text, &flag) ? mistake_hint(r, "write %s", flag ? "always" : "\"no\"")
+				       : 0;
 }
 
 /* ---- the list ---- */
@@ -416,9 +426,11 @@ static int check_service(struct reader *r, const struct entry *entry, const stru
 {
 	const struct node *node = entry->value;
 
-	if (node->kind == NODE_MAP && !schema_seen(&service_table, seen, "image") &&
+	if (node->kind == NODE_MAP && !seen->strange &&
+	    !schema_seen(&service_table, seen, "image") &&
 	    !schema_seen(&service_table, seen, "build") &&
-	    mistake(r, entry->key, "a service needs `image` or `build`") < 0)
+	    (mistake(r, entry->key, "a service needs `image` or `build`") < 0 ||
+		mistake_hint(r, "`image: NAME` takes an image, `build: FOLDER` builds one") < 0))
 		return -1;
 	if (service->image_is_file && service->build.set &&
 	    problem_add(r->problems, &service->image_pos,

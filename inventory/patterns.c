@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "inventory/hints.h"
 #include "inventory/keys.h"
 #include "inventory/patterns.h"
 #include "inventory/problems.h"
@@ -35,13 +36,6 @@ bool patterns_match(const struct strv *patterns, const struct host *host)
 	return false;
 }
 
-static int suggest(struct reader *r, const char *word, const char *prefix, struct strv *known)
-{
-	const char *nearest = text_nearest(word, (const char *const *)known->v, known->n);
-
-	return nearest ? mistake_hint(r, "did you mean \"%s%s\"?", prefix, nearest) : 0;
-}
-
 static int report_no_tag(struct reader *r, const struct node *node, const char *tag)
 {
 	CLEANUP_STRV struct strv known = {0};
@@ -56,7 +50,8 @@ static int report_no_tag(struct reader *r, const struct node *node, const char *
 		}
 	if (mistake(r, node, "no host has the tag \"%s\"", show_text(shown, tag)) < 0)
 		return -1;
-	return suggest(r, tag, tag_prefix, &known);
+	problem_once(r->problems);
+	return hint_names(r, tag, "tags", tag_prefix, &known);
 }
 
 static int report_no_host(struct reader *r, const struct node *node, const char *pattern)
@@ -65,14 +60,15 @@ static int report_no_host(struct reader *r, const struct node *node, const char 
 	char shown[SHOWN_SIZE];
 
 	show_text(shown, pattern);
-	if (strpbrk(pattern, "*?["))
-		return mistake(r, node, "no host's name matches \"%s\"", shown);
+	bool glob = strpbrk(pattern, "*?[") != NULL;
 	for (size_t i = 0; i < r->inv->n_hosts; i++)
 		if (strv_add(&known, r->inv->hosts[i].name) < 0)
 			return -1;
-	if (mistake(r, node, "no host is called \"%s\"", shown) < 0)
+	if (mistake(r, node, glob ? "no host's name matches \"%s\"" : "no host is called \"%s\"",
+		shown) < 0)
 		return -1;
-	return suggest(r, pattern, "", &known);
+	problem_once(r->problems);
+	return hint_names(r, pattern, "hosts", "", &known);
 }
 
 static int add_pattern(struct reader *r, const struct node *item, const char *text, void *context)

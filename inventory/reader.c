@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "inventory/interpolate.h"
+#include "inventory/hints.h"
 #include "inventory/problems.h"
 #include "inventory/schema.h"
 
@@ -52,17 +53,24 @@ const char *reader_dir(const struct reader *r, const struct node *node)
 static int report_interpolation(struct reader *r, struct node *node, const char *why)
 {
 	node->bad = true;
-	return mistake(r, node, "%s", why);
+	if (mistake(r, node, "%s", why) < 0)
+		return -1;
+	if (strstr(why, "is required"))
+		problem_once(r->problems);
+	return strstr(why, "is required and") ? mistake_hint(r, "%s", hint_variables) : 0;
 }
 
 /* As Compose does. SHIPIT_ENV is not set while a command is about no environment. */
 static int warn_unset(struct reader *r, const struct node *node, const struct strv *unset)
 {
-	for (size_t i = 0; i < unset->n; i++)
-		if (strcmp(unset->v[i], "SHIPIT_ENV") != 0 &&
-		    problem_add(&r->inv->warnings, &node->pos,
+	for (size_t i = 0; i < unset->n; i++) {
+		if (strcmp(unset->v[i], "SHIPIT_ENV") == 0)
+			continue;
+		if (problem_add(&r->inv->warnings, &node->pos,
 			"variable `%s` is not set and counts as empty", unset->v[i]) < 0)
 			return -1;
+		problem_once(&r->inv->warnings);
+	}
 	return 0;
 }
 
@@ -89,13 +97,13 @@ static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 		return -1;
 	free(node->text);
 	node->text = text;
-	node->filled = true;
+	node->quoted = node->variables = true; /* what they say is a text to everybody */
 	return 0;
 }
 
 int reader_fill(struct reader *r, struct node *node, size_t *left)
 {
-	if (node->kind != NODE_SCALAR || node->is_key || node->bad || node->filled ||
+	if (node->kind != NODE_SCALAR || node->is_key || node->bad || node->variables ||
 	    !strchr(node->text, '$'))
 		return 0;
 	return interpolate_node(r, node, left);

@@ -25,8 +25,9 @@ struct reader {
 	size_t own_left;	      /* bytes that more of them may have */
 	size_t repeated;	      /* nodes read again for an environment */
 	struct json_t *places;	      /* of each host's name: its place in `inv->hosts` */
-	bool hosts_incomplete; /* a host could not be read: do not complain that it is missing */
-	size_t n_ports;	       /* published, all services together */
+	bool hosts_incomplete;	 /* a host could not be read: do not complain that it is missing */
+	bool secrets_incomplete; /* the same of a secret */
+	size_t n_ports;		 /* published, all services together */
 };
 
 /* Put `value` where `field` points. `arg` is the table line's own. */
@@ -84,6 +85,7 @@ struct key_table {
  * that it is one mistake and not two). */
 struct seen {
 	bool v[SCHEMA_MAX_KEYS];
+	bool strange; /* there is a key that nothing is known about, perhaps a needed one's name */
 };
 
 /* Read the mapping `map` into `target`, the keys in the order of the table. `seen` may be NULL. */
@@ -101,6 +103,9 @@ int mistake_hint(struct reader *r, const char *format, ...) PRINTF_LIKE(2, 3);
 int mistake_kind(struct reader *r, const struct node *node, const char *expected);
 /* `expected WHAT, found "text"`. */
 int mistake_value(struct reader *r, const struct node *node, const char *expected);
+/* The same, and which of the `names` is nearest. */
+int mistake_choice(struct reader *r, const struct node *node, const char *expected,
+    const char *const *names, size_t n);
 
 /* The text of a scalar: 1 and *ret_text, or as mistake_kind. `expected`: "a string". */
 int scalar_text(

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "inventory/hints.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
 #include "inventory/paths.h"
@@ -32,7 +33,9 @@ int read_string(struct reader *r, const struct node *value, void *field, const v
 int read_text(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	if (value->kind == NODE_SCALAR && !value->bad && !*value->text)
-		return mistake(r, value, "expected a text, this is empty");
+		return mistake(r, value, "expected a text, this is empty") < 0
+			   ? -1
+			   : hint_empty(r, value);
 	return read_string(r, value, field, arg);
 }
 
@@ -54,7 +57,13 @@ int read_delay(struct reader *r, const struct node *value, void *field, const vo
 
 	if (got <= 0)
 		return got;
-	return parse_duration(text, field) == 0 ? 0 : mistake_value(r, value, expected);
+	if (parse_duration(text, field) == 0)
+		return 0;
+	if (mistake_value(r, value, expected) < 0)
+		return -1;
+	return *text && !text[strspn(text, "0123456789.")]
+		   ? mistake_hint(r, "its unit is missing: write %ss", text)
+		   : 0;
 }
 
 int read_duration(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -75,15 +84,17 @@ int read_count(struct reader *r, const struct node *value, void *field, const vo
 	const struct range *range = arg;
 	char expected[64];
 	const char *text;
+	int number;
 
 	snprintf(
 	    expected, sizeof(expected), "a whole number from %d to %d", range->least, range->most);
 	int got = scalar_text(r, value, expected, &text);
 	if (got <= 0)
 		return got;
-	return parse_int(text, range->least, range->most, field) == 0
-		   ? 0
-		   : mistake_value(r, value, expected);
+	if (parse_int(text, range->least, range->most, &number) < 0)
+		return mistake_value(r, value, expected);
+	*(int *)field = number;
+	return 0;
 }
 
 int read_choice(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -100,7 +111,7 @@ int read_choice(struct reader *r, const struct node *value, void *field, const v
 			*out = (unsigned)i;
 			return 0;
 		}
-	return mistake_value(r, value, choices->expected);
+	return mistake_choice(r, value, choices->expected, choices->names, choices->n);
 }
 
 int each_text(
@@ -259,7 +270,10 @@ static int split_text(struct reader *r, const struct node *value, struct strv *l
 	case WORDS_NO_MEMORY:
 		return -1;
 	case WORDS_QUOTE:
-		return mistake(r, value, "a quote in the command is not closed");
+		return mistake(r, value, "a quote in the command is not closed") < 0
+			   ? -1
+			   : mistake_hint(r, "write \\' for a quote that is meant itself, or the "
+					     "command as a list: [\"PROGRAM\", \"ARGUMENT\"]");
 	case WORDS_BACKSLASH:
 		return mistake(r, value, "the command ends with a backslash");
 	case WORDS_OPERATOR:

@@ -39,9 +39,8 @@ struct node {
 	bool quoted; /* a scalar in quotes, or a block */
 	bool bad;    /* was complained about already: say no more about it */
 	bool is_key;
-	bool filled; /* its variables were filled in */
 	enum node_tag tag;
-	bool variables; /* there were some in it */
+	bool variables; /* there were some in it, which are filled in */
 	struct position pos;
 	char *text; /* scalar: UTF-8 without NUL */
 	size_t n;
