@@ -268,7 +268,13 @@ static int read_mode(
 	    strtoul(text, NULL, 8) == 0)
 		return mistake_value(r, value, expected);
 	*mode = (unsigned int)strtoul(text, NULL, 8);
-	return 0;
+	if (value->quoted || value->text[0] == '0')
+		return 0;
+	if (problem_add(&r->inv->warnings, &value->pos,
+		"Compose takes %s, without a zero before it, for a decimal number: 0%lo", text,
+		strtoul(text, NULL, 10)) < 0)
+		return -1;
+	return problem_hint(&r->inv->warnings, "write 0%s", text);
 }
 
 /* Absolute, and below a folder; a name is meant from /run/secrets. */

@@ -8,6 +8,7 @@
 #include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
+#include "inventory/traps.h"
 
 static const char short_form[] = "a port such as 80, 8080:80, 127.0.0.1:8080:80/udp or "
 				 "8000-8009:8000-8009";
@@ -104,7 +105,7 @@ static int read_short(struct reader *r, const struct node *node, struct service 
 	struct port_span container, host;
 	CLEANUP_FREE char *text = strdup(node->text);
 
-	if (!text)
+	if (!text || warn_trap(r, node) < 0)
 		return -1;
 	char *protocol = cut_last(text, '/');
 	if (protocol && !is_protocol(protocol))

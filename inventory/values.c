@@ -9,6 +9,7 @@
 #include "inventory/keys.h"
 #include "inventory/paths.h"
 #include "inventory/problems.h"
+#include "inventory/traps.h"
 #include "inventory/words.h"
 
 int set_string(char **field, const char *text)
@@ -27,7 +28,9 @@ int read_string(struct reader *r, const struct node *value, void *field, const v
 	const char *text;
 	int got = scalar_text(r, value, "a text", &text);
 
-	return got > 0 ? set_string(field, text) : got;
+	if (got <= 0)
+		return got;
+	return warn_trap(r, value) < 0 ? -1 : set_string(field, text);
 }
 
 int read_text(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -79,6 +82,17 @@ int read_duration(struct reader *r, const struct node *value, void *field, const
 	return 0;
 }
 
+static int mistake_number(struct reader *r, const struct node *value, const char *expected)
+{
+	char what[TRAP_SIZE];
+
+	if (mistake_value(r, value, expected) < 0)
+		return -1;
+	return !value->quoted && yaml_trap(value->text, what)
+		   ? mistake_hint(r, "if it is to be %s, write it with digits only", what)
+		   : 0;
+}
+
 int read_count(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	const struct range *range = arg;
@@ -92,9 +106,9 @@ int read_count(struct reader *r, const struct node *value, void *field, const vo
 	if (got <= 0)
 		return got;
 	if (parse_int(text, range->least, range->most, &number) < 0)
-		return mistake_value(r, value, expected);
+		return mistake_number(r, value, expected);
 	*(int *)field = number;
-	return 0;
+	return warn_number_trap(r, value, number);
 }
 
 int read_choice(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -120,12 +134,14 @@ int each_text(
 	const char *text;
 
 	if (value->kind == NODE_SCALAR && !value->bad)
-		return item(r, value, value->text, context);
+		return warn_trap(r, value) < 0 ? -1 : item(r, value, value->text, context);
 	if (value->kind != NODE_LIST)
 		return mistake_kind(r, value, expected);
 	for (size_t i = 0; i < value->n; i++) {
 		int got = scalar_text(r, value->items[i], "a text", &text);
 
+		if (got > 0 && warn_trap(r, value->items[i]) < 0)
+			return -1;
 		if (got > 0)
 			got = item(r, value->items[i], text, context);
 		if (got < 0)
@@ -168,7 +184,7 @@ int check_name(struct reader *r, const struct node *node, const char *what)
 	char shown[SHOWN_SIZE];
 
 	if (node->bad || text_is_name(node->text))
-		return 0;
+		return warn_trap(r, node);
 	if (mistake(
 		r, node, "\"%s\" cannot be the name of %s", show_text(shown, node->text), what) < 0)
 		return -1;
@@ -230,6 +246,8 @@ static int set_entry(
 		return mistake(r, value, "%s cannot be a secret: others can read it", rule->what);
 	if (value->kind == NODE_LIST || value->kind == NODE_MAP)
 		return mistake_kind(r, value, "a text");
+	if (warn_trap(r, key) < 0 || (value->kind == NODE_SCALAR && warn_trap(r, value) < 0))
+		return -1;
 	return set_pair(
 	    r, key, key->text, value->kind == NODE_NULL ? NULL : value->text, pairs, rule);
 }
