@@ -172,6 +172,27 @@ static void test_mistakes(void **state)
 	golden_compare("mistakes.err", err.data);
 	assert_int_equal(RUN("status"), 2);
 	assert_int_equal(RUN("check", "--offline"), 2);
+	assert_int_equal(out.len, 0);
+	golden_compare("mistakes.err", err.data);
+}
+
+/* What is odd is told, and is in nobody's way. */
+static void test_warnings(void **state)
+{
+	(void)state;
+	write_file("shipit.yml", "project: shop\n"
+				 "services: {web: {image: nginx, ports: [22:22]}}\n"
+				 "hosts: {web1: }\n"
+				 "environments: {prod: {hosts: [web1]}}\n");
+	assert_int_equal(RUN("check", "--offline"), 0);
+	says(&out, "is in order");
+	says(&err, "shipit.yml:2:40: warning: some readers of YAML take 22:22 without quotes for "
+		   "the number 1342\n    services: {web: {image: nginx, ports: [22:22]}}\n"
+		   "                                           ^\n  hint: write \"22:22\"\n");
+	assert_int_equal(RUN("check", "--offline", "--json"), 0);
+	says(&out, "\"event\":\"warning\",\"file\":\"shipit.yml\",\"line\":2,\"column\":40");
+	assert_int_equal(RUN("check", "--offline", "-q"), 0);
+	assert_int_equal(err.len, 0);
 }
 
 static void test_json_ends_with_summary(void **state)
@@ -304,6 +325,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_init, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_init_finds_recipes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_warnings, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_json_ends_with_summary, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_which_environment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_which_file, setup, teardown),

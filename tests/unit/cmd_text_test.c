@@ -60,14 +60,33 @@ static void test_nothing_said_twice(void **state)
 	said(NULL, NULL, "it broke", "shipit: it broke\n");
 }
 
+static struct problem quoted(const char *line, size_t at)
+{
+	return (struct problem){.pos = {"shipit.yml", 1, 1},
+	    .text = (char *)(uintptr_t) "this is wrong",
+	    .quote = (char *)(uintptr_t)line,
+	    .quote_at = at};
+}
+
+#define TIMES_10(text) text text text text text text text text text text
+
 static void test_problems(void **state)
 {
+	static const char wide[] = TIMES_10(TIMES_10("\xe8\xaa\xac\xe6\x98\x8e"));
 	struct problem v[] = {
-	    {{"shipit.yml", 12, 5}, (char *)(uintptr_t) "unknown key \"prots\"",
-		(char *)(uintptr_t) "did you mean \"ports\"?"},
-	    {{"b.env", 0, 0}, (char *)(uintptr_t)hostile, NULL},
+	    {.pos = {"shipit.yml", 12, 5},
+		.text = (char *)(uintptr_t) "unknown key \"prots\"",
+		.hint = (char *)(uintptr_t) "did you mean \"ports\"?"},
+	    {.pos = {"b.env", 0, 0}, .text = (char *)(uintptr_t)hostile},
+	    quoted("  prots: [80]", 2),
+	    quoted("\tprots: [80]", 1),
+	    quoted(hostile, 5),
+	    quoted("\xe8\xaa\xac\xe6\x98\x8e e\xcc\x81: [x]", 11),
+	    quoted(wide, 6),
+	    quoted(wide, 6 * 70),
+	    quoted("the caret is behind the end:", 28),
 	};
-	const struct problems problems = {.v = v, .n = 2};
+	const struct problems problems = {.v = v, .n = ARRAY_SIZE(v)};
 	struct memory out;
 
 	(void)state;
@@ -76,6 +95,31 @@ static void test_problems(void **state)
 	fflush(out.file);
 	harmless(out.text, out.len);
 	golden_compare("problems.txt", out.text);
+	memory_close(&out);
+}
+
+/* The first ones are shown with their lines, then each takes one. */
+static void test_many_problems(void **state)
+{
+	enum { MANY = 300, WHOLE = 40 };
+	struct problem v[MANY];
+	const struct problems problems = {.v = v, .n = MANY};
+	struct memory out;
+	size_t lines = 0;
+
+	(void)state;
+	memory_open(&out);
+	for (size_t i = 0; i < MANY; i++) {
+		v[i] = quoted("a line", 0);
+		v[i].hint = (char *)(uintptr_t) "do this";
+	}
+	complain_problems(out.file, true, "warning: ", &problems);
+	fflush(out.file);
+	for (const char *at = out.text; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 4 * WHOLE + (MANY - WHOLE));
+	assert_non_null(strstr(out.text, "\033[35m^\033["));
+	assert_non_null(strstr(out.text, "this is wrong; do this\n"));
 	memory_close(&out);
 }
 
@@ -160,6 +204,7 @@ int main(void)
 	    cmocka_unit_test(test_complain),
 	    cmocka_unit_test(test_nothing_said_twice),
 	    cmocka_unit_test(test_problems),
+	    cmocka_unit_test(test_many_problems),
 	    cmocka_unit_test(test_columns),
 	    cmocka_unit_test(test_yaml),
 	    cmocka_unit_test(test_words),

@@ -184,7 +184,7 @@ static void check_case(const char *name, bool good)
 	while (one_round(text, len, n, good))
 		n++;
 	if (REPLACED)
-		assert_true(n > 100);
+		assert_true(n > 20);
 	free(text);
 }
 
@@ -204,11 +204,11 @@ static void test_good(void **state UNUSED)
 
 static void test_mistakes(void **state UNUSED)
 {
-	static const char *const names[] = {"ten-mistakes", "key-later", "key-missing-misspelt",
-	    "env-file", "interpolation", "volumes", "ports", "devices", "host-address",
-	    "ports-conflict", "environment-hosts", "key-elsewhere", "yaml-duplicate-key",
-	    "yaml-merge-of-text", "labels-list", "extends-mistakes", "keys", "networks-map",
-	    "resources", "volumes-long"};
+	static const char *const names[] = {"ten-mistakes", "yaml-syntax", "yaml-tag",
+	    "environment-hosts", "depends", "key-later", "key-missing-misspelt", "env-file",
+	    "interpolation", "volumes", "ports", "devices", "host-address", "ports-conflict",
+	    "environment-hosts", "key-elsewhere", "yaml-duplicate-key", "yaml-merge-of-text",
+	    "labels-list", "extends-mistakes", "keys", "networks-map", "resources", "volumes-long"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		check_case(names[i], false);
