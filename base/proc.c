@@ -256,14 +256,48 @@ static int drain(
 	return 0;
 }
 
-/* What was said is not all there is, even where the child itself has ended: that is no success. */
-static int wait_for(
-    pid_t pid, bool drained, int64_t deadline_ms, int cancel_fd, int *ret_status, struct error *err)
+/* Has it ended? It stays a zombie, so that its group's number is not given to another one. */
+static bool has_ended(pid_t pid)
 {
-	if (drained)
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+}
+
+static bool await_end(pid_t pid, int64_t deadline_ms, int cancel_fd)
+{
+	while (!has_ended(pid)) {
+		struct pollfd slot = {.fd = cancel_fd, .events = POLLIN};
+
+		if (clock_left_ms(deadline_ms) == 0 || poll(&slot, 1, 5) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* TERM, and after a while KILL, for a child and all that is in its group. */
+static void end_group(pid_t pid)
+{
+	int64_t deadline_ms = clock_now_ms() + KILL_AFTER_MS;
+
+	kill(-pid, SIGTERM);
+	while (!has_ended(pid) && clock_left_ms(deadline_ms) > 0)
+		poll(NULL, 0, 10);
+	kill(-pid, SIGKILL);
+}
+
+/* What was said is not all there is, even where the child itself has ended: that is no success. */
+static int wait_for(pid_t pid, bool own_group, bool drained, int64_t deadline_ms, int cancel_fd,
+    int *ret_status, struct error *err)
+{
+	if (drained && !own_group)
 		return proc_wait(pid, deadline_ms, cancel_fd, ret_status, err);
+	if (drained && await_end(pid, deadline_ms, cancel_fd))
+		return proc_wait(pid, -1, -1, ret_status, err);
+	if (own_group)
+		end_group(pid);
 	proc_wait(pid, clock_now_ms(), -1, ret_status, NULL);
-	return -1;
+	return drained ? cut_short(cancel_fd, err) : -1;
 }
 
 static int run_piped(const struct proc_options *given, int64_t deadline_ms, int cancel_fd,
@@ -292,7 +326,8 @@ static int run_piped(const struct proc_options *given, int64_t deadline_ms, int 
 	if (rc == 0) {
 		bool drained = drain(fds, deadline_ms, cancel_fd, sink, context, err) == 0;
 
-		rc = wait_for(pid, drained, deadline_ms, cancel_fd, ret_status, err);
+		rc = wait_for(
+		    pid, options.own_group != 0, drained, deadline_ms, cancel_fd, ret_status, err);
 		if (rc < 0)
 			error_wrap(err, "%s", options.argv[0]);
 	}
@@ -302,26 +337,39 @@ static int run_piped(const struct proc_options *given, int64_t deadline_ms, int 
 	return rc;
 }
 
+struct collector {
+	struct proc_result result;
+	bool strict, too_much;
+};
+
 static int collect(void *context, int which, const char *data, size_t len)
 {
-	struct proc_result *result = context;
-	struct buf *buf = which == 0 ? &result->out : &result->err;
+	struct collector *collector = context;
+	struct buf *buf = which == 0 ? &collector->result.out : &collector->result.err;
 	size_t room = buf->max - buf->len;
 
-	return buf_add(buf, data, len < room ? len : room);
+	collector->too_much = collector->strict && which == 0 && len > room;
+	return collector->too_much ? -1 : buf_add(buf, data, len < room ? len : room);
 }
 
 int proc_collect(const struct proc_options *options, size_t max, int64_t deadline_ms, int cancel_fd,
     struct proc_result *ret, struct error *err)
 {
-	struct proc_result result = {.out = BUF_INIT(max), .err = BUF_INIT(max)};
+	struct collector collector = {.strict = options->strict != 0};
+	struct proc_result *result = &collector.result;
 
-	result.out.secret = result.err.secret = options->secret;
-	if (run_piped(options, deadline_ms, cancel_fd, collect, &result, &result.status, err) < 0) {
-		proc_result_release(&result);
+	buf_init(&result->out, max);
+	buf_init(&result->err, max);
+	result->out.secret = result->err.secret = options->secret;
+	if (run_piped(options, deadline_ms, cancel_fd, collect, &collector, &result->status, err) <
+	    0) {
+		proc_result_release(result);
+		if (collector.too_much)
+			error_set(err, ERROR_PROTOCOL, "%s: it prints more than %zu bytes",
+			    options->argv[0], max);
 		return -1;
 	}
-	*ret = result;
+	*ret = *result;
 	return 0;
 }
 

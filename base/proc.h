@@ -18,6 +18,7 @@ struct proc_options {
 	int fds[3];		 /* what the child gets as 0, 1, 2; -1: /dev/null */
 	int own_group;		 /* a process group of its own (Ctrl-C does not reach it) */
 	int secret;		 /* what it says is collected into memory that is wiped */
+	int strict;		 /* to print more than there is room for is an error */
 };
 
 /* Start it. `ret_pid` is to be waited for with proc_wait. An argv[0] that does not exist is
@@ -39,7 +40,9 @@ struct proc_result {
  * not an error here. `deadline_ms` and `cancel_fd` as above. */
 int proc_run(const char *const *argv, size_t max, int64_t deadline_ms, int cancel_fd,
     struct proc_result *ret, struct error *err);
-/* The same of more options; its descriptors are not looked at. */
+/* The same of more options; its descriptors are not looked at. With `own_group` all that it started
+ * is ended with it where it is cut short; with `strict` it is cut short, too, as soon as it has
+ * printed more than `max` bytes (ERROR_PROTOCOL). */
 int proc_collect(const struct proc_options *options, size_t max, int64_t deadline_ms, int cancel_fd,
     struct proc_result *ret, struct error *err);
 void proc_result_release(struct proc_result *result);

@@ -1,6 +1,7 @@
 /* Children: how they end, what they say, and that nothing of them stays behind. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -127,6 +128,39 @@ static void output_that_never_ends_is_no_success(void **state UNUSED)
 	assert_error(&err, ERROR_TIMEOUT, NULL);
 }
 
+/* What it started goes with it, though it does not listen to TERM. */
+static void a_group_is_ended_whole(void **state UNUSED)
+{
+	static const char script[] = "(trap '' TERM; while :; do sleep 0.1; done) & echo $!; wait";
+	const struct proc_options options = {.argv = sh(script), .own_group = 1};
+	int fds[2];
+	struct proc_result result;
+	struct error err = {0};
+	char byte;
+
+	/* Every process of the group has the pipe: its end is theirs. */
+	assert_int_equal(fd_pipe(fds), 0);
+	assert_int_equal(fcntl(fds[1], F_SETFD, 0), 0);
+	assert_int_equal(proc_collect(&options, 100, clock_now_ms() + 300, -1, &result, &err), -1);
+	assert_error(&err, ERROR_TIMEOUT, NULL);
+	close(fds[1]);
+	struct pollfd slot = {.fd = fds[0], .events = POLLIN};
+	assert_int_equal(poll(&slot, 1, PLENTY_MS), 1);
+	assert_int_equal(read(fds[0], &byte, 1), 0);
+	close(fds[0]);
+}
+
+static void a_group_of_its_own_may_end_well(void **state UNUSED)
+{
+	const struct proc_options options = {.argv = sh("echo here; exit 3"), .own_group = 1};
+	struct proc_result result;
+
+	assert_int_equal(proc_collect(&options, 100, soon(), -1, &result, NULL), 0);
+	assert_int_equal(result.status, 3);
+	assert_string_equal(result.out.data, "here\n");
+	proc_result_release(&result);
+}
+
 static void *fire_later(void *context)
 {
 	poll(NULL, 0, 100);
@@ -181,6 +215,21 @@ static void more_than_the_limit_is_dropped(void **state UNUSED)
 	    0);
 	assert_string_equal(result.out.data, "xxxxxxxxxx");
 	assert_string_equal(result.err.data, "1234567890");
+	proc_result_release(&result);
+}
+
+static void more_than_there_is_room_for_ends_it(void **state UNUSED)
+{
+	struct proc_options options = {.argv = sh("yes"), .own_group = 1, .strict = 1};
+	struct proc_result result;
+	struct error err = {0};
+
+	assert_int_equal(proc_collect(&options, 10, -1, -1, &result, &err), -1);
+	assert_error(&err, ERROR_PROTOCOL, "sh: it prints more than 10 bytes");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	options.argv = sh("printf 1234567890; echo and much more >&2");
+	assert_int_equal(proc_collect(&options, 10, soon(), -1, &result, NULL), 0);
+	assert_string_equal(result.out.data, "1234567890");
 	proc_result_release(&result);
 }
 
@@ -342,9 +391,12 @@ int main(void)
 	    cmocka_unit_test(deadline_ends_it),
 	    cmocka_unit_test(who_ignores_term_is_killed),
 	    cmocka_unit_test(output_that_never_ends_is_no_success),
+	    cmocka_unit_test(a_group_is_ended_whole),
+	    cmocka_unit_test(a_group_of_its_own_may_end_well),
 	    cmocka_unit_test(cancel_ends_it),
 	    cmocka_unit_test(both_outputs_are_collected),
 	    cmocka_unit_test(more_than_the_limit_is_dropped),
+	    cmocka_unit_test(more_than_there_is_room_for_ends_it),
 	    cmocka_unit_test(lines_are_split),
 	    cmocka_unit_test(long_lines_come_in_pieces),
 	    cmocka_unit_test(folder_and_environment_are_as_asked),
