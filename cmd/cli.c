@@ -63,11 +63,17 @@ char *cli_user(void)
 
 char *cli_suggest(const struct cli *cli, const char *command, const char *environment)
 {
-	const char *file = cli->settings.file, *limit = cli->settings.limit;
+	enum { LINE_MAX_BYTES = 1024 * 1024 };
+	CLEANUP_BUF struct buf line = BUF_INIT(LINE_MAX_BYTES);
+	const char *limit = cli->settings.limit;
+	int rc = buf_adds(&line, "shipit");
 
-	return string_printf("shipit %s%s%s%s %s%s%s", file != NULL ? "-f " : "",
-	    file != NULL ? file : "", file != NULL ? " " : "", command, environment,
-	    limit != NULL ? " --limit " : "", limit != NULL ? limit : "");
+	for (size_t i = 0; i < cli->settings.files.n && rc == 0; i++)
+		rc = buf_addf(&line, " -f %s", cli->settings.files.v[i]);
+	if (rc == 0)
+		rc = buf_addf(&line, " %s %s%s%s", command, environment,
+		    limit != NULL ? " --limit " : "", limit != NULL ? limit : "");
+	return rc == 0 ? buf_steal(&line) : NULL;
 }
 
 struct ui_options cli_ui_options(const struct cli *cli)
@@ -187,6 +193,9 @@ static int open_standard_fds(void)
 static void release(struct cli *cli)
 {
 	inventory_free(cli->inventory);
+	strv_release(&cli->files);
+	free(cli->file);
+	pairs_release(&cli->said);
 	strv_release(&cli->arguments);
 	cancel_release(&cli->cancel);
 }

@@ -29,7 +29,9 @@ struct cli {
 	struct strv arguments;
 	FILE *out, *err;
 	bool color_out, color_err;
-	const char *file;	     /* the inventory's path as the user wrote it */
+	struct strv files;	     /* the inventory's paths as the user wrote them */
+	char *file;		     /* what they are called in messages: "shipit.yml + hosts.py" */
+	struct pairs said;	     /* what programs that print inventories did print */
 	struct inventory *inventory; /* NULL until cli_load */
 	struct cancel cancel;	     /* fired by the first interrupt */
 	bool warned;		     /* what is odd in the inventory was said already */
@@ -42,8 +44,8 @@ int cli_main(int argc, char *argv[]);
 /* The exit code for an error that ended a command before any host was changed. */
 int exit_code_of(enum error_kind kind);
 
-/* The inventory's path: -f, else SHIPIT_FILE, else shipit.yml here. */
-const char *cli_file(struct cli *cli);
+/* Fill in the inventory's paths: those of -f, else of SHIPIT_FILE, else shipit.yml here. */
+int cli_files(struct cli *cli, struct error *err);
 /* Read and validate the inventory, with SHIPIT_ENV set to `environment` (NULL: left as it is). All
  * mistakes are printed, once; the error says how many there are. Loading again frees the first. */
 int cli_load(struct cli *cli, const char *environment, struct error *err);
@@ -55,7 +57,7 @@ int cli_environments(struct cli *cli, const char *name, struct strv *ret, struct
 
 /* "ann@laptop": who does this. malloc'ed; NULL when out of memory. */
 char *cli_user(void);
-/* "shipit [-f FILE] COMMAND ENV": a command line to show; malloc'ed, NULL when out of memory. */
+/* "shipit [-f FILE]... COMMAND ENV": a command line to show; malloc'ed, NULL when out of memory. */
 char *cli_suggest(const struct cli *cli, const char *command, const char *environment);
 
 /* Options of the user interface for this command line. */

@@ -12,10 +12,18 @@
 
 struct cli;
 
+/* An option that may be given several times. */
+enum { TEXTS_MAX = 64 };
+struct option_texts {
+	const char *v[TEXTS_MAX];
+	size_t n;
+};
+
 /* What all options together set. Texts are borrowed from argv. */
 struct settings {
-	const char *file; /* NULL: SHIPIT_FILE, else ./shipit.yml */
-	int parallel;	  /* 0: the default */
+	struct option_texts files; /* none: SHIPIT_FILE, else ./shipit.yml */
+	bool ask_anew;		   /* programs that print inventories, whatever is in the cache */
+	int parallel;		   /* 0: the default */
 	const char *limit;
 	bool json, quiet, yes, no_color, help;
 	int verbose;
@@ -45,6 +53,7 @@ enum option_kind {
 	OPTION_SWITCH, /* bool */
 	OPTION_COUNT,  /* int, one more each time */
 	OPTION_TEXT,   /* const char * */
+	OPTION_TEXTS,  /* struct option_texts */
 	OPTION_NUMBER, /* int, 1 or more */
 	OPTION_SIZE,   /* uint64_t, bytes, 1 or more: "10G", "500MB" */
 	OPTION_CHOICE, /* const char *, one of those that `argument` names: "skip|fail" */

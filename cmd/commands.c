@@ -8,8 +8,9 @@
 #define AT(member) offsetof(struct settings, member)
 
 const struct option_spec global_options[] = {
-    {"file", 'f', OPTION_TEXT, "FILE", AT(file),
-	"the inventory; default: $SHIPIT_FILE, ./shipit.yml"},
+    {"file", 'f', OPTION_TEXTS, "FILE", AT(files),
+	"inventories; default: $SHIPIT_FILE, ./shipit.yml"},
+    {"refresh-inventory", 0, OPTION_SWITCH, NULL, AT(ask_anew), NULL},
     {"parallel", 0, OPTION_NUMBER, "N", AT(parallel), "hosts worked on at once; default: 16"},
     {"limit", 0, OPTION_TEXT, "PATTERN", AT(limit), "only hosts that match: web*,!web3,tag:db"},
     {"json", 0, OPTION_SWITCH, NULL, AT(json), "one JSON object per line, for programs"},

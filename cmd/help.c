@@ -30,7 +30,7 @@ static int option_lines(struct buf *out, const struct option_spec *options, size
 
 		if (option_words(&words, &options[i]) < 0)
 			return -1;
-		if (words.len > widest)
+		if (options[i].help != NULL && words.len > widest)
 			widest = words.len;
 	}
 	for (size_t i = 0; i < n; i++) {

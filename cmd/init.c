@@ -235,8 +235,14 @@ int init_run(struct cli *cli, struct error *err)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 	struct guess guess = {0};
-	const char *path = cli_file(cli);
+	const char *path;
 
+	if (cli_files(cli, err) < 0)
+		return -1;
+	if (cli->files.n > 1)
+		return error_set(
+		    err, ERROR_USAGE, "`shipit init` writes one file, not %zu", cli->files.n);
+	path = cli->files.v[0];
 	look_around(&guess);
 	if (write_text(&text, &guess) < 0)
 		return buf_error(&text, err, path);

@@ -9,30 +9,54 @@
 #include "cmd/complain.h"
 #include "cmd/ui/json.h"
 
-const char *cli_file(struct cli *cli)
+static const char standard[] = "shipit.yml";
+
+static int list_files(struct cli *cli)
 {
+	const struct option_texts *given = &cli->settings.files;
 	const char *named = getenv("SHIPIT_FILE");
 
-	if (cli->settings.file != NULL)
-		cli->file = cli->settings.file;
-	else if (named != NULL && *named != '\0')
-		cli->file = named;
-	else
-		cli->file = "shipit.yml";
-	return cli->file;
+	for (size_t i = 0; i < given->n; i++)
+		if (strv_add(&cli->files, given->v[i]) < 0)
+			return -1;
+	if (cli->files.n == 0 && named != NULL && strv_split(&cli->files, named, ":") < 0)
+		return -1;
+	return cli->files.n == 0 ? strv_add(&cli->files, standard) : 0;
 }
 
-static int find_file(struct cli *cli, struct error *err)
+int cli_files(struct cli *cli, struct error *err)
 {
-	cli_file(cli);
-	if (access(cli->file, F_OK) == 0)
+	enum { NAME_MAX_BYTES = 1024 * 1024 };
+	CLEANUP_BUF struct buf name = BUF_INIT(NAME_MAX_BYTES);
+
+	if (cli->file != NULL)
 		return 0;
-	if (errno != ENOENT)
-		return error_errno(err, errno, "cannot read %s", cli->file);
-	if (strcmp(cli->file, "shipit.yml") != 0)
-		return error_set(err, ERROR_INVENTORY, "there is no file %s", cli->file);
-	error_set(err, ERROR_INVENTORY, "there is no shipit.yml in this folder");
-	return error_hint(err, "`shipit init` writes one; -f FILE takes another");
+	if (list_files(cli) < 0)
+		return error_memory(err);
+	for (size_t i = 0; i < cli->files.n; i++)
+		if (buf_addf(&name, "%s%s", i > 0 ? " + " : "", cli->files.v[i]) < 0)
+			return buf_error(&name, err, "the inventory's name");
+	cli->file = buf_steal(&name);
+	return cli->file != NULL ? 0 : error_memory(err);
+}
+
+static int find_files(struct cli *cli, struct error *err)
+{
+	if (cli_files(cli, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cli->files.n; i++) {
+		const char *file = cli->files.v[i];
+
+		if (access(file, F_OK) == 0)
+			continue;
+		if (errno != ENOENT)
+			return error_errno(err, errno, "cannot read %s", file);
+		if (strcmp(file, standard) != 0)
+			return error_set(err, ERROR_INVENTORY, "there is no file %s", file);
+		error_set(err, ERROR_INVENTORY, "there is no shipit.yml in this folder");
+		return error_hint(err, "`shipit init` writes one; -f FILE takes another");
+	}
+	return 0;
 }
 
 static void problem_line(const struct cli *cli, const char *event, const struct problem *problem)
@@ -63,12 +87,19 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	int rc;
 
 	inventory_free(steal_ptr(cli->inventory));
-	if (find_file(cli, err) < 0)
+	if (find_files(cli, err) < 0)
 		return -1;
+	const struct inventory_from from = {
+	    .paths = (const char *const *)cli->files.v,
+	    .n = cli->files.n,
+	    .cancel_fd = cli->cancel.fd,
+	    .ask_anew = cli->settings.ask_anew,
+	    .said = &cli->said,
+	};
 	/* Empty where a command is about none; whoever calls us may have said something else. */
 	if (setenv("SHIPIT_ENV", environment != NULL ? environment : "", environment != NULL) < 0)
 		return error_memory(err);
-	rc = inventory_load(cli->file, &cli->inventory, &problems, err);
+	rc = inventory_load(&from, &cli->inventory, &problems, err);
 	tell(cli, "problem", "", &problems);
 	problems_release(&problems);
 	/* A file that cannot be read is a mistake in what we were told, too. */

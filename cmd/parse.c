@@ -165,6 +165,16 @@ static int set_choice(
 	    err, ERROR_USAGE, "--%s takes %s, not \"%s\"", option->name, option->argument, value);
 }
 
+static int add_text(const struct option_spec *option, const char *value, struct option_texts *texts,
+    struct error *err)
+{
+	if (texts->n == TEXTS_MAX)
+		return error_set(
+		    err, ERROR_USAGE, "--%s can be given %d times", option->name, TEXTS_MAX);
+	texts->v[texts->n++] = value;
+	return 0;
+}
+
 static int set_option(struct settings *settings, const struct option_spec *option,
     const char *value, struct error *err)
 {
@@ -184,11 +194,14 @@ static int set_option(struct settings *settings, const struct option_spec *optio
 	case OPTION_CHOICE:
 		return set_choice(option, value, member, err);
 	case OPTION_TEXT:
+	case OPTION_TEXTS:
 		break;
 	}
 	if (*value == '\0')
 		return error_set(err, ERROR_USAGE, "--%s takes %s, and it is empty", option->name,
 		    option->argument);
+	if (option->kind == OPTION_TEXTS)
+		return add_text(option, value, member, err);
 	*(const char **)member = value;
 	return 0;
 }

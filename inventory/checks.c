@@ -103,13 +103,14 @@ struct group {
 static int report_same_service(
     struct reader *r, const struct published *one, const struct published *other)
 {
-	const struct position *first = &one->port->pos;
+	const struct position *first = &one->port->pos, *second = &other->port->pos;
+	char where[POSITION_SIZE];
 
-	if (first->line == other->port->pos.line && first->column == other->port->pos.column)
+	if (same_position(first, second))
 		return 0; /* the same line behind an alias */
-	return problem_add(r->problems, &other->port->pos,
-	    "the port %d/%s is published twice by this service, first at %d:%d",
-	    other->port->host_port, other->port->protocol, first->line, first->column);
+	return problem_add(r->problems, second,
+	    "the port %d/%s is published twice by this service, first at %s",
+	    other->port->host_port, other->port->protocol, show_position(where, first, second));
 }
 
 static int check_same_service(struct reader *r, const struct group *group)
@@ -132,13 +133,13 @@ static int check_same_service(struct reader *r, const struct group *group)
 static int report_two_services(struct reader *r, const struct environment *env,
     const struct host *host, const struct published *one, const struct published *other)
 {
-	char shown[SHOWN_SIZE], name[SHOWN_SIZE];
+	char shown[SHOWN_SIZE], name[SHOWN_SIZE], where[POSITION_SIZE];
 
 	return problem_add(r->problems, &other->port->pos,
-	    "the port %d/%s is taken on \"%s\" in \"%s\" by the service \"%s\" (%d:%d)",
+	    "the port %d/%s is taken on \"%s\" in \"%s\" by the service \"%s\" (%s)",
 	    other->port->host_port, other->port->protocol, show_text(shown, host->name),
-	    show_text(name, env->name), one->service->name, one->port->pos.line,
-	    one->port->pos.column);
+	    show_text(name, env->name), one->service->name,
+	    show_position(where, &one->port->pos, &other->port->pos));
 }
 
 static int check_host(struct reader *r, const struct group *group, const struct environment *env,

@@ -27,7 +27,7 @@ static int mistake(const struct envfile *f, int line, const char *format, ...) P
 
 static int mistake(const struct envfile *f, int line, const char *format, ...)
 {
-	struct position pos = {f->file, line, 1};
+	struct position pos = {.file = f->file, .line = line, .column = 1};
 	va_list args;
 
 	va_start(args, format);

@@ -13,11 +13,13 @@
 #include "base/error.h"
 #include "base/strv.h"
 
-/* Where a value stands: `line` and `column` count from 1; 0 is "not from a file". */
+/* Where a value stands: `line` and `column` count from 1; 0 is "not from a file". What a program
+ * printed has no lines that people know, and `path` is the way to the value: "hosts.web1.port". */
 struct position {
-	const char *file; /* owned by the inventory */
+	const char *file; /* owned by the inventory, as is `path` */
 	int line;
 	int column;
+	const char *path; /* NULL: it stands in a file */
 };
 
 enum host_key_policy { HOST_KEYS_STRICT, HOST_KEYS_ACCEPT_NEW };
@@ -276,8 +278,8 @@ struct notify {
 };
 
 struct inventory {
-	char *path; /* of the file, absolute */
-	char *dir;  /* its folder, absolute: relative paths are meant from here */
+	char *path; /* of the file, absolute; of several all that were named, with ':' between */
+	char *dir;  /* the first one's folder, absolute: relative paths are meant from here */
 	char *project;
 	struct ssh_settings ssh;
 	struct engine_settings engine; /* for hosts; `host.engine` has it merged in */
@@ -298,14 +300,24 @@ struct inventory {
 	struct resource *volumes;
 	size_t n_volumes;
 	struct problems warnings; /* what is odd and no mistake: a variable that is not set */
-	struct strv files;	  /* owns the file names that positions point to */
+	struct strv files;	  /* owns what positions point to */
 };
 
-/* Read and validate `path`. All mistakes are collected, in the order of the file, each once; with
+/* What an inventory is read from. */
+struct inventory_from {
+	const char *const *paths; /* files, folders and programs; later ones go over earlier ones */
+	size_t n;
+	int cancel_fd;	    /* ends the waiting for a program; -1: none */
+	bool ask_anew;	    /* what programs said before is not taken from the cache */
+	struct pairs *said; /* what they printed, by their paths: to be kept from one load to the
+			       next, in which nobody is asked again; NULL */
+};
+
+/* Read and validate it. All mistakes are collected, in the order of the files, each once; with
  * any, returns -1 with err of kind ERROR_INVENTORY ("shipit.yml has 3 mistakes") and *ret NULL.
- * A file that cannot be read is one error and no problems. */
-int inventory_load(
-    const char *path, struct inventory **ret, struct problems *problems, struct error *err);
+ * A file that cannot be read or a program that fails is one error and no problems. */
+int inventory_load(const struct inventory_from *from, struct inventory **ret,
+    struct problems *problems, struct error *err);
 void inventory_free(struct inventory *inventory);
 void problems_release(struct problems *problems);
 

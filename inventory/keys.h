@@ -108,6 +108,10 @@ int check_network_mode(struct reader *r, const struct node *node, const struct s
 /* In a network, which two containers cannot have at a time. */
 bool has_fixed_address(const struct service *service);
 
+/* Read all of it. -1: out of memory, or there are mistakes, which the error counts. */
+int load_texts(
+    struct reader *r, const struct source_texts *from, struct inventory **ret, struct error *err);
+
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);
 int check_depends_on(struct reader *r); /* and put the services in order */

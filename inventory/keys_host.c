@@ -197,13 +197,13 @@ static int add_host(
 {
 	struct inventory *inv = r->inv;
 	const json_t *place = json_object_get(r->places, name);
-	char shown[SHOWN_SIZE];
+	char shown[SHOWN_SIZE], where[POSITION_SIZE];
 
 	if (place) {
 		const struct host *same = &inv->hosts[json_integer_value(place)];
 
-		return mistake(r, key, "the host \"%s\" is here twice, first at %d:%d",
-		    show_text(shown, name), same->pos.line, same->pos.column);
+		return mistake(r, key, "the host \"%s\" is here twice, first at %s",
+		    show_text(shown, name), show_position(where, &same->pos, &key->pos));
 	}
 	if (inv->n_hosts == MAX_HOSTS) {
 		r->hosts_incomplete = true;

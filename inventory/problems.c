@@ -69,6 +69,8 @@ int problem_vadd(
 
 	if (!file || array_grow(&problems->v, problems->n, sizeof(*problems->v)) < 0)
 		return -1;
+	if (pos->path && *pos->path && buf_addf(&text, "%s: ", pos->path) < 0 && !text.too_long)
+		return -1;
 	if (buf_vaddf(&text, format, args) < 0 && !text.too_long)
 		return -1;
 	char *copy = buf_steal(&text);
@@ -183,6 +185,28 @@ void problems_release(struct problems *problems)
 	free(problems->v);
 	free(problems->files);
 	memset(problems, 0, sizeof(*problems));
+}
+
+const char *show_position(
+    char out[POSITION_SIZE], const struct position *pos, const struct position *from)
+{
+	char file[SHOWN_SIZE] = "", path[SHOWN_SIZE];
+
+	if (pos->file && (!from->file || strcmp(pos->file, from->file) != 0))
+		show_text(file, pos->file);
+	if (pos->path)
+		snprintf(out, POSITION_SIZE, "%s%s%s", file, *file ? ": " : "",
+		    show_text(path, pos->path));
+	else
+		snprintf(out, POSITION_SIZE, "%s%s%d:%d", file, *file ? ":" : "", pos->line,
+		    pos->column);
+	return out;
+}
+
+bool same_position(const struct position *a, const struct position *b)
+{
+	return a->file == b->file && a->line == b->line && a->column == b->column &&
+	       a->path == b->path;
 }
 
 const char *show_text(char out[SHOWN_SIZE], const char *text)

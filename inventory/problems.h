@@ -49,4 +49,11 @@ void problems_sort(struct problems *problems);
 enum { SHOWN_SIZE = 80 };
 const char *show_text(char out[SHOWN_SIZE], const char *text);
 
+/* "12:5", or "other.yml:12:5" where that is another file than `from` is in. */
+enum { POSITION_SIZE = 2 * SHOWN_SIZE + 16 };
+const char *show_position(
+    char out[POSITION_SIZE], const struct position *pos, const struct position *from);
+/* The same value: one behind an alias stands in one place only. */
+bool same_position(const struct position *a, const struct position *b);
+
 #endif

@@ -43,8 +43,10 @@ int reader_repeats(struct reader *r, const struct node *at, const struct node *n
 
 const char *reader_dir(const struct reader *r, const struct node *node)
 {
-	bool own = r->compose_dir == NULL || node->pos.file == r->inv->files.v[0];
+	bool own = r->compose_dir == NULL;
 
+	for (size_t i = 0; i < r->n_own && !own; i++)
+		own = node->pos.file == r->inv->files.v[i];
 	return own ? r->inv->dir : r->compose_dir;
 }
 

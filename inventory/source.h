@@ -3,6 +3,7 @@
 #ifndef SHIPIT_INVENTORY_SOURCE_H
 #define SHIPIT_INVENTORY_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "inventory/inventory.h"
@@ -19,8 +20,28 @@ struct source {
 /* The process's environment and the file system. */
 extern const struct source source_system;
 
-/* As inventory_load, for the text of a file that is called `name` (as the user wrote it; for
- * messages) and lies in the folder `dir` (absolute). `.env` is not read. */
+/* One of the texts that an inventory is made of. All borrowed. */
+struct source_text {
+	const char *name; /* as the user wrote it; for messages */
+	const char *text;
+	size_t len;
+	bool is_output; /* JSON that a program printed */
+};
+
+struct source_texts {
+	const struct source_text *v; /* later ones go over earlier ones; at least one */
+	size_t n;
+	const char *name; /* what all of it is called in messages */
+	const char *path; /* as in struct inventory */
+	const char *dir;
+};
+
+/* As inventory_load, for texts. `.env` is not read, and no program is run. */
+int inventory_parse_all(const struct source_texts *from, const struct source *source,
+    struct inventory **ret, struct problems *problems, struct error *err);
+
+/* The same for the text of one file that is called `name` (as the user wrote it; for
+ * messages) and lies in the folder `dir` (absolute). */
 int inventory_parse(const char *text, size_t len, const char *name, const char *dir,
     const struct source *source, struct inventory **ret, struct problems *problems,
     struct error *err);

@@ -38,7 +38,8 @@ static int out_of_memory(struct composer *c)
 
 static struct position position_of(const struct composer *c, const yaml_mark_t *mark)
 {
-	return (struct position){c->file, (int)mark->line + 1, (int)mark->column + 1};
+	return (struct position){
+	    .file = c->file, .line = (int)mark->line + 1, .column = (int)mark->column + 1};
 }
 
 static int stop(struct composer *c, const struct position *pos, const char *format, ...)
@@ -65,7 +66,7 @@ static int stop_hint(struct composer *c, const char *hint)
 /* libyaml says where bad bytes are by their offset only. */
 static struct position position_at(const struct composer *c, size_t offset)
 {
-	struct position pos = {c->file, 1, 1};
+	struct position pos = {.file = c->file, .line = 1, .column = 1};
 
 	for (size_t i = 0; i < offset && i < c->len; i++) {
 		if (c->text[i] == '\n') {
@@ -398,7 +399,7 @@ static int second_document(struct composer *c, const struct position *pos)
 
 static int empty_file(struct composer *c)
 {
-	stop(c, &(struct position){c->file, 1, 1}, "the file is empty");
+	stop(c, &(struct position){.file = c->file, .line = 1, .column = 1}, "the file is empty");
 	return stop_hint(c, "`shipit init` writes one that can be filled in");
 }
 
@@ -447,7 +448,8 @@ int yaml_parse(
 
 	*ret = (struct yaml){0};
 	if (len > YAML_MAX_BYTES)
-		return problem_add(problems, &(struct position){file, 1, 1},
+		return problem_add(problems,
+		    &(struct position){.file = file, .line = 1, .column = 1},
 		    "the file is longer than %d bytes", YAML_MAX_BYTES);
 	if (problems_text(problems, file, text, len) < 0 || !yaml_parser_initialize(&c.parser))
 		return -1;

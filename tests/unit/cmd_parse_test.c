@@ -42,20 +42,25 @@ static void test_forms(void **state)
 	(void)state;
 	assert_int_equal(parse("-f", "a.yml", "deploy", "prod", "web", "--dry-run", NULL), 0);
 	assert_string_equal(parsed.command->name, "deploy");
-	assert_string_equal(parsed.settings.file, "a.yml");
+	assert_string_equal(parsed.settings.files.v[0], "a.yml");
 	assert_true(parsed.settings.dry_run);
 	assert_int_equal(parsed.arguments.n, 2);
 	assert_string_equal(parsed.arguments.v[1], "web");
 
 	assert_int_equal(parse("deploy", "--file=a=b", "prod", "--unreachable=fail", NULL), 0);
-	assert_string_equal(parsed.settings.file, "a=b");
+	assert_string_equal(parsed.settings.files.v[0], "a=b");
 	assert_string_equal(parsed.settings.unreachable, "fail");
 
 	assert_int_equal(parse("history", "-vvqn5", "-fx", NULL), 0);
 	assert_int_equal(parsed.settings.verbose, 2);
 	assert_true(parsed.settings.quiet);
 	assert_int_equal(parsed.settings.number, 5);
-	assert_string_equal(parsed.settings.file, "x");
+	assert_string_equal(parsed.settings.files.v[0], "x");
+
+	assert_int_equal(parse("-fa.yml", "config", "--file", "b", "-f", "c", NULL), 0);
+	assert_int_equal(parsed.settings.files.n, 3);
+	assert_string_equal(parsed.settings.files.v[0], "a.yml");
+	assert_string_equal(parsed.settings.files.v[2], "c");
 
 	assert_int_equal(parse("build", "--", "--pull", "-", NULL), 0);
 	assert_false(parsed.settings.pull);

@@ -62,7 +62,7 @@ static void test_nothing_said_twice(void **state)
 
 static struct problem quoted(const char *line, size_t at)
 {
-	return (struct problem){.pos = {"shipit.yml", 1, 1},
+	return (struct problem){.pos = {.file = "shipit.yml", .line = 1, .column = 1},
 	    .text = (char *)(uintptr_t) "this is wrong",
 	    .quote = (char *)(uintptr_t)line,
 	    .quote_at = at};
@@ -74,10 +74,10 @@ static void test_problems(void **state)
 {
 	static const char wide[] = TIMES_10(TIMES_10("\xe8\xaa\xac\xe6\x98\x8e"));
 	struct problem v[] = {
-	    {.pos = {"shipit.yml", 12, 5},
+	    {.pos = {.file = "shipit.yml", .line = 12, .column = 5},
 		.text = (char *)(uintptr_t) "unknown key \"prots\"",
 		.hint = (char *)(uintptr_t) "did you mean \"ports\"?"},
-	    {.pos = {"b.env", 0, 0}, .text = (char *)(uintptr_t)hostile},
+	    {.pos = {.file = "b.env"}, .text = (char *)(uintptr_t)hostile},
 	    quoted("  prots: [80]", 2),
 	    quoted("\tprots: [80]", 1),
 	    quoted(hostile, 5),

@@ -60,6 +60,14 @@ static int drop_folder(void **state UNUSED)
 
 static const char tail[] = "hosts: {h1: {}}\nenvironments: {prod: {hosts: [h1]}}\n";
 
+static int load(
+    const char *path, struct inventory **ret, struct problems *problems, struct error *err)
+{
+	const struct inventory_from from = {.paths = &path, .n = 1, .cancel_fd = -1};
+
+	return inventory_load(&from, ret, problems, err);
+}
+
 static void put_service(const char *body)
 {
 	char *text = string_printf("project: shop\nservices:\n  web: %s\n%s", body, tail);
@@ -75,7 +83,7 @@ static struct inventory *load_good(const char *name)
 	struct error err = {0};
 	char *path = in_folder(name);
 
-	if (inventory_load(path, &inv, &problems, &err) < 0)
+	if (load(path, &inv, &problems, &err) < 0)
 		fail_msg("%s: %s", error_text(&err), problems.n > 0 ? problems.v[0].text : "");
 	assert_int_equal(problems.n, 0);
 	free(path);
@@ -162,7 +170,7 @@ static void test_paths(void **state UNUSED)
 			      "environments: {prod: {hosts: [h1]}}\n");
 	assert_non_null(getcwd(before, sizeof(before)));
 	assert_int_equal(chdir(folder), 0);
-	assert_int_equal(inventory_load("sub/x.yml", &inv, &problems, &err), 0);
+	assert_int_equal(load("sub/x.yml", &inv, &problems, &err), 0);
 	assert_int_equal(chdir(before), 0);
 	assert_string_equal(inv->dir, sub);
 	expected = in_folder("sub/x.yml");
@@ -176,6 +184,7 @@ static void test_paths(void **state UNUSED)
 	assert_non_null(pairs_find(&inv->services[0].environment, "HERE"));
 	inventory_free(inv);
 	free(sub);
+	drop_file("sub/x.yml");
 }
 
 static void check_unreadable(const char *name, const char *part)
@@ -185,7 +194,7 @@ static void check_unreadable(const char *name, const char *part)
 	struct error err = {0};
 	char *path = in_folder(name);
 
-	assert_int_equal(inventory_load(path, &inv, &problems, &err), -1);
+	assert_int_equal(load(path, &inv, &problems, &err), -1);
 	assert_null(inv);
 	assert_int_equal(problems.n, 0);
 	assert_int_equal(err.kind, ERROR_INVENTORY);
@@ -198,7 +207,7 @@ static void check_unreadable(const char *name, const char *part)
 static void test_unreadable(void **state UNUSED)
 {
 	check_unreadable("nowhere.yml", "No such file");
-	check_unreadable("", "Is a directory");
+	check_unreadable("sub", "has no inventory in it");
 }
 
 static void check_problem(const char *file, int line, int column, const char *part)
@@ -208,7 +217,7 @@ static void check_problem(const char *file, int line, int column, const char *pa
 	struct error err = {0};
 	char *path = in_folder("shipit.yml"), *where = in_folder(file);
 
-	assert_int_equal(inventory_load(path, &inv, &problems, &err), -1);
+	assert_int_equal(load(path, &inv, &problems, &err), -1);
 	assert_null(inv);
 	assert_int_equal(problems.n, 1);
 	assert_string_equal(problems.v[0].pos.file, where);

@@ -130,21 +130,22 @@ void free(void *old)
 #endif
 
 static char folder[] = "tests/unit/golden/inventory";
+static const char more[] = "tests/unit/golden/sources";
 
-static char *read_case(const char *name, size_t *ret_len)
+static char *read_case(const char *in, const char *name, size_t *ret_len)
 {
 	char path[512];
 	char *text = NULL;
 	struct error err = {0};
 
-	snprintf(path, sizeof(path), "%s/%s.yml", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", in, name);
 	assert_int_equal(
 	    source_system.read_file(NULL, path, (size_t)1 << 20, &text, ret_len, &err), 0);
 	return text;
 }
 
 /* Once, with the `n`th allocation failing. Returns whether one did. */
-static bool one_round(const char *text, size_t len, long n, bool good)
+static bool one_round(const struct source_texts *from, long n, bool good)
 {
 	struct source source = {folder, fake_variable, fake_read_file};
 	struct inventory *inv = NULL;
@@ -155,8 +156,7 @@ static bool one_round(const char *text, size_t len, long n, bool good)
 	failed = false;
 	fail_at = n;
 	armed = true;
-	int result =
-	    inventory_parse(text, len, "shipit.yml", "/project", &source, &inv, &problems, &err);
+	int result = inventory_parse_all(from, &source, &inv, &problems, &err);
 	armed = false;
 	if (result == 0)
 		assert_true(good && inv && problems.n == 0);
@@ -175,17 +175,53 @@ static bool one_round(const char *text, size_t len, long n, bool good)
 	return failed;
 }
 
-static void check_case(const char *name, bool good)
+static void check_texts(const struct source_text *v, size_t n_texts, bool good)
 {
-	size_t len;
-	char *text = read_case(name, &len);
+	const struct source_texts from = {v, n_texts, "it", "/project/shipit.yml", "/project"};
 	long n = 1;
 
-	while (one_round(text, len, n, good))
+	while (one_round(&from, n, good))
 		n++;
 	if (REPLACED)
 		assert_true(n > 20);
+}
+
+static void check_case(const char *name, bool good)
+{
+	struct source_text one = {.name = "shipit.yml"};
+	char *file = string_printf("%s.yml", name), *text = read_case(folder, file, &one.len);
+
+	one.text = text;
+	check_texts(&one, 1, good);
 	free(text);
+	free(file);
+}
+
+static void check_two(const char *under, const char *over, bool is_output, bool good)
+{
+	struct source_text two[2] = {
+	    {.name = "shipit.yml"}, {.name = "more", .is_output = is_output}};
+	char *first = read_case(more, under, &two[0].len);
+	char *second = read_case(more, over, &two[1].len);
+
+	two[0].text = first;
+	two[1].text = second;
+	check_texts(two, 2, good);
+	free(first);
+	free(second);
+}
+
+static void test_several(void **state UNUSED)
+{
+	check_two("over.1.yml", "over.2.yml", false, true);
+	check_two("over-mistakes.1.yml", "over-mistakes.2.yml", false, false);
+	check_two("base.yml", "own.2.json", true, true);
+	check_two("base.yml", "own-mistakes.2.json", true, false);
+	check_two("base.yml", "ansible.2.json", true, true);
+	check_two("base.yml", "ansible-no-meta.2.json", true, true);
+	check_two("base.yml", "ansible-mistakes.2.json", true, false);
+	check_two("base.yml", "ansible-values.2.json", true, false);
+	check_two("base.yml", "ansible-circle.2.json", true, false);
 }
 
 static void test_good(void **state UNUSED)
@@ -219,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_good),
 	    cmocka_unit_test(test_mistakes),
+	    cmocka_unit_test(test_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
