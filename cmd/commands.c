@@ -10,7 +10,6 @@
 const struct option_spec global_options[] = {
     {"file", 'f', OPTION_TEXTS, "FILE", AT(files),
 	"inventories; default: $SHIPIT_FILE, ./shipit.yml"},
-    {"refresh-inventory", 0, OPTION_SWITCH, NULL, AT(ask_anew), NULL},
     {"parallel", 0, OPTION_NUMBER, "N", AT(parallel), "hosts worked on at once; default: 16"},
     {"limit", 0, OPTION_TEXT, "PATTERN", AT(limit), "only hosts that match: web*,!web3,tag:db"},
     {"json", 0, OPTION_SWITCH, NULL, AT(json), "one JSON object per line, for programs"},
@@ -19,6 +18,7 @@ const struct option_spec global_options[] = {
 	"every step, and SSH; -vv: every remote call"},
     {"yes", 0, OPTION_SWITCH, NULL, AT(yes), "take every question as answered with yes"},
     {"no-color", 0, OPTION_SWITCH, NULL, AT(no_color), NULL},
+    {"refresh-inventory", 0, OPTION_SWITCH, NULL, AT(ask_anew), NULL},
     {"help", 'h', OPTION_SWITCH, NULL, AT(help), "this; after a command: what that takes"},
 };
 const size_t n_global_options = ARRAY_SIZE(global_options);
