@@ -43,6 +43,7 @@ struct settings {
 	bool no_terminal;	 /* exec */
 	bool offline;		 /* check */
 	bool schema;		 /* config */
+	bool origins;		 /* config */
 	uint64_t max_rate;	 /* deploy: bytes per second; 0: no limit */
 	uint64_t max_size;	 /* registry gc: bytes; 0: the default */
 	const char *listen;	 /* registry serve: ADDRESS:PORT; NULL: the default */

@@ -28,6 +28,7 @@ static const struct option_spec check_options[] = {
 };
 
 static const struct option_spec config_options[] = {
+    {"origins", 0, OPTION_SWITCH, NULL, AT(origins), "tell where each value comes from"},
     {"schema", 0, OPTION_SWITCH, NULL, AT(schema), "a JSON Schema of shipit.yml, for editors"},
 };
 

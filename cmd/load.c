@@ -94,6 +94,7 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	    .n = cli->files.n,
 	    .cancel_fd = cli->cancel.fd,
 	    .ask_anew = cli->settings.ask_anew,
+	    .origins = cli->settings.origins,
 	    .said = &cli->said,
 	};
 	/* Empty where a command is about none; whoever calls us may have said something else. */

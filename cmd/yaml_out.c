@@ -57,35 +57,45 @@ static void print_list(const json_t *list, FILE *out)
 		fputs(i > 0 ? ", " : "", out);
 		print_scalar(json_array_get(list, i), out);
 	}
-	fputs("]\n", out);
+	fputc(']', out);
 }
 
-static void print_map(json_t *map, FILE *out, int depth)
+static void end_line(const json_t *comment, FILE *out)
+{
+	if (json_is_string(comment))
+		fprintf(out, "  # %s", json_string_value(comment));
+	fputc('\n', out);
+}
+
+static void print_map(json_t *map, const json_t *comments, FILE *out, int depth)
 {
 	const char *key;
 	json_t *value;
 
 	json_object_foreach(map, key, value)
 	{
+		const json_t *comment = json_object_get(comments, key);
+
 		fprintf(out, "%*s", 2 * depth, "");
 		print_text(key, out);
 		fputc(':', out);
 		if (json_is_array(value)) {
 			print_list(value, out);
+			end_line(comment, out);
 		} else if (is_scalar(value)) {
 			fputc(' ', out);
 			print_scalar(value, out);
-			fputc('\n', out);
+			end_line(comment, out);
 		} else if (json_object_size(value) == 0) {
 			fputs(" {}\n", out);
 		} else {
 			fputc('\n', out);
-			print_map(value, out, depth + 1);
+			print_map(value, comment, out, depth + 1);
 		}
 	}
 }
 
-void yaml_print(json_t *value, FILE *out)
+void yaml_print(json_t *value, const json_t *comments, FILE *out)
 {
-	print_map(value, out, 0);
+	print_map(value, comments, out, 0);
 }

@@ -97,6 +97,7 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->dir);
 	problems_release(&inventory->warnings);
 	strv_release(&inventory->files);
+	json_decref(inventory->origins);
 	free(inventory);
 }
 

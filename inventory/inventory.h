@@ -301,6 +301,9 @@ struct inventory {
 	size_t n_volumes;
 	struct problems warnings; /* what is odd and no mistake: a variable that is not set */
 	struct strv files;	  /* owns what positions point to */
+	struct json_t *origins;	  /* NULL, or where each value comes from (docs/json.md): the
+				     file's keys again, environments with what they inherit, and a
+				     mapping's own place as its member "" */
 };
 
 /* What an inventory is read from. */
@@ -309,6 +312,7 @@ struct inventory_from {
 	size_t n;
 	int cancel_fd;	    /* ends the waiting for a program; -1: none */
 	bool ask_anew;	    /* what programs said before is not taken from the cache */
+	bool origins;	    /* tell where each value comes from */
 	struct pairs *said; /* what they printed, by their paths: to be kept from one load to the
 			       next, in which nobody is asked again; NULL */
 };

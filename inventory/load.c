@@ -7,6 +7,7 @@
 #include "inventory/compose.h"
 #include "inventory/inherit.h"
 #include "inventory/keys.h"
+#include "inventory/origins.h"
 #include "inventory/output.h"
 #include "inventory/overlay.h"
 #include "inventory/problems.h"
@@ -129,9 +130,9 @@ static int read_trees(struct reader *r, const struct source_texts *from, struct 
 	struct yaml *yaml = &trees->v[0];
 	yaml->root = put_together(r, trees);
 	if (!yaml->root || compose_take(r, yaml, &compose) < 0 ||
-	    schema_read(r, yaml->root, &top_table, r->inv, NULL) < 0)
+	    schema_read(r, yaml->root, &top_table, r->inv, NULL) < 0 || check_inventory(r) < 0)
 		return -1;
-	return check_inventory(r);
+	return r->wants_origins && r->problems->n == 0 ? origins_make(r, yaml->root) : 0;
 }
 
 static int read_all(struct reader *r, const struct source_texts *from)

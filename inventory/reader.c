@@ -52,6 +52,40 @@ const char *reader_dir(const struct reader *r, const struct node *node)
 
 /* ---- interpolation of the tree ---- */
 
+/* Variables, and from where each was taken: "$TAG from .env, $REV not set". */
+struct noting {
+	struct reader *r;
+	struct buf note;
+};
+
+static const char *source_of(const struct reader *r, const char *name)
+{
+	if (r->source->variable(r->source->context, name))
+		return "from the caller";
+	if (json_object_get(r->own_variables, name))
+		return "from environment";
+	return pairs_find(&r->dotenv, name) ? "from .env" : "not set";
+}
+
+static void noting_release(struct noting *noting)
+{
+	buf_release(&noting->note);
+}
+#define CLEANUP_NOTING __attribute__((cleanup(noting_release)))
+
+/* A note that became too long, or had no memory, is none. */
+static const char *noted_variable(void *context, const char *name)
+{
+	struct noting *noting = context;
+	CLEANUP_FREE char *word = NULL;
+
+	if (noting->r->wants_origins)
+		word = string_printf("$%s %s", name, source_of(noting->r, name));
+	if (word && !strstr(noting->note.data, word))
+		buf_addf(&noting->note, "%s%s", noting->note.len > 0 ? ", " : "", word);
+	return reader_variable(noting->r, name);
+}
+
 static int report_interpolation(struct reader *r, struct node *node, const char *why)
 {
 	node->bad = true;
@@ -78,7 +112,9 @@ static int warn_unset(struct reader *r, const struct node *node, const struct st
 
 static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 {
-	struct variables variables = {r, reader_variable};
+	enum { NOTE_MAX = 1000 };
+	CLEANUP_NOTING struct noting noting = {r, BUF_INIT(NOTE_MAX)};
+	struct variables variables = {&noting, noted_variable};
 	CLEANUP_BUF struct buf out = BUF_INIT(*left);
 	CLEANUP_BUF struct buf why = BUF_INIT(INTERPOLATE_MAX);
 	CLEANUP_STRV struct strv unset = {0};
@@ -100,6 +136,8 @@ static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 	free(node->text);
 	node->text = text;
 	node->quoted = node->variables = true; /* what they say is a text to everybody */
+	if (noting.note.len > 0)
+		node->note = buf_steal(&noting.note);
 	return 0;
 }
 

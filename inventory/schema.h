@@ -17,6 +17,7 @@ struct reader {
 	struct problems *problems;
 	const struct source *source;
 	struct pairs dotenv;	     /* variables of the `.env` beside the file */
+	bool wants_origins;	     /* somebody asks where values come from */
 	size_t n_own;		     /* of `inv->files`: the inventory's own */
 	const char *shown_dir;	     /* goes before the names of other files in messages */
 	char *compose_dir;	     /* the folder of the first Compose file; NULL: there is none */

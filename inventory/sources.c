@@ -241,7 +241,8 @@ static int load(struct sources *s, struct inventory **ret, struct error *err)
 int inventory_load(const struct inventory_from *from, struct inventory **ret,
     struct problems *problems, struct error *err)
 {
-	struct reader r = {.problems = problems, .source = &source_system};
+	struct reader r = {
+	    .problems = problems, .source = &source_system, .wants_origins = from->origins};
 	struct sources s = {.from = from, .reader = &r};
 	struct error own = {0};
 

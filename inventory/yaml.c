@@ -465,6 +465,7 @@ void yaml_release(struct yaml *yaml)
 	for (struct node *node = yaml->nodes, *next; node; node = next) {
 		next = node->next;
 		free(node->text);
+		free(node->note);
 		free(node->items);
 		free(node->entries);
 		free(node);

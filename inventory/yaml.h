@@ -43,6 +43,7 @@ struct node {
 	bool variables; /* there were some in it, which are filled in */
 	struct position pos;
 	char *text; /* scalar: UTF-8 without NUL */
+	char *note; /* which variables were filled in; NULL: none, or nobody wants to know */
 	size_t n;
 	struct node **items;   /* list */
 	struct entry *entries; /* mapping */

@@ -157,7 +157,7 @@ static void test_yaml(void **state)
 	(void)state;
 	assert_non_null(value);
 	memory_open(&out);
-	yaml_print(value, out.file);
+	yaml_print(value, NULL, out.file);
 	json_decref(value);
 	fflush(out.file);
 	harmless(out.text, out.len);
