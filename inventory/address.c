@@ -48,7 +48,7 @@ static bool is_ipv6(const char *text)
 	char bare[INET6_ADDRSTRLEN] = "";
 	size_t len = strcspn(text, "%");
 
-	if (len >= sizeof(bare))
+	if (len >= sizeof(bare) || strcmp(text + len, "%") == 0)
 		return false;
 	memcpy(bare, text, len);
 	return inet_pton(AF_INET6, bare, &ignored) == 1;
@@ -68,7 +68,7 @@ static const char *parse_host_port(char *text, struct address *ret)
 		host = text + 1;
 		port = close[1] ? close + 2 : NULL;
 		*close = '\0';
-		if (strcspn(host, ":") == strlen(host))
+		if (!is_ipv6(host))
 			return "between [ and ] an IPv6 address has to stand";
 	} else if (colon && !strchr(colon + 1, ':')) {
 		*colon = '\0';
@@ -78,10 +78,19 @@ static const char *parse_host_port(char *text, struct address *ret)
 	}
 	if (port && parse_int(port, 1, 65535, &ret->port) < 0)
 		return "its port is not a number from 1 to 65535";
-	if (!is_host_name(host))
+	if (!is_host_name(host) || (strchr(host, '%') && !is_ipv6(host)))
 		return "that is no host name or address";
 	ret->host = strdup(host);
 	return NULL;
+}
+
+/* In a URL the % before a zone is written "%25" (RFC 6874 §2). */
+static void unescape_zone(char *text)
+{
+	char *escaped = strstr(text, "%25");
+
+	if (escaped)
+		memmove(escaped + 1, escaped + 3, strlen(escaped + 3) + 1);
 }
 
 const char *address_parse(const char *text, struct address *ret)
@@ -96,6 +105,8 @@ const char *address_parse(const char *text, struct address *ret)
 	size_t len = strlen(copy);
 	if (is_url && len > 0 && copy[len - 1] == '/')
 		copy[len - 1] = '\0';
+	if (is_url)
+		unescape_zone(copy);
 	char *at = strrchr(copy, '@');
 	if (!at)
 		return parse_host_port(copy, ret);

@@ -155,6 +155,34 @@ static void test_precedence(void **state UNUSED)
 	drop_file(".env");
 }
 
+/* A host may be reached otherwise in each environment. */
+static void test_addresses(void **state UNUSED)
+{
+	static const struct {
+		const char *environment, *address;
+		int port;
+	} cases[] = {{"prod", "::1", 22}, {"test", "fe80::1%eth0", 2222}};
+
+	put_file("shipit.yml", "project: shop\nservices: {web: {image: web}}\n"
+			       "hosts: {h1: {address: 'ssh://${SHIPIT_ENV}@[${AT}]:${PORT}/', "
+			       "environment: {SHARD: '${SHIPIT_ENV}'}}}\n"
+			       "environments:\n"
+			       "  prod: {hosts: h1, environment: {AT: '::1', PORT: '22'}}\n"
+			       "  test: {hosts: h1, environment: {AT: 'fe80::1%eth0', PORT: "
+			       "'2222'}}\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		setenv("SHIPIT_ENV", cases[i].environment, 1);
+		struct inventory *inv = load_good("shipit.yml");
+		assert_string_equal(inv->hosts[0].user, cases[i].environment);
+		assert_string_equal(inv->hosts[0].address, cases[i].address);
+		assert_int_equal(inv->hosts[0].port, cases[i].port);
+		assert_string_equal(
+		    pairs_find(&inv->hosts[0].environment, "SHARD")->value, cases[i].environment);
+		inventory_free(inv);
+	}
+	unsetenv("SHIPIT_ENV");
+}
+
 static void test_paths(void **state UNUSED)
 {
 	char *sub = in_folder("sub"), *expected;
@@ -320,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_variables),
 	    cmocka_unit_test(test_precedence),
+	    cmocka_unit_test(test_addresses),
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_problems),

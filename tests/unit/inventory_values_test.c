@@ -274,6 +274,79 @@ static void test_paths(void **state UNUSED)
 	check_path("~/c", "relative", "/a/b/~/c");
 }
 
+/* "USER HOST PORT"; NULL: refused. */
+static void check_address(const char *text, const char *expected)
+{
+	struct address address;
+	const char *wrong = address_parse(text, &address);
+	char *got = NULL;
+
+	if (!wrong)
+		got = string_printf(
+		    "%s %s %d", address.user ? address.user : "-", address.host, address.port);
+	if (!expected != !got || (got && strcmp(got, expected) != 0))
+		fail_msg("%s: got %s, %s", text, got ? got : "-", wrong ? wrong : "");
+	free(got);
+	address_release(&address);
+}
+
+static void test_addresses(void **state UNUSED)
+{
+	static const char *const cases[][2] = {
+	    {"web1", "- web1 0"},
+	    {"web1.example.com:22", "- web1.example.com 22"},
+	    {"ann@web1", "ann web1 0"},
+	    {"ann@web1:2222", "ann web1 2222"},
+	    {"CORP\\ann@web1", "CORP\\ann web1 0"},
+	    {"ann@corp.example@web1:22", "ann@corp.example web1 22"},
+	    {"10.0.0.9:2222", "- 10.0.0.9 2222"},
+	    {"::1", "- ::1 0"},
+	    {"[::1]", "- ::1 0"},
+	    {"[::1]:22", "- ::1 22"},
+	    {"ann@::1", "ann ::1 0"},
+	    {"ann@[2001:db8::7]:2222", "ann 2001:db8::7 2222"},
+	    {"::ffff:10.0.0.1", "- ::ffff:10.0.0.1 0"},
+	    {"fe80::1%eth0", "- fe80::1%eth0 0"},
+	    {"ann@[fe80::1%eth0]:22", "ann fe80::1%eth0 22"},
+	    {"ssh://web1", "- web1 0"},
+	    {"ssh://web1/", "- web1 0"},
+	    {"ssh://ann@web1:2222", "ann web1 2222"},
+	    {"ssh://ann@web1:2222/", "ann web1 2222"},
+	    {"ssh://[::1]", "- ::1 0"},
+	    {"ssh://ann@[fe80::1%eth0]:22/", "ann fe80::1%eth0 22"},
+	    {"ssh://ann@[fe80::1%25eth0]:22/", "ann fe80::1%eth0 22"},
+	    {"", NULL},
+	    {"ssh://", NULL},
+	    {"ssh:///", NULL},
+	    {"ssh://web1/path", NULL},
+	    {"ssh://web1:22/path", NULL},
+	    {"ssh://ann:secret@web1", NULL},
+	    {"http://web1", NULL},
+	    {"ann@", NULL},
+	    {"@web1", NULL},
+	    {"web1:", NULL},
+	    {"web1:0", NULL},
+	    {"web1:65536", NULL},
+	    {"web1:ssh", NULL},
+	    {"web1:22:22", NULL},
+	    {"[::1", NULL},
+	    {"[::1]22", NULL},
+	    {"[::1]:", NULL},
+	    {"[web1]:22", NULL},
+	    {"[a:b]:22", NULL},
+	    {"[]", NULL},
+	    {"fe80::1%", NULL},
+	    {"web1%eth0", NULL},
+	    {"-oProxyCommand=x", NULL},
+	    {"-l@web1", NULL},
+	    {"web 1", NULL},
+	    {"web1\n", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_address(cases[i][0], cases[i][1]);
+}
+
 static void check_range(const char *key, const char *expected)
 {
 	CLEANUP_STRV struct strv names = {0};
@@ -345,6 +418,7 @@ int main(void)
 	    cmocka_unit_test(test_envfile),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_addresses),
 	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_show),
 	};
