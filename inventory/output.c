@@ -129,11 +129,13 @@ static int add_items(
     struct output *o, struct node *list, const json_t *value, const char *path, unsigned depth)
 {
 	for (size_t i = 0; i < json_array_size(value); i++) {
-		const char *at =
-		    strlen(path) > PATH_MAX_BYTES ? path : output_path(o, "%s[%zu]", path, i);
+		const json_t *item = json_array_get(value, i);
+		bool is_short = !json_is_object(item) && !json_is_array(item);
+		const char *at = is_short || strlen(path) > PATH_MAX_BYTES
+				     ? path
+				     : output_path(o, "%s[%zu]", path, i);
 
-		if (!at ||
-		    output_add(o, list, value_at(o, json_array_get(value, i), at, depth)) < 0)
+		if (!at || output_add(o, list, value_at(o, item, at, depth)) < 0)
 			return -1;
 	}
 	return 0;
