@@ -108,6 +108,29 @@ test_files() {
 	want_out 'wrong.yml:1:14: unknown key "prot"' 'shipit.yml + one.yml + wrong.yml has 1 mistake'
 }
 
+# What config prints is YAML, with and without the places behind it, and the same.
+test_origins() {
+	begin 'config tells where each value comes from'
+	write_ansible
+	export TAG_OF_TEST=v1
+	printf 'services: {web: {environment: {A: "${TAG_OF_TEST}"}}}\n' >origin.yml
+	shipit -f shipit.yml -f origin.yml -f hosts.py config prod --origins
+	want_code 0
+	want_out 'A: v1  # origin.yml:1:35, $TAG_OF_TEST from the caller' \
+	    "address: \"$(address h1)\"  # hosts.py: _meta.hostvars.web1.ansible_host" \
+	    'user: root  # hosts.py: all.vars.ansible_user' 'retain: 3  # default'
+	sed 's/  # .*//' "$tmp/out" >with
+	shipit -f shipit.yml -f origin.yml -f hosts.py config prod
+	cmp -s with "$tmp/out" || wrong 'it prints something else with --origins'
+	shipit -f shipit.yml -f origin.yml -f hosts.py config prod --origins --json
+	want_code 0
+	want_same 'values without an origin' '' "$(jq -r '
+	    def leaves: paths(type != "object") | select(all(type == "string"));
+	    . as $all | (del(.origins) | leaves) as $path |
+	    select($all | getpath(["origins"] + $path) | type != "string") | $path | join(".")' "$tmp/out")"
+	unset TAG_OF_TEST
+}
+
 test_folder() {
 	begin 'a folder is its files in the order of their names, and its programs that say hosts'
 	mkdir -p inventory
@@ -227,7 +250,7 @@ print(json.dumps({\"_meta\": {}, \"web\": [\"m%d-%d\" % (n, i) for i in range(10
 lab_up 2
 make_box v1 && make_box v2 || exit 1
 write_files
-[ $# -gt 0 ] || set -- files folder ansible programs cache
+[ $# -gt 0 ] || set -- files origins folder ansible programs cache
 for part; do
 	"test_$part"
 done
