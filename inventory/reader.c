@@ -143,8 +143,9 @@ static int interpolate_node(struct reader *r, struct node *node, size_t *left)
 
 int reader_fill(struct reader *r, struct node *node, size_t *left)
 {
+	/* What a program printed is as it is meant. */
 	if (node->kind != NODE_SCALAR || node->is_key || node->bad || node->variables ||
-	    !strchr(node->text, '$'))
+	    node->pos.path || !strchr(node->text, '$'))
 		return 0;
 	return interpolate_node(r, node, left);
 }

@@ -21,6 +21,7 @@ cmp "$tmp/keys.md" "$root/docs/keys.md" || wrong 'GOLDEN_UPDATE=1 tests/e2e/sche
 begin 'schema and program agree about good files, and about these with something changed'
 good=()
 for file in "$here"/*.yml "$root"/examples/*/shipit.yml "$root"/tests/unit/golden/inventory/*.yml; do
+	grep -q '!reset\|!override' "$file" && continue # JSON has no tags
 	if "$SHIPIT" -q -f "$file" check --offline >/dev/null 2>&1; then good+=("$file"); fi
 done
 [ ${#good[@]} -ge 20 ] || wrong "only ${#good[@]} files are good"

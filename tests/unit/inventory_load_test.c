@@ -119,7 +119,7 @@ static void check_precedence(const char *environment, const char *expected)
 	else
 		unsetenv("SHIPIT_ENV");
 	struct inventory *inv = load_good("shipit.yml");
-	assert_string_equal(inventory_service(inv, "web")->image, expected);
+	assert_string_equal(inventory_service(inv, "web")->user, expected);
 	inventory_free(inv);
 	unsetenv("SHIPIT_ENV");
 }
@@ -128,7 +128,8 @@ static void test_precedence(void **state UNUSED)
 {
 	static const char text[] =
 	    "project: shop\n"
-	    "services: {web: {image: \"web:${ALL}-${TWO}-${OWN}-${FILE}-${LIST}-${MADE}\"}}\n"
+	    "services: {web: {image: web, user: "
+	    "\"web:${ALL}-${TWO}-${OWN}-${FILE}-${LIST}-${MADE}\"}}\n"
 	    "hosts: {h1: {}}\n"
 	    "environments:\n"
 	    "  dev: {hosts: [h1], environment: {ALL: dev, TWO: dev, OWN: dev}}\n"

@@ -14,7 +14,7 @@
 static void check_quote(const char *text, int line, int column, const char *expected)
 {
 	struct problems problems = {0};
-	const struct position pos = {"f", line, column};
+	const struct position pos = {.file = "f", .line = line, .column = column};
 
 	assert_int_equal(problems_text(&problems, "f", text, strlen(text)), 0);
 	assert_int_equal(problem_add(&problems, &pos, "wrong"), 0);
@@ -74,7 +74,9 @@ static void test_long_line(void **state UNUSED)
 	assert_int_equal(problems_text(&problems, "f", text, LEN), 0);
 	for (int i = 0; i < MANY; i++)
 		assert_int_equal(
-		    problem_add(&problems, &(struct position){"f", 1, 1 + 500 * i}, "wrong"), 0);
+		    problem_add(&problems,
+			&(struct position){.file = "f", .line = 1, .column = 1 + 500 * i}, "wrong"),
+		    0);
 	assert_int_equal(problems_quote(&problems, &problems), 0);
 	for (int i = 0; i < MANY; i++) {
 		const struct problem *p = &problems.v[i];
@@ -91,7 +93,8 @@ static void test_long_line(void **state UNUSED)
 static void test_hidden(void **state UNUSED)
 {
 	struct problems problems = {0};
-	const struct position pos = {"f", 1, 1}, other = {"secrets.env", 1, 1};
+	const struct position pos = {.file = "f", .line = 1, .column = 1},
+			      other = {.file = "secrets.env", .line = 1, .column = 1};
 
 	assert_int_equal(problems_text(&problems, "f", "token: x\n", 9), 0);
 	assert_int_equal(problem_add(&problems, &pos, "wrong"), 0);
@@ -105,7 +108,10 @@ static void test_hidden(void **state UNUSED)
 
 static void add_once(struct problems *problems, const char *file, int line, const char *text)
 {
-	assert_int_equal(problem_add(problems, &(struct position){file, line, 3}, "%s", text), 0);
+	assert_int_equal(
+	    problem_add(
+		problems, &(struct position){.file = file, .line = line, .column = 3}, "%s", text),
+	    0);
 	problem_once(problems);
 }
 
@@ -116,8 +122,12 @@ static void test_one_cause(void **state UNUSED)
 	for (int i = 9; i > 0; i--)
 		add_once(&problems, i < 7 ? "a" : "b", i, i % 2 ? "odd" : "even");
 	add_once(&problems, "a", 10, "alone");
-	assert_int_equal(problem_add(&problems, &(struct position){"a", 11, 1}, "twice"), 0);
-	assert_int_equal(problem_add(&problems, &(struct position){"a", 12, 1}, "twice"), 0);
+	assert_int_equal(problem_add(&problems,
+			     &(struct position){.file = "a", .line = 11, .column = 1}, "twice"),
+	    0);
+	assert_int_equal(problem_add(&problems,
+			     &(struct position){.file = "a", .line = 12, .column = 1}, "twice"),
+	    0);
 	assert_int_equal(problems_file(&problems, "a"), 0);
 	problems_sort(&problems);
 	assert_int_equal(problems_merge(&problems), 0);
