@@ -68,10 +68,11 @@ static json_t *shape_of_count(const struct range *range)
 	CLEANUP_FREE char *title =
 	    string_printf("a whole number from %d to %d", range->least, range->most);
 
-	return title == NULL ? NULL
-			     : json_pack("{s:s, s:[{s:s, s:i, s:i}, {s:s, s:s}]}", "title", title,
-				   "anyOf", "type", "integer", "minimum", range->least, "maximum",
-				   range->most, "type", "string", "pattern", "^-?[0-9]+$|\\$");
+	return title == NULL
+		   ? NULL
+		   : json_pack("{s:s, s:[{s:s, s:i, s:i}, {s:s, s:s}]}", "title", title, "anyOf",
+			 "type", "integer", "minimum", range->least, "maximum", range->most, "type",
+			 "string", "pattern", "^-?[0-9]+$|\\$[A-Za-z_{]");
 }
 
 static json_t *shape_of_choice(const struct choices *choices)

@@ -43,7 +43,7 @@ KNOWN_BY_SHIPIT_ALONE = [
     # languages of their own: commands, addresses, ranges, paths, images in files
     r'a quote in the command', r'ends with a backslash', r'no shell runs this command', r'cannot be used', r'that is no host name',
     r'cannot be the name of a host', r'is not an absolute path', r'is no volume name', r'is no network name', r'is shipit\'s own',
-    r'a host\'s public key', r'an IP address', r'a URL', r'a user\'s name', r'a port such as', r'a port, or HOST:PORT', r'`embedded`, or HOST',
+    r'a host\'s public key', r'an IP address', r'a URL', r'a user\'s name', r'a port such as', r'/tcp, /udp or /sctp', r'a port, or HOST:PORT', r'`embedded`, or HOST',
     r'there are images of the kinds', r'expected oci:', r'a status such as', r'mount option', r'expected a command', r'a program and its words',
     r'docker, podman, or an absolute path', r'a device|/dev/HOST', r'a range of ports is supported in the short form',
     # numbers written as texts, and those beyond what a pattern can say
