@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/resolved.h"
 #include "inventory/source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { HOSTS_MAX = 100 }; /* a range stands for thousands, of which each is the same */
 
 struct input {
 	const char *file;
@@ -41,6 +44,8 @@ static int read_file(void *context, const char *path, size_t max, char **ret_tex
 /* A good inventory has to answer whatever is asked of it. */
 static void ask(const struct inventory *inv)
 {
+	json_t *all = resolved_project(inv);
+
 	for (size_t i = 0; i < inv->n_environments; i++) {
 		const struct environment *env = &inv->environments[i];
 		const struct host **hosts;
@@ -52,7 +57,11 @@ static void ask(const struct inventory *inv)
 			inventory_runs_on(inv, env, &inv->services[k], hosts[0]);
 		free(hosts);
 		free(inventory_prefix(inv, env));
+		/* What a run cannot have is an error there; so is running out of memory. */
+		if (inv->n_hosts < HOSTS_MAX)
+			resolved_add_environment(all, inv, env, NULL);
 	}
+	json_decref(all);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
