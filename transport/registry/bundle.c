@@ -116,6 +116,21 @@ const json_t *bundle_diff_ids(const struct bundle *bundle)
 	return bundle->config.diff_ids;
 }
 
+const json_t *bundle_config_json(const struct bundle *bundle)
+{
+	return bundle->config.json;
+}
+
+size_t bundle_layers(const struct bundle *bundle)
+{
+	return bundle->manifest.n;
+}
+
+const char *bundle_layer(const struct bundle *bundle, size_t i)
+{
+	return bundle->manifest.entries[i].digest;
+}
+
 /* --- what is in it */
 
 size_t bundle_common(const json_t *diff_ids, const json_t *others)

@@ -32,6 +32,10 @@ void bundle_close(struct bundle *bundle); /* takes NULL */
 /* The config's digest, and the diff_ids of its layers, the lowest first. Borrowed. */
 const char *bundle_config(const struct bundle *bundle);
 const json_t *bundle_diff_ids(const struct bundle *bundle);
+/* All of the config; how many layers there are, and their digests. Borrowed. */
+const json_t *bundle_config_json(const struct bundle *bundle);
+size_t bundle_layers(const struct bundle *bundle);
+const char *bundle_layer(const struct bundle *bundle, size_t i);
 
 /* How many layers two images have in common, counted from the lowest. Pure; other types: 0. */
 size_t bundle_common(const json_t *diff_ids, const json_t *others);

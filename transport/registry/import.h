@@ -37,6 +37,7 @@ struct import_target {
 	int cancel_fd;
 	import_progress_fn *progress; /* may be NULL */
 	void *context;
+	bool far; /* the engine is another machine's: it cannot push to this one */
 };
 
 /* One image; several when what was imported is for several platforms. */

@@ -97,7 +97,7 @@ static int import_push(struct import *import, struct engine *engine, const char 
 	char digest[DIGEST_TEXT_SIZE];
 	bool whole = false;
 
-	if (receive_worth(import->target->store, engine, inspect) < 0)
+	if (import->target->far || receive_worth(import->target->store, engine, inspect) < 0)
 		return 0;
 	import_show(import, "importing");
 	if (receive_push(import->target->store, engine, name, inspect, &config, &whole, err) < 0)
