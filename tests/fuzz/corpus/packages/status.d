@@ -1,0 +1,2 @@
+lPackage: base-files
+Version: 12.4
