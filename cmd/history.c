@@ -46,7 +46,7 @@ static void row(struct columns *table, const struct merged *merged)
 	results(merged, &words);
 	short_time(e->at, at);
 	columns_add(table, HUE_PLAIN, at);
-	columns_add(table, HUE_PLAIN, ledger_kind_name(e->kind));
+	columns_add(table, HUE_PLAIN, ledger_entry_word(e));
 	columns_add(table, HUE_PLAIN, e->service);
 	columns_add(table, HUE_PLAIN, e->release);
 	columns_add(table, hue_of(merged), words.data);
@@ -71,7 +71,7 @@ static void json_row(
 	}
 	json_put(object, "environment", env->name);
 	json_put(object, "at", e->at);
-	json_put(object, "kind", ledger_kind_name(e->kind));
+	json_put(object, "kind", ledger_entry_word(e));
 	json_put(object, "service", e->service);
 	json_put(object, "rollout", e->rollout);
 	json_put(object, "release", e->release);

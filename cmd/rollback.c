@@ -48,7 +48,7 @@ static int add_last(struct cli *cli, const char *name, struct buf *out, struct e
 	last = newest(&survey);
 	if (last != NULL)
 		rc = buf_addf(out, "\n%s: %s of %s, rollout %s, at %s by %s", name,
-		    ledger_kind_name(last->kind), last->service, last->rollout, last->at, last->by);
+		    ledger_entry_word(last), last->service, last->rollout, last->at, last->by);
 	else
 		rc = buf_addf(out, "\n%s: no rollout found", name);
 	if (rc == 0 && not_asked(&survey) > 0)

@@ -45,6 +45,7 @@ static struct ledger_entry entry_of(const struct host_run *run, const struct wor
 	    .from = rollout->machine,
 	    .at = (char *)(uintptr_t)rollout->at,
 	    .source = (char *)(uintptr_t)identity.source,
+	    .content = planned->content,
 	    .options = planned->options,
 	};
 }
@@ -78,8 +79,22 @@ int record_outcome(struct host_run *run, const struct work *work, enum ledger_re
 	clock_format_utc(time(NULL), now);
 	entry.at = now;
 	entry.result = result;
+	/* What was interrupted may be tried again. */
+	if (result != LEDGER_COMMITTED && atomic_load(&run->rollout->interrupts) > 0)
+		entry.content = NULL;
 	entry.error = masked;
 	return write_entry(run, &entry, err);
+}
+
+int record_refused(struct host_run *run, struct work *work, const char *why, struct error *err)
+{
+	CLEANUP_FREE char *line = strndup(why, strcspn(why, "\n"));
+	int rc;
+
+	work->seq = ledger_next_seq(ledger_of(run));
+	rc = record_outcome(run, work, LEDGER_REVERTED, line, err);
+	work->seq = 0;
+	return rc;
 }
 
 int record_undone(struct host_run *run, const struct work *work, struct error *err)
@@ -105,6 +120,7 @@ int record_undone(struct host_run *run, const struct work *work, struct error *e
 	entry.image = before->image;
 	entry.config = before->config;
 	entry.source = before->source;
+	entry.content = before->content;
 	entry.options = before->options;
 	return write_entry(run, &entry, err);
 }

@@ -54,6 +54,46 @@ const struct ledger_entry *ledger_pending(const struct ledger *ledger, const cha
 	return last_of(ledger, service, is_pending, NULL);
 }
 
+/* The next committed entry of the same service says where it went from there. */
+static bool was_rolled_back(const struct ledger *ledger, size_t i)
+{
+	for (size_t k = i + 1; k < ledger->n; k++)
+		if (ledger->v[k].result == LEDGER_COMMITTED &&
+		    strcmp(ledger->v[k].service, ledger->v[i].service) == 0)
+			return ledger->v[k].kind == LEDGER_ROLLBACK;
+	return false;
+}
+
+/* What was found undone by a later command was interrupted: that is nothing against the image. */
+static bool was_taken_back(const struct ledger *ledger, size_t i)
+{
+	const struct ledger_entry *entry = &ledger->v[i];
+
+	if (entry->result == LEDGER_COMMITTED)
+		return was_rolled_back(ledger, i);
+	return entry->kind == LEDGER_DEPLOY && entry->result != LEDGER_PENDING && !entry->found;
+}
+
+int ledger_taken_back(
+    const struct ledger *ledger, const char *service, struct strv *ret, struct error *err)
+{
+	CLEANUP_STRV struct strv seen = {0};
+
+	/* The newest entry of each counts. */
+	for (size_t i = ledger->n; i > 0; i--) {
+		const struct ledger_entry *entry = &ledger->v[i - 1];
+
+		if (entry->content == NULL || strcmp(entry->service, service) != 0 ||
+		    strv_has(&seen, entry->content))
+			continue;
+		if (strv_add(&seen, entry->content) < 0 ||
+		    (was_taken_back(ledger, i - 1) && !strv_has(ret, entry->content) &&
+			strv_add(ret, entry->content) < 0))
+			return error_memory(err);
+	}
+	return 0;
+}
+
 const char *ledger_rollout(const struct ledger_entry *entry)
 {
 	return entry->continues != NULL ? entry->continues : entry->rollout;

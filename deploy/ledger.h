@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/strv.h"
 
 struct engine;
 struct engine_question;
@@ -27,8 +28,9 @@ struct ledger_entry {
 	char *previous; /* NULL on the first deploy */
 	char *image, *config;
 	char *by, *from, *at;
-	char *source; /* NULL: not known */
-	char *error;  /* NULL: none */
+	char *source;  /* NULL: not known */
+	char *content; /* fingerprint of the image (content.h), of a refresh; NULL: none was made */
+	char *error;   /* NULL: none */
 	bool found;
 	json_t *options; /* owned reference */
 };
@@ -76,12 +78,18 @@ const struct ledger_entry *ledger_release_entry(
 /* The last entry with this number's outcome missing, for a service; NULL: none. */
 const struct ledger_entry *ledger_pending(const struct ledger *ledger, const char *service);
 
+/* Fingerprints of images of a service that a refresh brought and that were taken back since, at
+ * once or by a rollback: added to `ret`, each once. */
+int ledger_taken_back(
+    const struct ledger *ledger, const char *service, struct strv *ret, struct error *err);
+
 int ledger_entry_copy(struct ledger_entry *to, const struct ledger_entry *from);
 /* NULL: out of memory. Text that is not UTF-8 is cleaned (base/text.h). */
 json_t *ledger_entry_json(const struct ledger_entry *entry);
 /* ERROR_PROTOCOL when it is no entry, or ERROR_MEMORY. */
 int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct error *err);
-const char *ledger_kind_name(enum ledger_kind kind);
+/* "deploy", "rollback", "down"; and "refresh", which in the ledger is a deploy with `content`. */
+const char *ledger_entry_word(const struct ledger_entry *entry);
 const char *ledger_result_name(enum ledger_result result);
 void ledger_entry_release(struct ledger_entry *entry);
 void ledger_release(struct ledger *ledger);

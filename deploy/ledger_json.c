@@ -13,9 +13,10 @@ enum { TEXT_MAX = 4 * 1024 * 1024 };
 static const char *const kinds[] = {"deploy", "rollback", "down"};
 static const char *const results[] = {"pending", "committed", "reverted", "failed"};
 
-const char *ledger_kind_name(enum ledger_kind kind)
+const char *ledger_entry_word(const struct ledger_entry *entry)
 {
-	return kinds[kind];
+	return entry->kind == LEDGER_DEPLOY && entry->content != NULL ? "refresh"
+								      : kinds[entry->kind];
 }
 
 const char *ledger_result_name(enum ledger_result result)
@@ -66,6 +67,7 @@ json_t *ledger_entry_json(const struct ledger_entry *entry)
 	    {"from", entry->from},
 	    {"at", entry->at},
 	    {"source", entry->source},
+	    {"content", entry->content},
 	    {"error", entry->error},
 	};
 	int rc = json == NULL ? -1 : 0;
@@ -114,6 +116,7 @@ int ledger_entry_parse(const json_t *json, struct ledger_entry *ret, struct erro
 	    {"from", &entry.from, true},
 	    {"at", &entry.at, true},
 	    {"source", &entry.source, false},
+	    {"content", &entry.content, false},
 	    {"error", &entry.error, false},
 	};
 	int rc = 0;
@@ -158,6 +161,7 @@ void ledger_entry_release(struct ledger_entry *entry)
 	free(entry->from);
 	free(entry->at);
 	free(entry->source);
+	free(entry->content);
 	free(entry->error);
 	json_decref(entry->options);
 	*entry = (struct ledger_entry){0};

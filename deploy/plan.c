@@ -28,6 +28,7 @@ void plan_release(struct plan *plan)
 		free(planned->previous);
 		free(planned->image);
 		free(planned->image_id);
+		free(planned->content);
 		strv_release(&planned->changed);
 		json_decref(planned->options);
 	}
@@ -120,6 +121,38 @@ static int check_by_hand(
 	return error_hint(err, "remove it when it may be away: podman rm -f %s", container->name);
 }
 
+/* What runs is as it is wanted, but for the image's times. */
+static int keep_same(const struct planned *planned, bool *ret, struct error *err)
+{
+	char config[CONFIG_HASH_SIZE];
+
+	if (options_hash(planned->options, planned->old->image, config, err) < 0)
+		return -1;
+	*ret = strcmp(config, planned->old->config) == 0;
+	return 0;
+}
+
+/* A refresh puts newer images in the place of what runs, and nothing else. */
+static int refresh_one(const struct plan_input *input, size_t i,
+    const struct image_variant *variant, struct planned *planned, struct error *err)
+{
+	struct plan_refreshed what = {0};
+	bool same = false;
+
+	if (input->refresh(input->refresh_context, i, variant, planned->old, &what, err) < 0)
+		return -1;
+	planned->content = what.content;
+	planned->why = what.why;
+	if (what.verdict == PLAN_REFRESH_SAME && planned->old != NULL &&
+	    keep_same(planned, &same, err) < 0)
+		return -1;
+	if (same && set_text(&planned->why, "unchanged, but for the times in its image") < 0)
+		return error_memory(err);
+	if (same || what.verdict == PLAN_REFRESH_LEAVE)
+		planned->action = PLAN_KEEP;
+	return 0;
+}
+
 static int deploy_one(const struct plan_input *input, size_t i, const struct image *image,
     const char *release, bool force, struct planned *planned, struct error *err)
 {
@@ -143,6 +176,10 @@ static int deploy_one(const struct plan_input *input, size_t i, const struct ima
 	    set_text(&planned->image_id, image_there(input->facts, image, variant)) < 0 ||
 	    (current != NULL && set_text(&planned->previous, current->release) < 0))
 		return error_memory(err);
+	if (input->refresh != NULL && refresh_one(input, i, variant, planned, err) < 0)
+		return -1;
+	if (planned->action == PLAN_KEEP)
+		return 0;
 	if (!force && is_running_so(current, variant->config, planned->config)) {
 		planned->action = PLAN_KEEP;
 		return set_text(&planned->why, "unchanged") < 0 ? error_memory(err) : 0;
@@ -326,6 +363,8 @@ static int return_to(
 	if (take_options(entry, planned, err) < 0)
 		return -1;
 	planned->overlap = can_overlap(planned->service, planned->options);
+	if (entry != NULL && set_text(&planned->content, entry->content) < 0)
+		return error_memory(err);
 	if (set_text(&planned->image, entry != NULL ? entry->image : planned->target->image) < 0 ||
 	    set_text(&planned->image_id, image_id) < 0)
 		return error_memory(err);

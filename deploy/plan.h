@@ -35,6 +35,7 @@ struct planned {
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
 	const struct image *from; /* CREATE: where it can be had; NULL: nowhere. Borrowed */
 	char config[CONFIG_HASH_SIZE];
+	char *content; /* the image's fingerprint, of a refresh; NULL: not known */
 	json_t *options;
 	bool overlap;	     /* the old one is stopped once the new one is ready */
 	bool healthy;	     /* readiness waits for a healthcheck: the service's own */
@@ -51,6 +52,21 @@ struct plan {
 typedef const struct image *plan_find_image_fn(void *context, const struct service *service,
     const char *arch, const char *made_by, const char *config);
 
+/* What a refresh is to do with a service on a host, by what is in the images. */
+enum plan_refresh {
+	PLAN_REFRESH_DEPLOY,
+	PLAN_REFRESH_SAME,  /* the image that runs is the same but for its times */
+	PLAN_REFRESH_LEAVE, /* `why` says why not */
+};
+struct plan_refreshed {
+	enum plan_refresh verdict;
+	char *why;     /* of LEAVE; owned */
+	char *content; /* the new image's fingerprint; owned; NULL: not known */
+};
+/* `service`: its place among those chosen; `current` may be NULL. */
+typedef int plan_refresh_fn(void *context, size_t service, const struct image_variant *variant,
+    const struct container *current, struct plan_refreshed *ret, struct error *err);
+
 /* What the plan of a host is made for. Borrowed. */
 struct plan_input {
 	const struct inventory *inventory;
@@ -65,6 +81,8 @@ struct plan_input {
 	const char *key;		/* of the host, for their seals */
 	plan_find_image_fn *find_image; /* rollback; NULL: there are none */
 	void *find_context;
+	plan_refresh_fn *refresh; /* refresh; NULL: a deploy, which takes each new image */
+	void *refresh_context;
 };
 
 /* `images` and `releases`: one for each of the services chosen. */

@@ -158,6 +158,7 @@ struct rollout {
 	pthread_cond_t work_free;
 	int at_work[N_LANES];
 	struct again again;
+	struct refresh *refresh; /* NULL: it is none */
 };
 
 /* The gate of a batch between ready and commit; the one of `before` has the service's index. */
@@ -202,6 +203,22 @@ int rollout_images(struct rollout *rollout, struct error *err);
 int rollout_serve(struct rollout *rollout, struct error *err);
 /* For a rollback, from any host's thread: open the store and serve it when the first one asks. */
 plan_find_image_fn rollout_find_image;
+
+/* --- refresh.c */
+
+/* Make `refresh` where the options ask for one; opens the store, if that is not open. */
+int refresh_begin(struct rollout *rollout, struct error *err);
+/* Have a service's image made or pulled anew. */
+int refresh_image(struct rollout *rollout, size_t service, struct error *err);
+/* When all hosts have told their facts: which images were taken back somewhere? */
+bool refresh_look(struct rollout *rollout);
+/* By its host_run; compares with what runs there, and tells once what changed. */
+plan_refresh_fn refresh_judge;
+/* Undo on this machine what was of no use, and say what came of it. */
+void refresh_end(struct rollout *rollout);
+void refresh_free(struct rollout *rollout);
+/* The packages that changed, "web: openssl 3.0.14 → 3.0.15", as they were told; borrowed. */
+const struct strv *refresh_told(const struct rollout *rollout);
 
 /* --- rollout_secrets.c */
 
@@ -315,6 +332,8 @@ int record_outcome(struct host_run *run, const struct work *work, enum ledger_re
 /* The same for a swap taken back after it was committed. */
 int record_undone(struct host_run *run, const struct work *work, struct error *err);
 /* The line that a service, of which `release` was current, is no longer here. */
+/* A line for what failed before it could be swapped in. */
+int record_refused(struct host_run *run, struct work *work, const char *why, struct error *err);
 int record_down(struct host_run *run, const char *service, const char *release, struct error *err);
 int record_repair(struct host_run *run, const struct repair *repair, struct error *err);
 

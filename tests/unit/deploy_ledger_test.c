@@ -14,7 +14,8 @@ static void lines_go_round(void **state UNUSED)
 {
 	static const char *const lines[] = {
 	    documented,
-	    "{\"at\":\"\",\"by\":\"\",\"config\":\"\",\"error\":\"exited 1\",\"found\":true,"
+	    "{\"at\":\"\",\"by\":\"\",\"config\":\"\",\"content\":\"1:ab\",\"error\":\"exited "
+	    "1\",\"found\":true,"
 	    "\"from\":\"\",\"image\":\"\",\"kind\":\"rollback\",\"release\":\"r\","
 	    "\"result\":\"reverted\",\"rollout\":\"\",\"seq\":999999999999,\"service\":\"web\","
 	    "\"v\":1}",
@@ -55,8 +56,74 @@ static void members_are_read(void **state UNUSED)
 	ledger_entry_release(&entry);
 	assert_null(entry.service);
 	ledger_entry_release(&entry);
-	assert_string_equal(ledger_kind_name(LEDGER_ROLLBACK), "rollback");
+	assert_string_equal(
+	    ledger_entry_word(&(struct ledger_entry){.kind = LEDGER_ROLLBACK}), "rollback");
+	assert_string_equal(
+	    ledger_entry_word(&(struct ledger_entry){.content = (char[]){"1:a"}}), "refresh");
 	assert_string_equal(ledger_result_name(LEDGER_FAILED), "failed");
+}
+
+/* "deploy committed web C": kind, result, service, content ("-": none); a "!": it was found so. */
+static struct ledger ledger_from(const char *const *lines)
+{
+	static char release[] = "r";
+	struct ledger ledger = {0};
+
+	for (; *lines != NULL; lines++) {
+		char kind[16], result[16], service[16], content[16], found[4] = "";
+		CLEANUP_JSON json_t *json = NULL;
+		struct ledger_entry *v = reallocarray(ledger.v, ledger.n + 1, sizeof(*v));
+
+		assert_non_null(v);
+		ledger.v = v;
+		assert_true(sscanf(*lines, "%15s %15s %15s %15s %3s", kind, result, service,
+				content, found) >= 4);
+		json = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s*, s:b}", "seq", (int)ledger.n + 1,
+		    "kind", kind, "result", result, "service", service, "release", release,
+		    "content", strcmp(content, "-") == 0 ? NULL : content, "found", *found != '\0');
+		assert_int_equal(ledger_entry_parse(json, &v[ledger.n], NULL), 0);
+		ledger.n++;
+	}
+	return ledger;
+}
+
+static void what_was_taken_back_is_known(void **state UNUSED)
+{
+	static const struct {
+		const char *lines[6], *expected;
+	} cases[] = {
+	    {{NULL}, ""},
+	    {{"deploy committed web A"}, ""},
+	    {{"deploy reverted web A"}, "A "},
+	    {{"deploy failed web A"}, "A "},
+	    {{"deploy pending web A"}, ""},
+	    {{"deploy reverted web A !"}, ""}, /* the laptop went to sleep */
+	    {{"deploy reverted api A"}, ""},
+	    {{"deploy reverted web -"}, ""},
+	    {{"deploy reverted web A", "deploy reverted web B"}, "B A "},
+	    {{"deploy reverted web A", "deploy committed web A"}, ""},
+	    /* by hand, or because another host failed */
+	    {{"deploy committed web A", "rollback committed web -"}, "A "},
+	    {{"deploy committed web A", "rollback reverted web -"}, ""},
+	    {{"deploy committed web A", "rollback committed api -"}, ""},
+	    {{"deploy committed web A", "deploy committed web -", "rollback committed web A"}, ""},
+	    {{"deploy committed web A", "deploy committed web B", "rollback committed web A"},
+		"B "},
+	    {{"deploy committed web A", "rollback committed web -", "rollback committed web A"},
+		""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ledger ledger = ledger_from(cases[i].lines);
+		CLEANUP_STRV struct strv taken = {0};
+		char out[64] = "";
+
+		assert_int_equal(ledger_taken_back(&ledger, "web", &taken, NULL), 0);
+		for (size_t k = 0; k < taken.n; k++)
+			snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s ", taken.v[k]);
+		assert_string_equal(out, cases[i].expected);
+		ledger_release(&ledger);
+	}
 }
 
 static void what_is_no_entry_is_refused(void **state UNUSED)
@@ -341,6 +408,7 @@ int main(void)
 	    cmocka_unit_test(a_line_may_lie_in_the_file_of_an_old_one),
 	    cmocka_unit_test(lines_go_round),
 	    cmocka_unit_test(members_are_read),
+	    cmocka_unit_test(what_was_taken_back_is_known),
 	    cmocka_unit_test(what_is_no_entry_is_refused),
 	    cmocka_unit_test(odd_members_are_left_out),
 	    cmocka_unit_test(text_that_is_no_utf8_is_cleaned),

@@ -218,9 +218,68 @@ static void what_options_cannot_hold_is_an_error(void **state UNUSED)
 	scene_release(&scene);
 }
 
+/* --- refresh */
+
+static struct plan_refreshed answer; /* its texts are copied */
+static const struct container *asked_about;
+
+static int judge(void *context UNUSED, size_t service, const struct image_variant *variant,
+    const struct container *current, struct plan_refreshed *ret, struct error *err UNUSED)
+{
+	assert_int_equal(service, WEB);
+	assert_string_equal(variant->config, SHA("b"));
+	asked_about = current;
+	*ret = (struct plan_refreshed){.verdict = answer.verdict,
+	    .why = answer.why != NULL ? strdup(answer.why) : NULL,
+	    .content = strdup("1:new")};
+	return 0;
+}
+
+static void a_refresh_takes_what_is_in_an_image(void **state UNUSED)
+{
+	static const struct {
+		enum plan_refresh verdict;
+		const char *why, *user;
+		enum plan_action want;
+		const char *words;
+	} cases[] = {
+	    {PLAN_REFRESH_SAME, NULL, NULL, PLAN_KEEP,
+		"web: unchanged, but for the times in its image"},
+	    {PLAN_REFRESH_LEAVE, "taken back", NULL, PLAN_KEEP, "web: taken back"},
+	    {PLAN_REFRESH_DEPLOY, NULL, NULL, PLAN_CREATE, NULL},
+	    /* The same image, but it is to be run otherwise. */
+	    {PLAN_REFRESH_SAME, NULL, "1000", PLAN_CREATE, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char hash[CONFIG_HASH_SIZE], words[512];
+		struct scene scene;
+		struct plan plan;
+
+		scene_make(&scene, (const char *const[]){"a * running always always", NULL},
+		    (const char *const[]){"1 deploy committed web a - r1", NULL});
+		scene.input.n_services = 1;
+		scene.input.refresh = judge;
+		runs(&scene, SHA("a"), hash);
+		scene.services[WEB].user = (char *)(uintptr_t)cases[i].user;
+		answer = (struct plan_refreshed){
+		    .verdict = cases[i].verdict, .why = (char *)(uintptr_t)cases[i].why};
+		plan = planned(&scene, false);
+		assert_ptr_equal(asked_about, &scene.containers[0]);
+		assert_int_equal(plan.services[WEB].action, cases[i].want);
+		assert_string_equal(plan.services[WEB].content, "1:new");
+		scene_words(&plan, words);
+		if (cases[i].words != NULL)
+			assert_string_equal(words, cases[i].words);
+		plan_release(&plan);
+		scene_release(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_refresh_takes_what_is_in_an_image),
 	    cmocka_unit_test(a_first_deploy_creates),
 	    cmocka_unit_test(what_runs_so_already_is_kept),
 	    cmocka_unit_test(what_differs_is_replaced),
