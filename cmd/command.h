@@ -116,6 +116,7 @@ int init_run(struct cli *cli, struct error *err);
 int check_run(struct cli *cli, struct error *err);
 int build_run(struct cli *cli, struct error *err);
 int deploy_run(struct cli *cli, struct error *err);
+int refresh_run(struct cli *cli, struct error *err);
 int rollback_run(struct cli *cli, struct error *err);
 int status_run(struct cli *cli, struct error *err);
 int start_run(struct cli *cli, struct error *err);

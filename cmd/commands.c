@@ -58,6 +58,14 @@ static const struct option_spec deploy_options[] = {
 	"write a page about it: timeline, failures"},
 };
 
+static const struct option_spec refresh_options[] = {
+    {"max-rate", 0, OPTION_SIZE, "RATE", AT(max_rate),
+	"bytes per second to all hosts together: 20M, 500K"},
+    {"log-file", 0, OPTION_TEXT, "FILE", AT(log_file), "add every step, with its time, to FILE"},
+    {"report", 0, OPTION_TEXT, "FILE.html", AT(report),
+	"write a page about it: timeline, failures"},
+};
+
 static const struct option_spec rollback_options[] = {
     {"to", 0, OPTION_TEXT, "RELEASE", AT(to), "this release instead of the one before"},
     {"dry-run", 0, OPTION_SWITCH, NULL, AT(dry_run), "say what would be done; change nothing"},
@@ -121,7 +129,7 @@ const struct command commands[] = {
 	.run = check_run},
     {.name = "build",
 	.arguments = "[SERVICE...]",
-	.summary = "build the images of services",
+	.summary = "build images; `refresh`: from new bases, and deploy what changed",
 	.details =
 	    "Builds on this machine what `build:` describes, and shows what the engine says.\n"
 	    "A deploy does this by itself. Without SERVICE: all that have a `build:`.",
@@ -145,6 +153,14 @@ const struct command commands[] = {
 	    "Without ENV: takes back what was rolled out last from here, from this inventory.",
 	OPTIONS(rollback_options),
 	.run = rollback_run},
+    {.name = "refresh",
+	.arguments = "ENV [SERVICE...]",
+	.details =
+	    "Builds without cache from the newest base images, and deploys where that gives\n"
+	    "another content than what runs, not only other times. Says which packages\n"
+	    "changed. What does not work goes back, and is not tried again until it differs.",
+	OPTIONS(refresh_options),
+	.run = refresh_run},
     {.name = "start",
 	.arguments = "ENV [SERVICE...]",
 	.details =

@@ -1,10 +1,7 @@
 /* shipit deploy ENV [SERVICE...] */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/proc.h"
 #include "cmd/confirm.h"
 #include "cmd/perform.h"
 #include "deploy/state.h"
@@ -17,23 +14,6 @@ static int choose_batch(
 	return error_set(err, ERROR_USAGE,
 	    "--batch takes a number of hosts, or a part of them such as 25%%, not %s",
 	    settings->batch);
-}
-
-/* Better before anything is done than between two batches. */
-static int check_confirm(
-    const struct cli *cli, const struct environment *environment, struct error *err)
-{
-	CLEANUP_CLOSE int terminal = -1;
-
-	if (!environment->rollout.confirm || cli->settings.yes || cli->settings.dry_run)
-		return 0;
-	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (terminal >= 0)
-		return 0;
-	error_set(err, ERROR_USAGE,
-	    "%s has `pause: confirm`, which asks between batches, and there is no terminal",
-	    environment->name);
-	return error_hint(err, "say --yes");
 }
 
 /* 0: they are in `ret`; 1: there are none, which is said. */
@@ -99,7 +79,7 @@ int deploy_run(struct cli *cli, struct error *err)
 
 	if (choose_batch(s, &options, err) < 0 ||
 	    cli_environment(cli, cli->arguments.v[0], &options.environment, err) < 0 ||
-	    check_confirm(cli, options.environment, err) < 0)
+	    perform_check_confirm(cli, options.environment, err) < 0)
 		return -1;
 	return deploy(cli, &options, err);
 }

@@ -1,8 +1,10 @@
 #include "cmd/perform.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -48,8 +50,8 @@ static void remember(const struct cli *cli, const struct rollout_options *option
 /* What was refused before it began says nothing about hosts. */
 static bool is_retryable(const struct rollout_options *options, int exit_code)
 {
-	return options->kind == ROLLOUT_DEPLOY && !options->dry_run && exit_code != 2 &&
-	       exit_code != 5;
+	return options->kind == ROLLOUT_DEPLOY && !options->refresh && !options->dry_run &&
+	       exit_code != 2 && exit_code != 5;
 }
 
 static bool took_part(const struct rollout_result *result, const char *host)
@@ -116,10 +118,12 @@ static char *suggest_rest(const struct cli *cli, const struct rollout_options *o
 	bool rest = code == EXIT_PARTIAL || code == EXIT_UNREACHABLE ||
 		    rollout_count(result, HOST_UNREACHABLE) > 0;
 	CLEANUP_FREE char *again =
-	    cli_suggest(cli, rollout_kind_name(options->kind), options->environment->name);
+	    cli_suggest(cli, rollout_name(options), options->environment->name);
 
 	if (!rest || options->dry_run || again == NULL)
 		return NULL;
+	if (options->refresh)
+		return steal_ptr(again);
 	if (options->kind == ROLLOUT_DEPLOY)
 		return string_printf("%s --retry", again);
 	return options->kind == ROLLOUT_ROLLBACK && options->to == NULL ? steal_ptr(again) : NULL;
@@ -214,6 +218,22 @@ static int add_records(const struct cli *cli, struct ui *ui, struct error *err)
 		ui_add(ui, record);
 	}
 	return 0;
+}
+
+int perform_check_confirm(
+    const struct cli *cli, const struct environment *environment, struct error *err)
+{
+	CLEANUP_CLOSE int terminal = -1;
+
+	if (!environment->rollout.confirm || cli->settings.yes || cli->settings.dry_run)
+		return 0;
+	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (terminal >= 0)
+		return 0;
+	error_set(err, ERROR_USAGE,
+	    "%s has `pause: confirm`, which asks between batches, and there is no terminal",
+	    environment->name);
+	return error_hint(err, "say --yes");
 }
 
 int perform(struct cli *cli, struct rollout_options *options, struct error *err)

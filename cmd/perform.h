@@ -10,4 +10,9 @@
  * ENV takes back. */
 int perform(struct cli *cli, struct rollout_options *options, struct error *err);
 
+/* Better before anything is done than between two batches: with `pause: confirm` there has to be
+ * somebody to ask. */
+int perform_check_confirm(
+    const struct cli *cli, const struct environment *environment, struct error *err);
+
 #endif

@@ -30,6 +30,9 @@ void event_release(struct event *event)
 	free(event->text);
 	free(event->error);
 	free(event->hint);
+	free(event->package);
+	free(event->from);
+	free(event->to);
 	*event = (struct event){0};
 }
 
@@ -52,7 +55,8 @@ const char *state_name(enum state state)
 
 const char *event_kind_name(enum event_kind kind)
 {
-	static const char *const names[] = {"rollout", "step", "note", "log", "host", "summary"};
+	static const char *const names[] = {
+	    "rollout", "step", "note", "log", "host", "package", "summary"};
 
 	return kind < ARRAY_SIZE(names) ? names[kind] : "note";
 }

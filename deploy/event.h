@@ -49,6 +49,8 @@ enum event_kind {
 	EVENT_NOTE,    /* something worth knowing, found or done: `text` */
 	EVENT_LOG, /* a line of a build, a container, a remote call (level 1: -v, 2: -vv): `text` */
 	EVENT_HOST,    /* a host is finished: its `state`, and `error` */
+	EVENT_PACKAGE, /* a refresh found another version of a package in an image: `package`,
+			  `text` */
 	EVENT_SUMMARY, /* the end; made by cmd/ */
 };
 
@@ -69,6 +71,7 @@ struct event {
 	char *text;    /* owned; may be NULL; as it came, not cleaned of control characters */
 	char *error;   /* owned; may be NULL */
 	char *hint;    /* owned; may be NULL */
+	char *package, *from, *to; /* owned; EVENT_PACKAGE; `from` or `to` may be NULL */
 };
 
 void event_release(struct event *event);

@@ -145,5 +145,8 @@ int host_before(struct host_run *run, size_t service, struct error *err)
 	rc = step_end(run, STEP_BEFORE, name, run_it(run, planned, err), err);
 	if (rc == 0)
 		run->rollout->befores[service] = run->host->name;
+	/* A refresh is to know that this image was tried. */
+	else if (planned->content != NULL && err->kind == ERROR_FAILED)
+		record_refused(run, &run->works[service], error_text(err), NULL);
 	return rc;
 }

@@ -253,6 +253,8 @@ struct plan_input host_plan_input(struct host_run *run)
 	    .key = run->secret_key,
 	    .find_image = rollout_find_image,
 	    .find_context = run->rollout,
+	    .refresh = rollout->refresh != NULL ? refresh_judge : NULL,
+	    .refresh_context = run,
 	};
 }
 

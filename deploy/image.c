@@ -56,7 +56,7 @@ char *image_local_name(const struct inventory *inv, const struct service *servic
 /* --- build */
 
 /* `engine:` is about hosts; of it only the kind of engine is taken for this machine, not a path. */
-static const char *local_command(const struct inventory *inv)
+const char *image_local_command(const struct inventory *inv)
 {
 	return strcmp(inv->engine.command, "podman") == 0 ? "podman" : "docker";
 }
@@ -91,7 +91,7 @@ static int build_argv(const struct inventory *inv, const struct service *service
     const struct image_options *options, struct strv *argv)
 {
 	const struct build *build = &service->build;
-	int rc = strv_add(argv, local_command(inv));
+	int rc = strv_add(argv, image_local_command(inv));
 
 	rc = rc < 0 ? rc : strv_add(argv, "build");
 	rc = rc < 0 ? rc : strv_addf(argv, "--tag=%s", name);

@@ -37,6 +37,9 @@ const struct image_variant *image_for(const struct image *image, const char *arc
  * that of the index in which the manifest is. */
 bool image_is(const struct image *image, const struct image_variant *variant, const char *id);
 
+/* "docker" or "podman": what builds and pulls on this machine. */
+const char *image_local_command(const struct inventory *inv);
+
 struct image_options {
 	bool pull, no_cache;
 	int cancel_fd;

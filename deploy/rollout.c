@@ -162,6 +162,7 @@ void rollout_free(struct rollout *rollout)
 		free(rollout->again.images[i]);
 	}
 	free(rollout->again.images);
+	refresh_free(rollout);
 	secrets_free(rollout->secrets);
 	rollout_free_batches(rollout);
 	gates_free(rollout->gates);
@@ -241,7 +242,7 @@ static bool decide(void *context, size_t gate)
 	if (gate == GATE_CONNECTED)
 		return choose_leader(rollout);
 	if (gate == GATE_FACTS)
-		return choose_undo(rollout);
+		return choose_undo(rollout) && refresh_look(rollout);
 	return gate != GATE_PLANNED || rollout->options.dry_run || rollout_make_batches(rollout);
 }
 
@@ -253,15 +254,23 @@ const char *rollout_kind_name(enum rollout_kind kind)
 	return names[kind];
 }
 
+const char *rollout_name(const struct rollout_options *options)
+{
+	return options->refresh ? "refresh" : rollout_kind_name(options->kind);
+}
+
 /* --- running it */
 
 static void tell_begin(const struct rollout *rollout)
 {
+	const struct event_source source = {.events = rollout->options.events};
 	struct event event = {.kind = EVENT_ROLLOUT, .ms = -1, .release = strdup(rollout->id)};
 
-	event.text = string_printf("%s %s on %zu host%s", rollout_kind_name(rollout->options.kind),
+	event.text = string_printf("%s %s on %zu host%s", rollout_name(&rollout->options),
 	    rollout->prefix, rollout->n_runs, rollout->n_runs == 1 ? "" : "s");
 	events_emit(rollout->options.events, &event);
+	for (size_t i = 0; rollout->options.notes != NULL && i < rollout->options.notes->n; i++)
+		emit_note(&source, "%s", rollout->options.notes->v[i]);
 }
 
 /* Closes the gates when the user wants to stop: a signal handler cannot. */
@@ -338,6 +347,7 @@ void rollout_run(struct rollout *rollout)
 	/* What is left is care of the store: Ctrl-C ends that at once, and no good rollout. */
 	rollout->result.interrupted = atomic_load(&rollout->interrupts) > 0;
 	atomic_store(&rollout->swapping, false); /* from now on Ctrl-C lets go at once */
+	refresh_end(rollout);
 	rollout_hook_after(rollout);
 	heart_stop(steal_ptr(rollout->heart));
 	local_registry_stop(&rollout->registry);

@@ -43,7 +43,9 @@ struct rollout_options {
 	bool prune_first;   /* deploy: remove old releases before the new one is delivered */
 	bool adopt; /* a stranger's container that holds a port is taken for the one before */
 	bool no_build;
-	bool pull, no_cache;	 /* of builds */
+	bool pull, no_cache; /* of builds */
+	bool refresh; /* deploy: newer images for what runs, by what is in them, and nothing else */
+	const struct strv *notes; /* said at the beginning; NULL: nothing */
 	bool dry_run;		 /* plan only: connects and reads, takes no lock, changes nothing */
 	bool fail_unreachable;	 /* an unreachable host ends the rollout before the first swap */
 	int canary;		 /* deploy: over what the environment says; 0: as that says */
@@ -106,6 +108,8 @@ void rollout_free(struct rollout *rollout);
 
 /* "deploy", "stop", ... */
 const char *rollout_kind_name(enum rollout_kind kind);
+/* The same of what the user chose: "refresh", too. */
+const char *rollout_name(const struct rollout_options *options);
 
 /* "done", "reverted", ...: what the summary and the report call it. */
 const char *host_outcome_name(enum host_outcome outcome);

@@ -23,7 +23,7 @@ static int add_all(const struct rollout *rollout, struct strv *variables)
 {
 	const struct rollout_options *options = &rollout->options;
 
-	if (strv_addf(variables, "SHIPIT_COMMAND=%s", rollout_kind_name(options->kind)) < 0 ||
+	if (strv_addf(variables, "SHIPIT_COMMAND=%s", rollout_name(options)) < 0 ||
 	    strv_addf(variables, "SHIPIT_INVENTORY=%s", options->inventory->path) < 0 ||
 	    strv_addf(variables, "SHIPIT_PROJECT=%s", options->inventory->project) < 0 ||
 	    strv_addf(variables, "SHIPIT_ENV=%s", options->environment->name) < 0 ||
@@ -93,8 +93,10 @@ void rollout_hook_after(struct rollout *rollout)
 		return;
 	if (code != 0 && code != 4)
 		tell_what_stays(rollout);
-	/* Mistakes, locks and Ctrl-C are told to whoever sits there. */
-	if (code == 2 || code == 5 || code == 130) {
+	/* Mistakes, locks and Ctrl-C are told to whoever sits there; at a refresh that may be
+	 * nobody.
+	 */
+	if (code == 130 || ((code == 2 || code == 5) && !rollout->options.refresh)) {
 		/* Whoever was told that it begins is told that it is over. */
 		if (rollout->options.inventory->notify.start)
 			rollout_notify(rollout, OCCASION_FAILURE);

@@ -39,7 +39,10 @@ static int resolve_image(struct rollout *rollout, size_t i, struct error *err)
 	    .events = options->events,
 	};
 
+	if (rollout->refresh != NULL && refresh_image(rollout, i, err) < 0)
+		return -1;
 	if (service->build.set && !options->no_build && !options->dry_run &&
+	    rollout->refresh == NULL &&
 	    image_build(options->inventory, service, &build, options->events, err) < 0)
 		return -1;
 	if (image_resolve(&target, service, &rollout->images[i], err) < 0)
@@ -54,7 +57,7 @@ int rollout_images(struct rollout *rollout, struct error *err)
 	rollout->releases = calloc(rollout->n_services, sizeof(*rollout->releases));
 	if (rollout->images == NULL || rollout->releases == NULL)
 		return error_memory(err);
-	if (open_store(rollout, err) < 0)
+	if (open_store(rollout, err) < 0 || refresh_begin(rollout, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rollout->n_services; i++)
 		if (resolve_image(rollout, i, err) < 0)

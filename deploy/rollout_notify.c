@@ -27,6 +27,18 @@ static bool is_wanted(const struct notify *notify, enum occasion occasion)
 	return notify->failure;
 }
 
+/* "; web: openssl 3.0.14 → 3.0.15, and 4 more" */
+static void add_packages(const struct strv *told, struct buf *text)
+{
+	enum { SHOWN = 10 };
+	size_t n = told != NULL ? told->n : 0, shown = n <= SHOWN + 1 ? n : SHOWN;
+
+	for (size_t i = 0; i < shown; i++)
+		buf_addf(text, "%s%s", i == 0 ? "; " : ", ", told->v[i]);
+	if (shown < n)
+		buf_addf(text, ", and %zu more", n - shown);
+}
+
 /* "deploy of shop to prod by ann@laptop: 3 hosts done, 1 reverted: h2: exited 1" */
 static char *words(const struct rollout *rollout, enum occasion occasion)
 {
@@ -37,9 +49,8 @@ static char *words(const struct rollout *rollout, enum occasion occasion)
 	CLEANUP_BUF struct buf text = BUF_INIT(TEXT_MAX);
 	size_t listed = 0;
 
-	buf_addf(&text, "%s of %s to %s by %s", rollout_kind_name(options->kind),
-	    options->inventory->project, options->environment->name,
-	    options->by != NULL ? options->by : "?");
+	buf_addf(&text, "%s of %s to %s by %s", rollout_name(options), options->inventory->project,
+	    options->environment->name, options->by != NULL ? options->by : "?");
 	if (occasion == OCCASION_START) {
 		buf_addf(&text, " begins on %zu host%s", rollout->n_runs,
 		    rollout->n_runs == 1 ? "" : "s");
@@ -54,6 +65,7 @@ static char *words(const struct rollout *rollout, enum occasion occasion)
 	}
 	if (*error != '\0')
 		buf_addf(&text, "; %.*s", (int)strcspn(error, "\n"), error);
+	add_packages(refresh_told(rollout), &text);
 	return buf_steal(&text);
 }
 
@@ -71,7 +83,7 @@ static char *message(const struct rollout *rollout, enum occasion occasion)
 		return NULL;
 	json = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s}}", "text", clean.data,
 	    "content", clean.data, "shipit", "event", occasions[occasion], "command",
-	    rollout_kind_name(options->kind), "project", options->inventory->project, "environment",
+	    rollout_name(options), "project", options->inventory->project, "environment",
 	    options->environment->name, "rollout", rollout->id, "by", by.data);
 	if (json != NULL && occasion != OCCASION_START)
 		json_object_set_new(json_object_get(json, "shipit"), "exit",

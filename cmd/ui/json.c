@@ -137,6 +137,9 @@ static void json_ui_event(struct ui *ui, const struct event *event)
 	if (event->total > 0)
 		json_put_int(object, "total", (int64_t)event->total);
 	json_put(object, "text", event->text);
+	json_put(object, "package", event->package);
+	json_put(object, "from", event->from);
+	json_put(object, "to", event->to);
 	json_put(object, "error", event->error);
 	json_put(object, "hint", event->hint);
 	json_line(ui->options.out, object);

@@ -152,6 +152,7 @@ char *line_of_event(
 			rc = step_line(&out, event);
 		break;
 	case EVENT_NOTE:
+	case EVENT_PACKAGE:
 		rc = note_line(&out, event);
 		break;
 	case EVENT_LOG:

@@ -97,7 +97,7 @@ static void report_event(struct ui *ui, const struct event *event)
 
 	if (event->kind == EVENT_STEP)
 		note_step(report, event);
-	else if (event->kind == EVENT_NOTE)
+	else if (event->kind == EVENT_NOTE || event->kind == EVENT_PACKAGE)
 		note_text(report, event);
 }
 

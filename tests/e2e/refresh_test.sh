@@ -1,0 +1,282 @@
+#!/bin/bash
+# Refresh: a base image in a registry gets nothing new, security updates, and an update that breaks
+# the application. Its packages are real ones, installed by Debian's dpkg.
+# shellcheck source-path=SCRIPTDIR disable=SC2154,SC2016 # LAB_REGISTRY; templates
+. "$(dirname "$0")/lib.sh"
+
+# --- a base image with dpkg in it
+
+# The program and the libraries that it wants.
+add_program() { # TREE PROGRAM
+	local file
+	mkdir -p "$1$(dirname "$2")"
+	cp "$2" "$1$2"
+	ldd "$2" 2>/dev/null | grep -o '/[^ ]*' | while read -r file; do
+		mkdir -p "$1$(dirname "$file")"
+		cp -n "$file" "$1$file"
+	done
+}
+
+make_tree() { # TREE
+	local program
+	mkdir -p "$1"/{bin,etc,tmp,usr/bin,var/log,var/lib/dpkg/info,var/lib/dpkg/updates,var/cache/ldconfig}
+	cp /bin/busybox "$1/bin/busybox"
+	for program in sh cat diff echo grep httpd rm sleep true; do ln -s busybox "$1/bin/$program"; done
+	for program in dpkg dpkg-deb dpkg-query dpkg-split tar; do add_program "$1" "$(realpath "$(command -v $program)")"; done
+	[ -e "$1/usr/bin/tar" ] || [ -e "$1/bin/tar" ] || return 1
+	touch "$1/var/lib/dpkg/status" "$1/var/lib/dpkg/available"
+	printf 'root:x:0:0:root:/:/bin/sh\n' >"$1/etc/passwd"
+	printf 'root:x:0:\n' >"$1/etc/group"
+}
+
+# NAME VERSION FILE=TEXT...: a package that brings these files.
+make_package() {
+	local name=$1 version=$2 dir=$tmp/packages/$1 file
+	shift 2
+	rm -rf "$dir"
+	mkdir -p "$dir/DEBIAN" "$tmp/debs"
+	printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\nDescription: for a test\n' \
+	    "$name" "$version" >"$dir/DEBIAN/control"
+	for file; do
+		mkdir -p "$dir$(dirname "${file%%=*}")"
+		printf '%s\n' "${file#*=}" >"$dir${file%%=*}"
+	done
+	rm -f "$tmp/debs/$name"_*
+	dpkg-deb --root-owner-group -Zgzip -b "$dir" "$tmp/debs/${name}_$version.deb" >/dev/null || exit 1
+}
+
+# The base is built anew from the packages that there are, and pushed. Each time what it logs has
+# another time in it.
+push_base() {
+	local dir=$tmp/base
+	rm -rf "$dir/debs"
+	mkdir -p "$dir"
+	[ -e "$dir/tree" ] || make_tree "$dir/tree"
+	cp -r "$tmp/debs" "$dir/debs"
+	cat >"$dir/Dockerfile" <<-'END'
+		FROM scratch
+		COPY tree /
+		COPY debs /debs
+		RUN /usr/bin/dpkg --force-bad-path --force-not-root -i /debs/*.deb && rm -r /debs && echo "root:*:$(($(/bin/busybox date +%s) % 100000)):0:99999:7:::" >/etc/shadow
+	END
+	if ! docker build -q --no-cache -t "$LAB_REGISTRY/base:stable" "$dir" >"$tmp/build.log" 2>&1 ||
+	    ! docker push -q "$LAB_REGISTRY/base:stable" >>"$tmp/build.log" 2>&1; then
+		cat "$tmp/build.log"
+		exit 1
+	fi
+	# What refresh has to pull is not there already.
+	docker rmi "$LAB_REGISTRY/base:stable" >/dev/null 2>&1
+}
+
+# --- a project with two services of it, and one with an image that was made by hand
+
+write_project() {
+	mkdir -p "$tmp/shop/web" "$tmp/shop/api"
+	cat >"$tmp/shop/web/Dockerfile" <<-END
+		FROM $LAB_REGISTRY/base:stable
+		RUN /bin/busybox mkdir -p /www && cat /usr/lib/ssl/version >/www/index.html
+		LABEL is=web
+		CMD ["/bin/sh", "-c", ". /usr/lib/config/config.sh && exec httpd -f -p 80 -h /www"]
+	END
+	printf 'FROM scratch\nCOPY busybox /busybox\nCMD ["/busybox", "sleep", "1000000"]\n' >"$tmp/shop/api/Dockerfile"
+	cp /bin/busybox "$tmp/shop/api/busybox"
+	cat >"$tmp/shop/shipit.yml" <<-END
+		project: shop
+		ssh: {config: $LAB_SSH_CONFIG}
+		notify: {url: "${hook-}", on: [success, failure]}
+		services:
+		  web:
+		    build: {context: web}
+		    ports: ["8080:80"]
+		    ready: {http: "http://:8080/", running: 1s, timeout: 20s}
+		    stop_grace_period: 1s
+		  api:
+		    build: {context: api}
+		    ready: {running: 1s}
+		    stop_grace_period: 1s
+		  db: {image: "box:v1", ready: {running: 1s}, stop_grace_period: 1s}
+		hosts: {h1: {}, h2: {}, h3: {}}
+		environments:
+		  prod: {hosts: ["*"], rollout: {canary: 1}}
+	END
+}
+
+refresh() { # ARG...
+	shipit -f "$tmp/shop/shipit.yml" refresh prod "$@"
+}
+
+containers() { # HOST
+	on "$1" docker ps -aq --no-trunc --filter label=dev.shipit.prefix=shop.prod | sort | tr '\n' ' '
+}
+
+remember() {
+	for h in h1 h2 h3; do eval "before_$h=\$(containers $h)"; done
+}
+
+want_untouched() {
+	local name
+	for h in h1 h2 h3; do
+		name=before_$h
+		want_same "the containers of $h" "${!name}" "$(containers $h)"
+	done
+}
+
+nameless() { # of the service: bases are somebody else's
+	docker images -q --filter dangling=true --filter label=is=web | wc -l
+}
+
+lab_up 3
+registry_up
+make_box v1
+make_package openssl 3.0.14-1 /usr/lib/ssl/version=3.0.14
+make_package config 1.0 /usr/lib/config/config.sh=true
+make_package zlib 1.2 /usr/lib/zlib=1
+push_base
+write_project
+
+begin 'before anything is deployed a refresh deploys nothing'
+refresh
+want_code 0
+want_out 'db: there is nothing to refresh it from: box:v1 was made on this machine' 'web: left as it is: nothing of it is deployed here'
+want_same 'containers' '' "$(containers h1)"
+
+begin 'a deploy'
+shipit -f "$tmp/shop/shipit.yml" deploy prod
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.14; done
+r1=$(inspect h1 '{{index .Config.Labels "dev.shipit.release"}}' shop.prod.web)
+remember
+
+begin 'a base that is only built anew: nothing is deployed, and the image has its name again'
+id=$(docker image inspect -f '{{.Id}}' shop-web)
+push_base
+refresh --json
+want_code 0
+want_untouched
+want_same 'the engine was asked to build' '2' "$(jq -r 'select(.step == "build" and .state == "ok") | .service' "$tmp/out" | sort -u | wc -l)"
+want_same 'notes' 'api web' "$(jq -r 'select(.event == "note" and (.text // "" | startswith("unchanged"))) | .service' "$tmp/out" | sort | xargs)"
+want_same 'the summary' '0 3' "$(jq -r 'select(.event == "summary") | "\(.exit) \(.hosts.unchanged)"' "$tmp/out")"
+want_same 'the image' "$id" "$(docker image inspect -f '{{.Id}}' shop-web)"
+want_same 'tags in the store' 1 "$("$SHIPIT" registry list | grep -c 'shop.prod.web')"
+
+begin 'the same from a laptop that has never seen what runs'
+SHIPIT_STORE=$tmp/other/store.db refresh
+want_code 0
+want_out 'is not in the store of this machine: it is read from there' 'web: unchanged'
+want_untouched
+
+begin 'security updates are deployed, and told by name and version; what did not change is left alone'
+make_package openssl 3.0.15-1 /usr/lib/ssl/version=3.0.15
+make_package curl 8.1-1 /usr/lib/curl=8.1
+rm -f "$tmp"/debs/zlib_*
+api=$(inspect h1 '{{.Id}}' shop.prod.api)
+push_base
+refresh --report "$tmp/report.html"
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.15; done
+want_out 'web: openssl 3.0.14-1 → 3.0.15-1' 'web: new: curl 8.1-1' 'web: gone: zlib 1.2' 'api: unchanged' 'canary: h1'
+want_same 'api' "$api" "$(inspect h1 '{{.Id}}' shop.prod.api)"
+want_same 'the retained release' "shop.prod.web.$r1" "$(on h2 docker ps -a --format '{{.Names}}' | grep -F "shop.prod.web.$r1")"
+grep -qF 'openssl 3.0.14-1' "$tmp/report.html" || wrong 'the report does not have the packages'
+grep -qF 'shop.prod.web' <("$SHIPIT" registry list) || wrong 'the new image is not in the store'
+want_same 'nameless images here' 0 "$(nameless)"
+r2=$(inspect h1 '{{index .Config.Labels "dev.shipit.release"}}' shop.prod.web)
+remember
+
+begin 'and the next one has nothing to do'
+refresh
+want_code 0
+want_untouched
+
+begin 'an update that breaks the application: the old release serves everywhere, exit 1, and a report'
+make_package config 2.0 /usr/lib/config/config.sh='echo config: no longer here >&2; exit 3'
+make_package openssl 3.0.16-1 /usr/lib/ssl/version=3.0.16
+push_base
+refresh --report "$tmp/broken.html"
+want_code 1
+want_out 'web: config 1.0 → 2.0' 'web: openssl 3.0.15-1 → 3.0.16-1' 'config: no longer here'
+for h in h1 h2 h3; do
+	want_body $h 3.0.15
+	want_same "the release of $h" "$r2" "$(inspect $h '{{index .Config.Labels "dev.shipit.release"}}' shop.prod.web)"
+done
+grep -qF 'no longer here' "$tmp/broken.html" || wrong 'the report does not say why'
+want_same 'nameless images here' 0 "$(nameless)"
+remember
+
+begin 'it is not tried again, from no laptop'
+refresh
+want_code 0
+want_out 'web: left as it is: this image was tried before, and taken back'
+want_untouched
+SHIPIT_STORE=$tmp/other/store.db XDG_STATE_HOME=$tmp/other refresh
+want_code 0
+want_out 'web: left as it is: this image was tried before, and taken back'
+want_untouched
+
+begin 'until something changes: the next update of the base is tried, and works'
+make_package config 2.1 /usr/lib/config/config.sh=true
+push_base
+refresh --json
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.16; done
+want_same 'packages' 'config 1.0 2.1,openssl 3.0.15-1 3.0.16-1' "$(jq -r 'select(.event == "package") | "\(.package) \(.from) \(.to)"' "$tmp/out" | paste -sd,)"
+
+begin 'what somebody rolled back by hand is not brought again, either'
+shipit -f "$tmp/shop/shipit.yml" rollback prod
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.15; done
+remember
+refresh
+want_code 0
+want_out 'web: left as it is: this image was tried before, and taken back'
+want_untouched
+shipit -f "$tmp/shop/shipit.yml" history prod
+want_out 'refresh' 'rollback'
+
+begin 'a deploy does what it is told'
+shipit -f "$tmp/shop/shipit.yml" deploy prod
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.16; done
+
+begin 'what is stopped stays stopped'
+shipit -f "$tmp/shop/shipit.yml" stop prod web
+make_package openssl 3.0.17-1 /usr/lib/ssl/version=3.0.17
+push_base
+refresh
+want_code 0
+want_out 'web: left as it is: it is stopped'
+want_same 'web of h1' false "$(inspect h1 '{{.State.Running}}' shop.prod.web)"
+shipit -f "$tmp/shop/shipit.yml" start prod web
+want_code 0
+refresh web
+want_code 0
+for h in h1 h2 h3; do want_body $h 3.0.17; done
+
+begin 'an image from a registry is pulled anew'
+docker tag box:v1 "$LAB_REGISTRY/db:1" && docker push -q "$LAB_REGISTRY/db:1" >/dev/null 2>&1
+sed -i "s|box:v1|$LAB_REGISTRY/db:1|" "$tmp/shop/shipit.yml"
+shipit -f "$tmp/shop/shipit.yml" deploy prod db
+want_code 0
+db=$(inspect h1 '{{.Id}}' shop.prod.db)
+refresh db
+want_code 0
+want_out 'db: unchanged'
+want_same 'db' "$db" "$(inspect h1 '{{.Id}}' shop.prod.db)"
+make_box v2
+docker rmi "$LAB_REGISTRY/db:1" >/dev/null 2>&1
+docker tag box:v2 "$LAB_REGISTRY/db:1" && docker push -q "$LAB_REGISTRY/db:1" >/dev/null 2>&1
+docker rmi "$LAB_REGISTRY/db:1" >/dev/null 2>&1
+refresh db
+want_code 0
+want_out 'db: its files changed'
+want_same 'db' v2 "$(on h3 docker exec shop.prod.db /busybox cat /www/index.html)"
+
+begin 'a build that fails ends before any host is changed'
+remember
+printf 'FROM %s/base:stable\nRUN /bin/busybox false\n' "$LAB_REGISTRY" >"$tmp/shop/web/Dockerfile"
+refresh
+want_code 1
+want_out 'building shop-web'
+want_untouched
+
+totals
