@@ -261,6 +261,9 @@ static int fill_environment(json_t *value, const struct inventory *inv,
 		return error_memory(err);
 	json_put(value, "prefix", prefix);
 	json_object_set_new(value, "rollout", rollout_value(&env->rollout));
+	if (env->max_age_s > 0)
+		json_object_set_new(
+		    value, "max_age", json_sprintf("%lldh", (long long)env->max_age_s / 3600));
 	for (size_t i = 0; i < n; i++)
 		json_object_set_new(machines, hosts[i]->name, host_value(inv, hosts[i]));
 	for (size_t i = 0; i < inv->n_services; i++) {

@@ -34,8 +34,26 @@ struct line {
 	const struct service *service;
 	const struct container *container; /* of the first of them; NULL: there is none */
 	int64_t started_first, started_last;
+	bool old; /* its image is older than it should be */
 	struct strv hosts;
 };
+
+/* When the image was made, or the last refresh found nothing newer; 0: not known. */
+static int64_t fresh_until(
+    const struct ledger *ledger, const struct service *service, const struct container *c)
+{
+	int64_t found = ledger_fresh_at(ledger, service->name, c->image);
+
+	return c->image_made > 0 && found > c->image_made ? found : c->image_made;
+}
+
+static bool is_old(const struct environment *env, const struct ledger *ledger,
+    const struct service *service, const struct container *c)
+{
+	int64_t since = c != NULL && c->running ? fresh_until(ledger, service, c) : 0;
+
+	return env->max_age_s > 0 && since > 0 && (int64_t)time(NULL) - since > env->max_age_s;
+}
 
 static bool same_text(const char *a, const char *b)
 {
@@ -70,6 +88,14 @@ static void add_age(struct columns *table, const struct line *line)
 		columns_add(table, HUE_PLAIN, young);
 }
 
+static void add_made(struct columns *table, int64_t when, bool old)
+{
+	char age[CLOCK_AGE_SIZE];
+
+	clock_format_age((int64_t)time(NULL) - when, age);
+	columns_add(table, old ? HUE_WARN : HUE_PLAIN, when > 0 ? age : NULL);
+}
+
 static void add_row(struct columns *table, const struct line *line)
 {
 	enum { NAMES_COLUMNS = 36 };
@@ -82,6 +108,8 @@ static void add_row(struct columns *table, const struct line *line)
 	columns_add(table, HUE_PLAIN, line->service->name);
 	columns_add(table, HUE_PLAIN, c != NULL ? c->release : NULL);
 	add_age(table, line);
+	add_made(table, c != NULL ? c->image_made : 0, line->old);
+	add_made(table, c != NULL ? c->base_made : 0, false);
 	if (c != NULL && !c->running && c->started_at > 0)
 		columns_addf(table, HUE_BAD, "%s (%d)", c->status, c->exit_code);
 	else
@@ -102,16 +130,23 @@ static json_t *word_list(const struct found *found)
 	return words;
 }
 
-static void json_row(const struct cli *cli, const struct environment *env, const struct host *host,
-    const struct service *service, const struct found *found)
+static void put_time(json_t *object, const char *key, int64_t when)
 {
+	if (when > 0)
+		json_put_int(object, key, when);
+}
+
+static void json_row(const struct cli *cli, const struct environment *env,
+    const struct survey_host *at, const struct service *service, const struct found *found)
+{
+	const struct ledger *ledger = &at->facts.ledger;
 	const struct container *c = found->current;
 	json_t *object = json_event("service");
 
 	if (object == NULL)
 		return;
 	json_put(object, "environment", env->name);
-	json_put(object, "host", host->name);
+	json_put(object, "host", at->host->name);
 	json_put(object, "service", service->name);
 	json_put(object, "status", c != NULL ? c->status : "absent");
 	if (c != NULL) {
@@ -126,6 +161,12 @@ static void json_row(const struct cli *cli, const struct environment *env, const
 		json_put(object, "by", c->by);
 		json_put(object, "at", c->at);
 		json_put(object, "source", c->source);
+		put_time(object, "image_created", c->image_made);
+		put_time(object, "base_created", c->base_made);
+		put_time(object, "refreshed", ledger_fresh_at(ledger, service->name, c->image));
+		if (env->max_age_s > 0 && c->image_made > 0)
+			json_object_set_new(
+			    object, "old", json_boolean(is_old(env, ledger, service, c)));
 	}
 	json_object_set_new(object, "drift", json_boolean(found->drift));
 	if (found->pending != NULL)
@@ -143,14 +184,14 @@ struct listing {
 };
 
 static int add_line(struct listing *listing, const struct host *host, const struct service *service,
-    const struct container *c, struct error *err)
+    const struct container *c, bool old, struct error *err)
 {
 	int64_t started = c != NULL ? c->started_at : 0;
 	struct line *line = listing->lines, *end = line + listing->n_lines;
 
 	/* With -v each host has a line of its own. */
 	while (line < end && (listing->cli->settings.verbose > 0 || line->service != service ||
-				 !same_state(line->container, c)))
+				 line->old != old || !same_state(line->container, c)))
 		line++;
 	if (line == end) {
 		line = reallocarray(listing->lines, listing->n_lines + 1, sizeof(*line));
@@ -160,6 +201,7 @@ static int add_line(struct listing *listing, const struct host *host, const stru
 		line += listing->n_lines++;
 		*line = (struct line){.service = service,
 		    .container = c,
+		    .old = old,
 		    .started_first = started,
 		    .started_last = started};
 	}
@@ -170,10 +212,29 @@ static int add_line(struct listing *listing, const struct host *host, const stru
 	return strv_add(&line->hosts, host->name) < 0 ? error_memory(err) : 0;
 }
 
+/* Once for all hosts. */
+static void say_old(struct listing *listing)
+{
+	const struct environment *env = listing->env;
+	CLEANUP_FREE char *refresh = cli_suggest(listing->cli, "refresh", env->name);
+	char age[CLOCK_AGE_SIZE];
+
+	clock_format_age(env->max_age_s, age);
+	for (size_t i = 0; i < listing->n_lines; i++) {
+		const struct line *line = &listing->lines[i];
+
+		if (line->old)
+			buf_addf(&listing->notes,
+			    "  %s: its image is older than `max_age` (%s) allows; make it anew: "
+			    "%s\n",
+			    line->service->name, age, refresh != NULL ? refresh : "shipit refresh");
+	}
+}
+
 static int print_lines(const struct listing *listing, struct error *err)
 {
 	static const char *const headings[] = {
-	    "HOST", "SERVICE", "RELEASE", "UP", "STATE", "RESTART", "BY", NULL};
+	    "HOST", "SERVICE", "RELEASE", "UP", "IMAGE", "BASE", "STATE", "RESTART", "BY", NULL};
 	CLEANUP_COLUMNS struct columns table;
 
 	columns_init(&table, headings);
@@ -189,14 +250,16 @@ static int add_service(struct listing *listing, const struct survey_host *at, co
     const struct service *service, struct error *err)
 {
 	struct found found = {0};
+	bool old;
 	int rc = 0;
 
 	if (found_make(&at->facts, prefix, service->name, &found, err) < 0)
 		return -1;
+	old = is_old(listing->env, &at->facts.ledger, service, found.current);
 	if (listing->cli->settings.json)
-		json_row(listing->cli, listing->env, at->host, service, &found);
+		json_row(listing->cli, listing->env, at, service, &found);
 	else
-		rc = add_line(listing, at->host, service, found.current, err);
+		rc = add_line(listing, at->host, service, found.current, old, err);
 	for (size_t i = 0; i < found.words.n; i++) {
 		CLEANUP_FREE char *clean = text_cleaned(found.words.v[i]);
 
@@ -264,6 +327,7 @@ static int show(
 			rc = add_host(&listing, &survey->hosts[i], prefix, err);
 	if (rc == 0 && !cli->settings.json)
 		rc = print_lines(&listing, err);
+	say_old(&listing);
 	if (rc == 0 && !cli->settings.json)
 		fputs(listing.notes.data, cli->out);
 	for (size_t i = 0; i < listing.n_lines; i++)

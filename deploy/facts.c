@@ -340,7 +340,8 @@ int facts_gather(struct engine *engine, struct keeper *keeper, const char *prefi
 {
 	struct facts facts = {.free_bytes = -1};
 
-	if (gather(engine, keeper, prefix, parts, &facts, err) < 0) {
+	if (gather(engine, keeper, prefix, parts, &facts, err) < 0 ||
+	    ((parts & FACTS_AGES) != 0 && facts_ages(engine, &facts, err) < 0)) {
 		facts_release(&facts);
 		return -1;
 	}

@@ -31,6 +31,10 @@ struct container {
 	bool auto_remove;   /* it is gone once it is stopped (docker run --rm) */
 	bool by_hand;	    /* nobody but its name says that it is ours: somebody ran it by hand */
 	int64_t started_at; /* unix seconds; 0: never */
+	char *image_id;	    /* what the engine calls its image */
+	/* Of FACTS_AGES, unix seconds; 0: not known. When its image was made, and the first step of
+	 * that: the file tree that all else stands on. */
+	int64_t image_made, base_made;
 	int stop_grace_s;
 };
 
@@ -68,6 +72,7 @@ enum {
 	FACTS_MACHINE = 1,  /* the engine, and from the keeper disk, clock and listening ports */
 	FACTS_SERVICES = 2, /* what we left there: containers, images, the ledger */
 	FACTS_ALL = FACTS_MACHINE | FACTS_SERVICES,
+	FACTS_AGES = 4, /* with FACTS_SERVICES: how old the images of what runs are */
 };
 /* Read these parts over an open engine; the others stay empty. To read the ledger costs an engine
  * more than all else together. */

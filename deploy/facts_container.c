@@ -18,7 +18,7 @@ void container_release(struct container *container)
 	char *const all[] = {container->id, container->name, container->service, container->release,
 	    container->rollout, container->image, container->config, container->restart,
 	    container->policy, container->by, container->at, container->source, container->status,
-	    container->health};
+	    container->health, container->image_id};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		free(all[i]);
@@ -166,6 +166,7 @@ int container_parse(const json_t *inspect, struct container *ret)
 	};
 
 	if (c.policy == NULL || c.name == NULL || copy(inspect, "Id", "", &c.id) < 0 ||
+	    copy(inspect, "Image", "", &c.image_id) < 0 ||
 	    copy(inspect, "State.Status", "unknown", &c.status) < 0 ||
 	    copy(inspect, "State.Health.Status", NULL, &c.health) < 0 ||
 	    copy_label(inspect, LABEL_PREFIX "service", "", &c.service) < 0 ||

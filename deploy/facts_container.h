@@ -15,4 +15,11 @@ int container_by_name(const char *prefix, const json_t *inspect, struct containe
 size_t container_name_parse(const char *prefix, const char *name, const char **ret_release);
 void container_release(struct container *container);
 
+/* --- facts_ages.c */
+
+struct engine;
+struct facts;
+/* Fill in how old the images of the running containers are. */
+int facts_ages(struct engine *engine, struct facts *facts, struct error *err);
+
 #endif

@@ -252,6 +252,7 @@ static void finish(struct host_run *run)
 	bool done = run->result->outcome == HOST_DONE;
 	int rc;
 
+	refresh_mark(run);
 	if (done)
 		step_begin(run, STEP_PRUNE, NULL);
 	rc = host_prune(run, &err);

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "deploy/ledger_json.h"
 
@@ -94,6 +96,28 @@ int ledger_taken_back(
 	return 0;
 }
 
+int ledger_set_fresh(struct ledger *ledger, const char *service, const char *image, const char *at,
+    struct error *err)
+{
+	if (ledger->fresh == NULL)
+		ledger->fresh = json_object();
+	return json_set(ledger->fresh, service, json_pack("{s:s, s:s}", "image", image, "at", at)) <
+		       0
+		   ? error_memory(err)
+		   : 0;
+}
+
+int64_t ledger_fresh_at(const struct ledger *ledger, const char *service, const char *image)
+{
+	const json_t *fresh = json_object_get(ledger->fresh, service);
+	time_t at = 0;
+
+	if (strcmp(json_str(fresh, "image", ""), image) != 0 ||
+	    clock_parse_utc(json_str(fresh, "at", ""), &at) < 0)
+		return 0;
+	return (int64_t)at;
+}
+
 const char *ledger_rollout(const struct ledger_entry *entry)
 {
 	return entry->continues != NULL ? entry->continues : entry->rollout;
@@ -141,5 +165,6 @@ void ledger_release(struct ledger *ledger)
 	for (size_t i = 0; i < ledger->n; i++)
 		ledger_entry_release(&ledger->v[i]);
 	free(ledger->v);
+	json_decref(ledger->fresh);
 	*ledger = (struct ledger){0};
 }

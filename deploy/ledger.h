@@ -38,7 +38,9 @@ struct ledger_entry {
 struct ledger {
 	struct ledger_entry *v; /* ascending by seq, one for each number */
 	size_t n;
-	int newest_version;	   /* the largest "v" seen */
+	int newest_version; /* the largest "v" seen */
+	json_t
+	    *fresh; /* of each service the image that a refresh found unchanged, and when; NULL */
 	char key[DIGEST_HEX_SIZE]; /* under which secrets are sealed; "": none yet */
 	int64_t last_file;	   /* the largest number of a file, whatever is in it */
 	size_t bytes;		   /* in all files */
@@ -66,6 +68,14 @@ int ledger_write(struct engine *engine, const char *prefix, struct ledger *ledge
 
 /* Write the key of secrets, 64 hex digits, beside the entries. */
 int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err);
+
+/* A refresh found nothing newer than `image`, `at`; in memory, until ledger_write_fresh(). */
+int ledger_set_fresh(struct ledger *ledger, const char *service, const char *image, const char *at,
+    struct error *err);
+/* When that was last, of this image of a service: unix seconds; 0: never. */
+int64_t ledger_fresh_at(const struct ledger *ledger, const char *service, const char *image);
+int ledger_write_fresh(
+    struct engine *engine, const char *prefix, const struct ledger *ledger, struct error *err);
 
 /* The rollout that an entry belongs to: what --retry made later is of the same. */
 const char *ledger_rollout(const struct ledger_entry *entry);

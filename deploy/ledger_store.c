@@ -15,6 +15,7 @@
 
 static const char folder[] = "/ledger";
 static const char key_file[] = "key";
+static const char fresh_file[] = "fresh";
 static const char spare_file[] = "spare";
 
 enum { ARCHIVE_MAX = 64 * 1024 * 1024, ENTRY_MAX = 4 * 1024 * 1024, SPARE = 512 * 1024 };
@@ -59,6 +60,21 @@ static bool is_key(const struct tar_member *member)
 	       strspn(member->data, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
 }
 
+/* What is no JSON, or no object, is as if it were not there. */
+static int take_fresh(struct ledger *ledger, const struct tar_member *member, struct error *err)
+{
+	CLEANUP_ERROR struct error why = {0};
+	CLEANUP_JSON json_t *json = NULL;
+
+	if (json_parse(member->data, member->len, fresh_file, &json, &why) < 0)
+		return skip_unless_memory(&why, err);
+	if (!json_is_object(json))
+		return 0;
+	json_decref(ledger->fresh);
+	ledger->fresh = steal_ptr(json);
+	return 0;
+}
+
 static int take_member(void *context, const struct tar_member *member, struct error *err)
 {
 	struct ledger *ledger = context;
@@ -74,6 +90,8 @@ static int take_member(void *context, const struct tar_member *member, struct er
 		memcpy(ledger->key, member->data, DIGEST_HEX_SIZE - 1);
 		return 0;
 	}
+	if (member->type == TAR_FILE && strcmp(name_in_folder(member->name), fresh_file) == 0)
+		return take_fresh(ledger, member, err);
 	if (member->type != TAR_FILE || file == 0)
 		return 0;
 	ledger->bytes += member->len;
@@ -220,21 +238,41 @@ int ledger_prepare(
 	return 0;
 }
 
-int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err)
+/* Of a key all memory is wiped. */
+static int write_file(
+    struct engine *engine, const char *prefix, const struct tar_entry *member, struct error *err)
 {
 	CLEANUP_FREE char *name = name_ledger(prefix);
-	CLEANUP_BUF struct buf tar = BUF_SECRET(64 * 1024);
-	CLEANUP_BUF struct buf line = BUF_SECRET(DIGEST_HEX_SIZE);
-	struct tar_entry member = {.name = key_file};
+	CLEANUP_BUF struct buf tar = BUF_SECRET(2 * ENTRY_MAX);
 
-	if (name == NULL || buf_addf(&line, "%s\n", key) < 0)
+	if (name == NULL)
 		return error_memory(err);
-	member.data = line.data;
-	member.len = line.len;
-	if (tar_make(&member, 1, &tar, err) < 0 ||
+	if (tar_make(member, 1, &tar, err) < 0 ||
 	    engine_archive_put(engine, name, folder, tar.data, tar.len, err) < 0)
 		return error_wrap(err, "cannot write to the ledger %s", name);
 	return 0;
+}
+
+int ledger_write_key(struct engine *engine, const char *prefix, const char *key, struct error *err)
+{
+	CLEANUP_BUF struct buf line = BUF_SECRET(DIGEST_HEX_SIZE);
+	struct tar_entry member = {.name = key_file};
+
+	if (buf_addf(&line, "%s\n", key) < 0)
+		return error_memory(err);
+	member.data = line.data;
+	member.len = line.len;
+	return write_file(engine, prefix, &member, err);
+}
+
+int ledger_write_fresh(
+    struct engine *engine, const char *prefix, const struct ledger *ledger, struct error *err)
+{
+	CLEANUP_FREE char *text = ledger->fresh != NULL ? json_canonical(ledger->fresh) : NULL;
+	const struct tar_entry member = {
+	    .name = fresh_file, .data = text, .len = text != NULL ? strlen(text) : 0};
+
+	return text != NULL ? write_file(engine, prefix, &member, err) : error_memory(err);
 }
 
 static int line_of(const struct ledger_entry *entry, struct buf *out, struct error *err)

@@ -150,6 +150,7 @@ static int refresh_one(const struct plan_input *input, size_t i,
 		return error_memory(err);
 	if (same || what.verdict == PLAN_REFRESH_LEAVE)
 		planned->action = PLAN_KEEP;
+	planned->same = same;
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct planned {
 	char *image_id; /* CREATE: what the engine calls it; NULL: to be delivered first */
 	const struct image *from; /* CREATE: where it can be had; NULL: nowhere. Borrowed */
 	char config[CONFIG_HASH_SIZE];
+	bool same;     /* KEEP of a refresh: the newest image has nothing else in it */
 	char *content; /* the image's fingerprint, of a refresh; NULL: not known */
 	json_t *options;
 	bool overlap;	     /* the old one is stopped once the new one is ready */

@@ -230,6 +230,31 @@ int refresh_judge(void *context, size_t service, const struct image_variant *var
 
 /* --- the end */
 
+/* For `status`: an image may be old, and nothing newer is to be had. */
+void refresh_mark(struct host_run *run)
+{
+	const struct rollout *rollout = run->rollout;
+	struct ledger *ledger = &run->facts.ledger;
+	CLEANUP_ERROR struct error err = {0};
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rollout->refresh != NULL && i < run->plan.n && rc == 0; i++) {
+		const struct planned *planned = &run->plan.services[i];
+
+		if (planned->action != PLAN_KEEP || !planned->same)
+			continue;
+		n++;
+		rc = ledger_set_fresh(
+		    ledger, planned->service->name, planned->old->image, rollout->at, &err);
+	}
+	if (rc == 0 && n > 0)
+		rc = ledger_write_fresh(run->link.care, rollout->prefix, ledger, &err);
+	if (rc < 0)
+		emit_note(&run->source, "`status` will not know that nothing is newer: %s",
+		    error_text(&err));
+}
+
 static bool was_of_use(const struct rollout *rollout, size_t service)
 {
 	for (size_t i = 0; i < rollout->n_runs; i++) {

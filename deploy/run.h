@@ -214,6 +214,8 @@ int refresh_image(struct rollout *rollout, size_t service, struct error *err);
 bool refresh_look(struct rollout *rollout);
 /* By its host_run; compares with what runs there, and tells once what changed. */
 plan_refresh_fn refresh_judge;
+/* Leave on a host for which of its services there is nothing newer. */
+void refresh_mark(struct host_run *run);
 /* Undo on this machine what was of no use, and say what came of it. */
 void refresh_end(struct rollout *rollout);
 void refresh_free(struct rollout *rollout);

@@ -41,7 +41,8 @@ static void look_at(void *context, size_t number)
 	at->transport = session_transport_name(link.session);
 	at->step = STEP_FACTS;
 	if (facts_gather(link.engine, link.keeper, run->visit.prefix,
-		options->probe ? FACTS_MACHINE : FACTS_SERVICES, &at->facts, &at->error) == 0 &&
+		options->probe ? FACTS_MACHINE : FACTS_SERVICES | FACTS_AGES, &at->facts,
+		&at->error) == 0 &&
 	    options->probe)
 		probe(&link, at);
 	host_link_close(&link);

@@ -241,6 +241,7 @@ struct environment {
 	struct strv services; /* empty: all */
 	struct pairs environment;
 	struct rollout_policy rollout;
+	int64_t max_age_s;	   /* of an image that runs; 0: not said */
 	struct service *overrides; /* those that differ here, as they are here */
 	size_t n_overrides;
 	struct position pos;

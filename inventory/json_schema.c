@@ -20,6 +20,7 @@ static const struct {
     {read_bool, "flag"},
     {read_duration, "duration"},
     {read_delay, "delay"},
+    {read_age, "age"},
     {read_list, "texts"},
     {read_words, "words"},
     {read_pairs, "pairs"},

@@ -93,6 +93,34 @@ static int mistake_number(struct reader *r, const struct node *value, const char
 		   : 0;
 }
 
+/* A number of at most five digits, and its unit. */
+static int parse_age(const char *text, int64_t *ret_s)
+{
+	static const char units[] = "hdw";
+	static const int64_t seconds[] = {3600, 86400, 7 * 86400};
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text[digits] != '\0' ? strchr(units, text[digits]) : NULL;
+	int64_t number = 0;
+
+	if (digits == 0 || digits > 5 || *text == '0' || unit == NULL || text[digits + 1] != '\0')
+		return -1;
+	for (size_t i = 0; i < digits; i++)
+		number = number * 10 + (text[i] - '0');
+	*ret_s = number * seconds[unit - units];
+	return 0;
+}
+
+int read_age(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	static const char expected[] = "an age such as 14d, 36h or 2w";
+	const char *text;
+	int got = scalar_text(r, value, expected, &text);
+
+	if (got <= 0)
+		return got;
+	return parse_age(text, field) == 0 ? 0 : mistake_value(r, value, expected);
+}
+
 int read_count(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	const struct range *range = arg;

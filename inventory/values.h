@@ -12,6 +12,7 @@ read_fn
 read_fn read_bool;     /* bool: true, false and YAML 1.1's yes, no, on, off */
 read_fn read_duration; /* int64_t, milliseconds: "1m30s"; more than 0 */
 read_fn read_delay;    /* the same, 0 allowed */
+read_fn read_age;      /* int64_t, seconds: "36h", "14d", "2w" */
 read_fn read_count;    /* int; `arg`: const struct range * */
 read_fn read_choice;   /* unsigned (an enum); `arg`: const struct choices * */
 read_fn read_list;     /* struct strv: a list of texts, or one text */

@@ -58,10 +58,11 @@ enum engine_ask {
 	ENGINE_ASK_CONTAINER,  /* one, as engine_container_inspect */
 	ENGINE_ASK_IMAGES,     /* as engine_image_list */
 	ENGINE_ASK_ARCHIVE,    /* as engine_archive_get */
+	ENGINE_ASK_HISTORY,    /* of an image: its steps, the newest first */
 };
 struct engine_question {
 	enum engine_ask what;
-	const char *name; /* a container; of IMAGES the glob */
+	const char *name; /* a container; of IMAGES the glob, of HISTORY the image */
 	const char *path; /* of ARCHIVE */
 	/* The answer: JSON or a tar, or why there is none (`err.kind` is set). */
 	json_t *json;

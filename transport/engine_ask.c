@@ -27,6 +27,9 @@ static void question_target(
 		engine_container_target(target, engine, question->name, "/archive");
 		target_query(target, "path", question->path);
 		return;
+	case ENGINE_ASK_HISTORY:
+		engine_image_target(target, engine, question->name, "/history");
+		return;
 	}
 }
 

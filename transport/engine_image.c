@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "transport/engine_internal.h"
 
-static void image_target(
+void engine_image_target(
     struct target *target, const struct engine *engine, const char *name, const char *rest)
 {
 	target_init(target, engine, "/images/");
@@ -15,7 +15,7 @@ int engine_image_inspect(struct engine *engine, const char *name, json_t **ret, 
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	image_target(&target, engine, name, "/json");
+	engine_image_target(&target, engine, name, "/json");
 	return engine_call(engine, "GET", &target, NULL, ret, err);
 }
 
@@ -45,7 +45,7 @@ int engine_image_tag(struct engine *engine, const char *name, const char *reposi
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	image_target(&target, engine, name, "/tag");
+	engine_image_target(&target, engine, name, "/tag");
 	target_query(&target, "repo", repository);
 	target_query(&target, "tag", tag);
 	return engine_call(engine, "POST", &target, NULL, NULL, err);
@@ -55,7 +55,7 @@ int engine_image_remove(struct engine *engine, const char *name, bool force, str
 {
 	CLEANUP_TARGET struct target target = TARGET_INIT;
 
-	image_target(&target, engine, name, "");
+	engine_image_target(&target, engine, name, "");
 	target_query(&target, "force", force ? "1" : "0");
 	return engine_call(engine, "DELETE", &target, NULL, NULL, err);
 }

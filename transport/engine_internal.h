@@ -35,6 +35,8 @@ struct target {
 /* `engine` NULL: a path outside the API's version. */
 void target_init(struct target *target, const struct engine *engine, const char *path);
 /* Text as it is: "/json". */
+void engine_image_target(
+    struct target *target, const struct engine *engine, const char *name, const char *rest);
 void target_path(struct target *target, const char *path);
 /* A name in the path, escaped but for '/' and ':' (image names hold both; the engine's routes take
  * them so). An empty one would hit another route: `what` says what is missing. */

@@ -101,6 +101,28 @@ write_project() {
 	END
 }
 
+# The image of the registry, as if it had been made 40 days ago from a base that is 90 days old.
+make_old() { # NAME:TAG
+	local image=$LAB_REGISTRY/$1 dir=$tmp/old
+	mkdir -p "$dir"
+	docker save box:v2 | tar -C "$dir" -x
+	python3 - "$dir" "$image" <<-'END'
+		import datetime, json, pathlib, sys
+		folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+		listing = json.loads((folder / "manifest.json").read_text())
+		config = json.loads((folder / listing[0]["Config"]).read_text())
+		ago = lambda days: (datetime.datetime.utcnow() - datetime.timedelta(days=days, hours=1)).isoformat() + "Z"
+		config["created"] = ago(40)
+		for i, step in enumerate(config["history"]):
+		    step["created"] = ago(90 if i == 0 else 40)
+		(folder / listing[0]["Config"]).write_text(json.dumps(config))
+		listing[0]["RepoTags"] = [name]
+		(folder / "manifest.json").write_text(json.dumps(listing))
+		(folder / "repositories").unlink(missing_ok=True)
+	END
+	tar -C "$dir" -c . | docker load >/dev/null 2>&1 && docker push -q "$image" >/dev/null 2>&1
+}
+
 refresh() { # ARG...
 	shipit -f "$tmp/shop/shipit.yml" refresh prod "$@"
 }
@@ -270,6 +292,27 @@ refresh db
 want_code 0
 want_out 'db: its files changed'
 want_same 'db' v2 "$(on h3 docker exec shop.prod.db /busybox cat /www/index.html)"
+
+begin 'status shows how old images are, warns past max_age, and a refresh that finds nothing newer ends that'
+make_old db:1
+sed -i 's|rollout: {canary: 1}|&, max_age: 14d|' "$tmp/shop/shipit.yml"
+shipit -f "$tmp/shop/shipit.yml" deploy prod db
+want_code 0
+shipit -f "$tmp/shop/shipit.yml" status prod
+want_code 0
+want_out 'IMAGE' 'BASE' '40 days' '90 days' 'db: its image is older than `max_age` (14 days) allows; make it anew: shipit' ' refresh prod'
+want_not_out 'web: its image' 'api: its image'
+shipit -f "$tmp/shop/shipit.yml" --json status prod
+want_same 'what is old' 'db db db' "$(jq -r 'select(.event == "service" and .old) | .service' "$tmp/out" | xargs)"
+refresh db
+want_code 0
+want_out 'db: unchanged'
+shipit -f "$tmp/shop/shipit.yml" status prod
+want_out '40 days'
+want_not_out 'its image is older'
+shipit -f "$tmp/shop/shipit.yml" --json status prod
+want_same 'what is old' '' "$(jq -r 'select(.event == "service" and .old) | .service' "$tmp/out" | xargs)"
+want_same 'since when' true "$(jq -r 'select(.event == "service" and .host == "h2" and .service == "db") | .refreshed > .image_created + 30 * 86400' "$tmp/out")"
 
 begin 'a build that fails ends before any host is changed'
 remember

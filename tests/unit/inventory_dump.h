@@ -216,6 +216,8 @@ static inline void dump_environment(
 	dump_list(out, "  ", "services", &env->services);
 	dump_pairs(out, "  ", "environment", &env->environment);
 	dump_rollout(out, &env->rollout);
+	if (env->max_age_s > 0)
+		buf_addf(out, "  max_age %lld s\n", (long long)env->max_age_s);
 	for (size_t i = 0; i < env->n_overrides; i++) {
 		buf_adds(out, "  in it ");
 		dump_service(out, &env->overrides[i]);
