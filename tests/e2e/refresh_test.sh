@@ -101,6 +101,23 @@ write_project() {
 	END
 }
 
+# What is posted goes to $tmp/told, a line each; the port to $tmp/port.
+start_listener() {
+	python3 -c '
+import http.server, sys
+class Told(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Told)
+print(server.server_port, file=sys.stderr, flush=True)
+server.serve_forever()' >"$tmp/told" 2>"$tmp/port" </dev/null &
+	until_true 10 test -s "$tmp/port" || exit 1
+	hook=http://127.0.0.1:$(cat "$tmp/port")/
+}
+
 # The image of the registry, as if it had been made 40 days ago from a base that is 90 days old.
 make_old() { # NAME:TAG
 	local image=$LAB_REGISTRY/$1 dir=$tmp/old
@@ -154,6 +171,7 @@ make_package openssl 3.0.14-1 /usr/lib/ssl/version=3.0.14
 make_package config 1.0 /usr/lib/config/config.sh=true
 make_package zlib 1.2 /usr/lib/zlib=1
 push_base
+start_listener
 write_project
 
 begin 'before anything is deployed a refresh deploys nothing'
@@ -221,6 +239,8 @@ for h in h1 h2 h3; do
 	want_body $h 3.0.15
 	want_same "the release of $h" "$r2" "$(inspect $h '{{index .Config.Labels "dev.shipit.release"}}' shop.prod.web)"
 done
+want_same 'who was told' 'refresh failure 1' "$(tail -n 1 "$tmp/told" | jq -r '.shipit | "\(.command) \(.event) \(.exit)"')"
+tail -n 1 "$tmp/told" | jq -r .text | grep -qF 'web: openssl 3.0.15-1 → 3.0.16-1' || wrong 'what was told has no packages'
 grep -qF 'no longer here' "$tmp/broken.html" || wrong 'the report does not say why'
 want_same 'nameless images here' 0 "$(nameless)"
 remember
@@ -313,6 +333,34 @@ want_not_out 'its image is older'
 shipit -f "$tmp/shop/shipit.yml" --json status prod
 want_same 'what is old' '' "$(jq -r 'select(.event == "service" and .old) | .service' "$tmp/out" | xargs)"
 want_same 'since when' true "$(jq -r 'select(.event == "service" and .host == "h2" and .service == "db") | .refreshed > .image_created + 30 * 86400' "$tmp/out")"
+
+begin 'a `before` that fails with the new image is not tried again, either'
+sed -i 's|    ports: \["8080:80"\]|&\n    before: [/bin/sh, -c, ". /usr/lib/config/config.sh"]|' "$tmp/shop/shipit.yml"
+make_package config 3.0 /usr/lib/config/config.sh='echo config: not before >&2; exit 4'
+push_base
+remember
+refresh web
+want_code 1
+want_out 'config: not before'
+want_untouched
+refresh web
+want_code 0
+want_out 'web: left as it is: this image was tried before, and taken back'
+want_untouched
+
+begin 'with a registry of the own the same: what is only built anew is left alone, what differs is deployed'
+make_package config 3.1 /usr/lib/config/config.sh=true
+push_base
+sed -i "s|^services:|registry: $LAB_REGISTRY\n&|" "$tmp/shop/shipit.yml"
+refresh web
+want_code 0
+want_out 'web: config 2.1 → 3.1'
+remember
+push_base
+refresh web
+want_code 0
+want_out 'web: unchanged'
+want_untouched
 
 begin 'a build that fails ends before any host is changed'
 remember
