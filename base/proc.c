@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -91,16 +92,16 @@ int fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static int set_attributes(posix_spawnattr_t *attr, int own_group)
+static int set_attributes(posix_spawnattr_t *attr, const struct proc_options *options)
 {
 	sigset_t none, all;
 	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	if (own_group) {
+	if (options->own_group || options->group > 0) {
 		flags |= POSIX_SPAWN_SETPGROUP;
-		posix_spawnattr_setpgroup(attr, 0);
+		posix_spawnattr_setpgroup(attr, options->own_group ? 0 : options->group);
 	}
 	posix_spawnattr_setsigmask(attr, &none);
 	posix_spawnattr_setsigdefault(attr, &all);
@@ -131,7 +132,7 @@ int proc_spawn(const struct proc_options *options, pid_t *ret_pid, struct error 
 	posix_spawnattr_init(&attr);
 	rc = set_actions(&actions, options);
 	if (rc == 0)
-		rc = set_attributes(&attr, options->own_group);
+		rc = set_attributes(&attr, options);
 	if (rc == 0)
 		rc = posix_spawnp(ret_pid, options->argv[0], &actions, &attr,
 		    (char *const *)(uintptr_t)options->argv,
@@ -300,11 +301,48 @@ static int wait_for(pid_t pid, bool own_group, bool drained, int64_t deadline_ms
 	return drained ? cut_short(cancel_fd, err) : -1;
 }
 
+/* Somebody else who ends it when we cannot: a shell that reads from a pipe of ours. It is there
+ * first, and the program comes into its process group, so there is no moment without it. */
+struct guard {
+	pid_t pid;
+	int fd;
+};
+
+static int guard_begin(struct guard *guard, struct error *err)
+{
+	static const char script[] = "read -r never; kill 0";
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	struct proc_options options = {.argv = argv, .fds = {-1, -1, -1}, .own_group = 1};
+	int fds[2], rc;
+
+	if (fd_pipe(fds) < 0)
+		return error_errno(err, errno, "cannot make a pipe");
+	options.fds[0] = fds[0];
+	rc = proc_spawn(&options, &guard->pid, err);
+	close(fds[0]);
+	if (rc < 0)
+		close(fds[1]);
+	else
+		guard->fd = fds[1];
+	return rc;
+}
+
+static void guard_end(const struct guard *guard)
+{
+	if (guard->fd < 0)
+		return;
+	kill(guard->pid, SIGKILL);
+	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	close(guard->fd);
+}
+
 static int run_piped(const struct proc_options *given, int64_t deadline_ms, int cancel_fd,
     sink_fn *sink, void *context, int *ret_status, struct error *err)
 {
 	int out[2] = {-1, -1}, errs[2] = {-1, -1}, fds[2], rc;
 	struct proc_options options = *given;
+	struct guard guard = {.fd = -1};
 	pid_t pid = -1;
 
 	if (fd_pipe(out) < 0 || fd_pipe(errs) < 0) {
@@ -318,7 +356,11 @@ static int run_piped(const struct proc_options *given, int64_t deadline_ms, int 
 	options.fds[0] = -1;
 	options.fds[1] = out[1];
 	options.fds[2] = errs[1];
-	rc = proc_spawn(&options, &pid, err);
+	rc = given->leash ? guard_begin(&guard, err) : 0;
+	if (given->leash)
+		options.group = guard.pid;
+	if (rc == 0)
+		rc = proc_spawn(&options, &pid, err);
 	close(out[1]);
 	close(errs[1]);
 	fds[0] = out[0];
@@ -331,6 +373,7 @@ static int run_piped(const struct proc_options *given, int64_t deadline_ms, int 
 		if (rc < 0)
 			error_wrap(err, "%s", options.argv[0]);
 	}
+	guard_end(&guard);
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

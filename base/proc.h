@@ -17,6 +17,8 @@ struct proc_options {
 	const char *dir;	 /* NULL: ours */
 	int fds[3];		 /* what the child gets as 0, 1, 2; -1: /dev/null */
 	int own_group;		 /* a process group of its own (Ctrl-C does not reach it) */
+	pid_t group;		 /* the process group that it comes into; 0: ours */
+	int leash;		 /* it is ended (TERM) when we are, however that comes */
 	int secret;		 /* what it says is collected into memory that is wiped */
 	int strict;		 /* to print more than there is room for is an error */
 };

@@ -382,6 +382,49 @@ static void no_descriptor_stays_behind(void **state UNUSED)
 	assert_int_equal(open_fds(), before);
 }
 
+/* Its stdout is the pipe: it reads its end when the program is gone. */
+static void a_leash_ends_it_with_us(void **state UNUSED)
+{
+	struct proc_options options = {.argv = sh("echo begun >&3; exec sleep 60"), .leash = 1};
+	struct pollfd slot;
+	int fds[2], status;
+	char begun[8];
+	pid_t us;
+
+	assert_int_equal(pipe(fds), 0);
+	us = fork();
+	assert_true(us >= 0);
+	if (us == 0) {
+		dup2(fds[1], 3);
+		for (int fd = 4; fd < 20; fd++)
+			close(fd);
+		proc_run_lines(&options, -1, -1, hear, &(struct heard){0}, &status, NULL);
+		_exit(1);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], begun, sizeof(begun)), 6);
+	kill(us, SIGKILL);
+	waitpid(us, &status, 0);
+	slot = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	assert_int_equal(poll(&slot, 1, PLENTY_MS), 1);
+	assert_int_equal(read(fds[0], begun, sizeof(begun)), 0);
+	close(fds[0]);
+}
+
+static void a_leash_is_not_felt(void **state UNUSED)
+{
+	struct proc_options options = {.argv = sh("cat; exit 3"), .leash = 1};
+	size_t before = open_fds();
+	int status = 0;
+
+	assert_int_equal(
+	    proc_run_lines(&options, soon(), -1, hear, &(struct heard){0}, &status, NULL), 0);
+	assert_int_equal(status, 3);
+	assert_int_equal(open_fds(), before);
+	assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +446,8 @@ int main(void)
 	    cmocka_unit_test(children_get_three_descriptors),
 	    cmocka_unit_test(signals_are_as_by_default),
 	    cmocka_unit_test(no_descriptor_stays_behind),
+	    cmocka_unit_test(a_leash_ends_it_with_us),
+	    cmocka_unit_test(a_leash_is_not_felt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
