@@ -5,13 +5,14 @@
 #include "base/text.h"
 #include "cmd/ui/words.h"
 #include "cmd/work.h"
-#include "deploy/image.h"
+#include "deploy/build.h"
 
 struct job {
 	const struct inventory *inventory;
 	const struct service **services;
 	size_t n;
-	struct image_options options;
+	struct build_options options;
+	struct build_counts counts;
 	struct events *events;
 	struct error *err;
 	int rc;
@@ -21,9 +22,8 @@ static void job_run(void *context)
 {
 	struct job *job = context;
 
-	for (size_t i = 0; i < job->n && job->rc == 0; i++)
-		job->rc = image_build(
-		    job->inventory, job->services[i], &job->options, job->events, job->err);
+	job->rc = deploy_build(job->inventory, job->services, job->n, &job->options, job->events,
+	    &job->counts, job->err);
 }
 
 static int unknown_service(const struct inventory *inv, const char *name, struct error *err)
@@ -86,8 +86,8 @@ static int build_shown(struct cli *cli, struct job *job, struct ui *ui, struct e
 	ui_close(ui, clock_now_ms());
 	words_duration(clock_now_ms() - start.now_ms, took);
 	if (job->rc == 0 && !cli->settings.json)
-		fprintf(
-		    cli->out, "build: %zu image%s in %s\n", job->n, job->n == 1 ? "" : "s", took);
+		fprintf(cli->out, "build: %zu image%s in %s; steps: %zu run, %zu unchanged\n",
+		    job->n, job->n == 1 ? "" : "s", took, job->counts.run, job->counts.unchanged);
 	return job->rc;
 }
 

@@ -61,6 +61,8 @@ json_t *resolved_project(const struct inventory *inv)
 			json_words(&inv->hooks.before_deploy), "after_deploy",
 			json_words(&inv->hooks.after_deploy), "on_failure",
 			json_words(&inv->hooks.on_failure)));
+	if (inv->n_steps > 0)
+		json_object_set_new(all, "builds", resolved_steps(inv));
 	json_object_set_new(all, "environments", json_object());
 	return all;
 }
@@ -81,33 +83,6 @@ static json_t *host_value(const struct inventory *inv, const struct host *host)
 		json_object_set_new(value, "tags", text_list(&host->tags));
 	json_object_set_new(value, "engine", engine_value(&host->engine));
 	json_put(value, "delivery", deliveries[host->delivery]);
-	return value;
-}
-
-static json_t *build_value(const struct build *build)
-{
-	json_t *value = json_object(), *args = json_object();
-
-	if (value == NULL || args == NULL) {
-		json_decref(value);
-		json_decref(args);
-		return NULL;
-	}
-	json_put(value, "context", build->context);
-	json_put(value, "dockerfile", build->dockerfile);
-	if (build->settings != NULL)
-		json_object_update(value, build->settings);
-	for (size_t i = 0; i < build->args.n; i++) {
-		const struct pair *arg = &build->args.v[i];
-
-		if (arg->value != NULL)
-			json_put(args, arg->key, arg->value);
-		else
-			json_object_set_new(args, arg->key, json_null());
-	}
-	if (json_object_size(args) > 0)
-		json_object_set(value, "args", args);
-	json_decref(args);
 	return value;
 }
 
@@ -209,7 +184,7 @@ static int add_service(json_t *services, const struct inventory *inv, const stru
 	json_put(value, "image", image);
 	json_put(value, "platform", service->platform);
 	if (service->build.set)
-		json_object_set_new(value, "build", build_value(&service->build));
+		json_object_set_new(value, "build", resolved_build(&service->build));
 	if (add_options(value, inv, env, service, hosts, n, err) < 0)
 		return -1;
 	json_object_set_new(value, "ready", ready_value(&service->ready));

@@ -14,4 +14,8 @@ json_t *resolved_project(const struct inventory *inv);
 int resolved_add_environment(
     json_t *all, const struct inventory *inv, const struct environment *env, struct error *err);
 
+/* How an image is built; the steps of building by their names. NULL: out of memory. */
+json_t *resolved_build(const struct build *build);
+json_t *resolved_steps(const struct inventory *inv);
+
 #endif

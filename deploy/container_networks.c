@@ -128,7 +128,7 @@ int put_network(json_t *body, json_t *host, const struct identity *identity, con
 	if (mode != NULL)
 		return json_set(host, "NetworkMode", json_string(mode));
 	endpoints = json_object();
-	if (container_networks(identity, options, &networks, NULL) < 0 ||
+	if (container_networks(identity, options, &networks, NULL) < 0 || networks.n == 0 ||
 	    json_set(endpoints, networks.v[0],
 		container_endpoint(identity, options, networks.v[0])) < 0) {
 		json_decref(endpoints);

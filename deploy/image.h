@@ -1,5 +1,5 @@
-/* Images on the laptop: built by the engine's own command, put into the store or the external
- * registry, known by their config digests. */
+/* Images on the laptop: put into the store or the external registry, known by their config
+ * digests. How they are made: deploy/build.h. */
 #ifndef SHIPIT_DEPLOY_IMAGE_H
 #define SHIPIT_DEPLOY_IMAGE_H
 
@@ -37,21 +37,8 @@ const struct image_variant *image_for(const struct image *image, const char *arc
  * that of the index in which the manifest is. */
 bool image_is(const struct image *image, const struct image_variant *variant, const char *id);
 
-/* "docker" or "podman": what builds and pulls on this machine. */
-const char *image_local_command(const struct inventory *inv);
-
-struct image_options {
-	bool pull, no_cache;
-	int cancel_fd;
-};
-
 /* The name that a service's image has in the laptop's engine: `image:`, or PROJECT-SERVICE. */
 char *image_local_name(const struct inventory *inv, const struct service *service);
-
-/* Run the engine's build for a service that has one; its output goes out as EVENT_LOG. A failure
- * carries the last 20 lines. */
-int image_build(const struct inventory *inv, const struct service *service,
-    const struct image_options *options, struct events *events, struct error *err);
 
 struct image_target {
 	const struct inventory *inventory;

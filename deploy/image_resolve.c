@@ -5,13 +5,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/proc.h"
+#include "deploy/git.h"
 #include "deploy/image.h"
 #include "transport/engine.h"
 #include "transport/registry/client.h"
 #include "transport/registry/import.h"
-
-enum { GIT_MS = 5000 };
 
 struct resolving {
 	const struct image_target *target;
@@ -279,23 +277,6 @@ int image_look(const struct image_target *target, const struct service *service,
 
 /* --- resolve */
 
-/* The commit of a folder, with "-dirty"; NULL where git knows none. A comfort: no error. */
-static char *git_source(const char *dir, int cancel_fd)
-{
-	const char *const argv[] = {"git", "-C", dir, "describe", "--always", "--dirty",
-	    "--abbrev=12", "--exclude=*", NULL};
-	struct proc_result result;
-	char *source = NULL;
-
-	if (proc_run(argv, 256, clock_now_ms() + GIT_MS, cancel_fd, &result, NULL) < 0)
-		return NULL;
-	result.out.data[strcspn(result.out.data, "\n")] = '\0';
-	if (result.status == 0 && *result.out.data != '\0')
-		source = strdup(result.out.data);
-	proc_result_release(&result);
-	return source;
-}
-
 static int resolve(struct resolving *work, struct error *err)
 {
 	const struct image_target *target = work->target;
@@ -310,7 +291,8 @@ static int resolve(struct resolving *work, struct error *err)
 	    (target->store != NULL ? import(work, err) : push_and_read_back(work, err)) < 0)
 		return -1;
 	if (service->build.set)
-		image->source = git_source(service->build.context, target->cancel_fd);
+		image->source = git_describe(
+		    inventory_build(target->inventory, service)->context, target->cancel_fd);
 	return 0;
 }
 

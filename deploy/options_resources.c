@@ -37,7 +37,7 @@ static char *volume_source(
 {
 	if (volume->kind == VOLUME_NAMED)
 		return resource_name(inv->volumes, inv->n_volumes, prefix, volume->source);
-	return strdup(volume->kind == VOLUME_BIND ? volume->source : "");
+	return strdup(volume->kind == VOLUME_BIND && volume->source != NULL ? volume->source : "");
 }
 
 static int put_volumes(json_t *options, const struct inventory *inv, const char *prefix,

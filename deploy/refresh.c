@@ -50,9 +50,9 @@ void refresh_free(struct rollout *rollout)
 	free(refresh);
 }
 
-int refresh_image(struct rollout *rollout, size_t service, struct error *err)
+int refresh_images(struct rollout *rollout, struct error *err)
 {
-	return refresh_make(rollout, service, err);
+	return refresh_make(rollout, err);
 }
 
 const struct strv *refresh_told(const struct rollout *rollout)

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "deploy/build.h"
 #include "deploy/refresh.h"
 #include "deploy/refresh_internal.h"
 #include "deploy/services.h"
@@ -133,7 +134,7 @@ static int pull(
 	const struct rollout_options *options = &rollout->options;
 	const struct event_source source = {.events = options->events, .service = service->name};
 	const char *const argv[] = {
-	    image_local_command(options->inventory), "pull", "--quiet", name, NULL};
+	    build_command(options->inventory), "pull", "--quiet", name, NULL};
 	const struct proc_options program = {.argv = argv, .dir = options->inventory->dir};
 	CLEANUP_FREE char *what = string_printf("pulling %s", name);
 
@@ -142,19 +143,28 @@ static int pull(
 	return tail_run(&source, STEP_BUILD, what, &program, -1, rollout->stop.fd, err);
 }
 
-int refresh_make(struct rollout *rollout, size_t service, struct error *err)
+int refresh_make(struct rollout *rollout, struct error *err)
 {
 	const struct rollout_options *options = &rollout->options;
-	const struct service *of = rollout->services[service];
-	const struct image_options build = {
-	    .pull = true, .no_cache = true, .cancel_fd = rollout->stop.fd};
-	CLEANUP_FREE char *name = image_local_name(options->inventory, of);
+	const struct build_options build = {
+	    .pull = true,
+	    .no_cache = true,
+	    .cancel_fd = rollout->stop.fd,
+	    .secrets = rollout->secrets,
+	};
 
-	if (name == NULL)
-		return error_memory(err);
-	rollout->refresh->services[service].had = id_of(name, rollout->stop.fd);
-	return of->build.set ? image_build(options->inventory, of, &build, options->events, err)
-			     : pull(rollout, of, name, err);
+	for (size_t i = 0; i < rollout->n_services; i++) {
+		const struct service *service = rollout->services[i];
+		CLEANUP_FREE char *name = image_local_name(options->inventory, service);
+
+		if (name == NULL)
+			return error_memory(err);
+		rollout->refresh->services[i].had = id_of(name, rollout->stop.fd);
+		if (!service->build.set && pull(rollout, service, name, err) < 0)
+			return -1;
+	}
+	return deploy_build(options->inventory, rollout->services, rollout->n_services, &build,
+	    options->events, NULL, err);
 }
 
 /* --- tidying up */

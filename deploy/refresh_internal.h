@@ -35,8 +35,8 @@ struct refresh {
 
 /* --- refresh_engine.c: this machine's engine */
 
-/* Remember what the name stands for, then have it built or pulled anew. */
-int refresh_make(struct rollout *rollout, size_t service, struct error *err);
+/* Remember what the names stand for, then have all images built or pulled anew. */
+int refresh_make(struct rollout *rollout, struct error *err);
 /* The name goes back to what it had (`back`), and the other one, when it has no name any more, is
  * removed. That it cannot be is said with -v: nothing depends on it. */
 void refresh_tidy(struct rollout *rollout, size_t service, bool back);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "deploy/build.h"
 #include "deploy/run.h"
 
 static bool has_files(const struct rollout *rollout)
@@ -28,8 +29,6 @@ static int resolve_image(struct rollout *rollout, size_t i, struct error *err)
 {
 	const struct rollout_options *options = &rollout->options;
 	const struct service *service = rollout->services[i];
-	const struct image_options build = {
-	    .pull = options->pull, .no_cache = options->no_cache, .cancel_fd = rollout->stop.fd};
 	const struct image_target target = {
 	    .inventory = options->inventory,
 	    .prefix = rollout->prefix,
@@ -39,16 +38,28 @@ static int resolve_image(struct rollout *rollout, size_t i, struct error *err)
 	    .events = options->events,
 	};
 
-	if (rollout->refresh != NULL && refresh_image(rollout, i, err) < 0)
-		return -1;
-	if (service->build.set && !options->no_build && !options->dry_run &&
-	    rollout->refresh == NULL &&
-	    image_build(options->inventory, service, &build, options->events, err) < 0)
-		return -1;
 	if (image_resolve(&target, service, &rollout->images[i], err) < 0)
 		return -1;
 	return name_release(
 	    rollout->when, rollout->images[i].variants[0].config, rollout->releases[i], err);
+}
+
+static int build_images(struct rollout *rollout, struct error *err)
+{
+	const struct rollout_options *options = &rollout->options;
+	const struct build_options build = {
+	    .pull = options->pull,
+	    .no_cache = options->no_cache,
+	    .cancel_fd = rollout->stop.fd,
+	    .secrets = rollout->secrets,
+	};
+
+	if (rollout->refresh != NULL)
+		return refresh_images(rollout, err);
+	if (options->no_build || options->dry_run)
+		return 0;
+	return deploy_build(options->inventory, rollout->services, rollout->n_services, &build,
+	    options->events, NULL, err);
 }
 
 int rollout_images(struct rollout *rollout, struct error *err)
@@ -58,6 +69,8 @@ int rollout_images(struct rollout *rollout, struct error *err)
 	if (rollout->images == NULL || rollout->releases == NULL)
 		return error_memory(err);
 	if (open_store(rollout, err) < 0 || refresh_begin(rollout, err) < 0)
+		return -1;
+	if (build_images(rollout, err) < 0)
 		return -1;
 	for (size_t i = 0; i < rollout->n_services; i++)
 		if (resolve_image(rollout, i, err) < 0)

@@ -208,8 +208,8 @@ plan_find_image_fn rollout_find_image;
 
 /* Make `refresh` where the options ask for one; opens the store, if that is not open. */
 int refresh_begin(struct rollout *rollout, struct error *err);
-/* Have a service's image made or pulled anew. */
-int refresh_image(struct rollout *rollout, size_t service, struct error *err);
+/* Have the images of all services made or pulled anew. */
+int refresh_images(struct rollout *rollout, struct error *err);
 /* When all hosts have told their facts: which images were taken back somewhere? */
 bool refresh_look(struct rollout *rollout);
 /* By its host_run; compares with what runs there, and tells once what changed. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -223,4 +224,40 @@ void last_rollout_release(struct last_rollout *last)
 	free(last->rollout);
 	free(last->at);
 	*last = (struct last_rollout){0};
+}
+
+/* --- builds */
+
+int state_read_builds(const char *inventory_path, json_t **ret, struct error *err)
+{
+	CLEANUP_FREE char *path = state_path("builds", inventory_path, NULL, err);
+
+	return path != NULL ? read_json(path, ret, err) : -1;
+}
+
+int state_write_builds(const char *inventory_path, json_t *json, struct error *err)
+{
+	return write_json("builds", inventory_path, NULL, json, err);
+}
+
+int state_lock_builds(const char *project, int *ret_fd, struct error *err)
+{
+	CLEANUP_FREE char *folder = state_folder();
+	CLEANUP_FREE char *path =
+	    folder != NULL ? string_printf("%s/building-%s.lock", folder, project) : NULL;
+	CLEANUP_CLOSE int fd = -1;
+
+	if (path == NULL)
+		return error_memory(err);
+	if (make_folders(path) < 0)
+		return error_errno(err, errno, "cannot make the folder of %s", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_errno(err, errno, "cannot write %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			   ? error_set(err, ERROR_LOCKED, "%s is being built already", project)
+			   : error_errno(err, errno, "cannot lock %s", path);
+	*ret_fd = steal_fd(&fd);
+	return 0;
 }

@@ -4,6 +4,8 @@
 #ifndef SHIPIT_DEPLOY_STATE_H
 #define SHIPIT_DEPLOY_STATE_H
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "base/strv.h"
 
@@ -32,5 +34,13 @@ int state_read_missing(
 int state_write_missing(const char *inventory_path, const char *environment,
     const struct missing *missing, struct error *err);
 void missing_release(struct missing *missing);
+
+/* What building left, so that what has not changed is not built again: an object of
+ * docs/formats.md. ERROR_NOT_FOUND when nothing is remembered; `json` is taken, and may be NULL. */
+int state_read_builds(const char *inventory_path, json_t **ret, struct error *err);
+int state_write_builds(const char *inventory_path, json_t *json, struct error *err);
+/* Be the only one of this user who builds `project`; closing *ret_fd ends it. ERROR_LOCKED: there
+ * is another one. */
+int state_lock_builds(const char *project, int *ret_fd, struct error *err);
 
 #endif

@@ -45,7 +45,7 @@ void tail_release(struct tail *tail)
 		free(tail->lines[i]);
 }
 
-static int run(struct tail *tail, const char *what, const struct proc_options *program,
+int tail_program(struct tail *tail, const char *what, const struct proc_options *program,
     int64_t deadline_ms, int cancel_fd, struct error *err)
 {
 	int status;
@@ -67,7 +67,7 @@ int tail_run(const struct event_source *source, enum step step, const char *what
 	int rc;
 
 	emit_step(source, step, STATE_START, -1, NULL);
-	rc = run(&tail, what, program, deadline_ms, cancel_fd, err);
+	rc = tail_program(&tail, what, program, deadline_ms, cancel_fd, err);
 	if (rc < 0)
 		emit_failed(source, step, clock_now_ms() - start_ms, err);
 	else

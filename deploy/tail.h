@@ -19,6 +19,10 @@ struct tail {
 int tail_run(const struct event_source *source, enum step step, const char *what,
     const struct proc_options *program, int64_t deadline_ms, int cancel_fd, struct error *err);
 
+/* The same, of which nothing is told but the lines. */
+int tail_program(struct tail *tail, const char *what, const struct proc_options *program,
+    int64_t deadline_ms, int cancel_fd, struct error *err);
+
 /* A line_fn. Running out of memory loses only lines. */
 void tail_line(void *tail, const char *line);
 /* Add what is kept to an error. */

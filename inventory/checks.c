@@ -351,5 +351,5 @@ int check_inventory(struct reader *r)
 	    each_service(r, check_resources_of, NULL) < 0 ||
 	    each_service(r, add_resources_of, NULL) < 0)
 		return -1;
-	return check_depends_on(r);
+	return check_steps(r) < 0 ? -1 : check_depends_on(r);
 }

@@ -23,10 +23,7 @@ void service_release(struct service *service)
 	free(service->restart);
 	free(service->user);
 	json_decref(service->settings);
-	free(service->build.context);
-	free(service->build.dockerfile);
-	pairs_release(&service->build.args);
-	json_decref(service->build.settings);
+	build_release(&service->build);
 	strv_release(&service->hosts);
 	for (size_t i = 0; i < service->n_ports; i++)
 		free(service->ports[i].host_ip);
@@ -82,6 +79,9 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->hosts);
 	free(inventory->environments);
 	free(inventory->services);
+	for (size_t i = 0; i < inventory->n_steps; i++)
+		step_release(&inventory->steps[i]);
+	free(inventory->steps);
 	resources_free(inventory->networks, inventory->n_networks);
 	resources_free(inventory->volumes, inventory->n_volumes);
 	free(inventory->ssh.user);
@@ -124,6 +124,21 @@ const struct service *inventory_service_in(
 		if (strcmp(env->overrides[i].name, service->name) == 0)
 			return &env->overrides[i];
 	return service;
+}
+
+const struct build_step *inventory_step(const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->n_steps; i++)
+		if (strcmp(inv->steps[i].name, name) == 0)
+			return &inv->steps[i];
+	return NULL;
+}
+
+const struct build *inventory_build(const struct inventory *inv, const struct service *service)
+{
+	const char *step = service->build.step;
+
+	return step ? &inventory_step(inv, step)->build : &service->build;
 }
 
 const struct secret *inventory_secret(const struct inventory *inv, const char *name)

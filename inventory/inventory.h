@@ -146,18 +146,70 @@ struct before {
 
 enum order { ORDER_STOP_FIRST, ORDER_START_FIRST };
 
+/* Something else that has to be there first: of a service another one that is ready, where a host
+ * has both; of a build step another one that is through. */
+struct dependency {
+	char *name;
+	struct position pos;
+};
+
+/* A secret that a build's commands see as a file. */
+struct build_secret {
+	char *secret; /* its name */
+	char *id;     /* what the recipe calls it; default the same */
+};
+
 struct build {
 	bool set;
+	char *step; /* of a service: the step whose image it is, and nothing below; NULL: this is
+		       the build */
+	struct position step_pos;
 	char *context;		 /* absolute path on the laptop */
 	char *dockerfile;	 /* absolute path; NULL: the engine's default */
 	struct pairs args;	 /* value NULL: the caller has no such variable, leave it out */
 	struct json_t *settings; /* Compose's other keys, in the forms of docs/formats.md; NULL:
 				    none */
+	struct pairs contexts; /* more of them, by name: absolute paths, or what the engine takes */
+	struct build_secret *secrets;
+	size_t n_secrets;
+	struct dependency *needs; /* steps, or services that are built */
+	size_t n_needs;
 };
 
-/* Another service that has to be ready first, where a host has both. */
-struct dependency {
+enum mount_kind {
+	MOUNT_INPUT,  /* a folder of the project: what is in it decides whether the step is run */
+	MOUNT_OUTPUT, /* a folder beside the file that the step fills */
+	MOUNT_OTHER,  /* a path of this machine that is not looked at: a cache, a socket */
+};
+
+struct mount {
+	enum mount_kind kind;
+	char *source; /* absolute path on the laptop */
+	char *target; /* absolute path in the container */
+	bool read_only;
+	struct position pos;
+};
+
+/* A container that is run while building. */
+struct step_run {
+	bool set;
+	char *image; /* a step's name, or an image of the laptop's engine */
+	struct position image_pos;
+	struct mount *mounts;
+	size_t n_mounts;
+	struct pairs environment; /* value NULL: leave it out */
+	struct strv command, entrypoint;
+	bool has_command, has_entrypoint; /* else the image's */
+	char *user;			  /* NULL: the image's */
+	struct json_t *settings;	  /* as a service's */
+};
+
+/* A step of building that has a name: of `builds:`, or of a service's `build: {steps: ...}`. It
+ * either builds an image, which is called PROJECT-NAME, or runs one; `build.needs` is of both. */
+struct build_step {
 	char *name;
+	struct build build;
+	struct step_run run;
 	struct position pos;
 };
 
@@ -294,6 +346,8 @@ struct inventory {
 	size_t n_hosts;
 	struct environment *environments;
 	size_t n_environments;
+	struct build_step *steps; /* names are unique, also among services that are built */
+	size_t n_steps;
 	struct service *services; /* each after those that it depends on, else as in the file */
 	size_t n_services;
 	struct resource *networks;
@@ -331,6 +385,9 @@ const struct service *inventory_service(const struct inventory *inv, const char 
 /* `service` as it is in this environment: itself, or what `overrides` make of it. */
 const struct service *inventory_service_in(
     const struct environment *env, const struct service *service);
+const struct build_step *inventory_step(const struct inventory *inv, const char *name);
+/* How a service's image is built: its own build, or that of its step. Its build is set. */
+const struct build *inventory_build(const struct inventory *inv, const struct service *service);
 const struct secret *inventory_secret(const struct inventory *inv, const char *name);
 const struct host *inventory_host(const struct inventory *inv, const char *name);
 

@@ -11,6 +11,7 @@ extern const struct key_table top_table, ssh_table, engine_table;
 extern const struct key_table network_table, named_volume_table, service_network_table, ipam_table,
     pool_table;
 extern const struct key_table host_table, environment_table, service_table, build_table;
+extern const struct key_table run_table, build_secret_table;
 extern const struct key_table env_file_table, port_table, volume_table, device_table;
 extern const struct key_table bind_table, volume_options_table, tmpfs_table;
 extern const struct key_table healthcheck_table, ready_table;
@@ -28,7 +29,10 @@ read_fn read_delivery;	       /* enum delivery */
 read_fn read_hosts;	       /* struct inventory */
 read_fn read_environments;     /* struct inventory */
 read_fn read_services;	       /* struct inventory */
-read_fn read_build;	       /* struct build */
+read_fn read_build;	       /* struct build of a service */
+read_fn read_builds;	       /* struct inventory: the steps that belong to no service */
+read_fn read_run;	       /* struct step_run */
+read_fn read_build_secrets;    /* struct build; read after the secrets */
 read_fn read_env_files;	       /* struct pairs */
 read_fn read_ports;	       /* struct service */
 read_fn read_volumes;	       /* struct service */
@@ -67,6 +71,7 @@ enum {
 	MAX_HOSTS = 32 * 1024,
 	MAX_SERVICES = 1000,
 	MAX_ENVIRONMENTS = 1000,
+	MAX_STEPS = 200,
 	MAX_PORTS = 200 * 1000, /* published, all services together */
 };
 
@@ -115,8 +120,17 @@ int load_texts(
 /* What only the whole file shows. */
 int check_inventory(struct reader *r);
 int check_depends_on(struct reader *r); /* and put the services in order */
+int check_steps(struct reader *r);
+
+/* Read the mapping of a step's name to what it is. */
+int read_step(struct reader *r, const struct node *map, struct build_step *step);
+/* Append the steps of a mapping to the inventory's; *ret_last: the name of the last, or NULL. */
+int read_steps(struct reader *r, const struct node *value, const char **ret_last);
+int add_need(struct build *build, const struct position *pos, const char *name);
 
 void host_release(struct host *host);
+void build_release(struct build *build);
+void step_release(struct build_step *step);
 void service_release(struct service *service);
 void volume_release(struct volume *volume);
 void ready_release(struct ready *ready);

@@ -113,6 +113,20 @@ static int refuse_depends_on(struct reader *r, const struct node *over)
 	return entry ? mistake(r, entry->key, "`depends_on` is the same in all environments") : 0;
 }
 
+/* So are the steps of building, whose names are known everywhere. */
+static int refuse_steps(struct reader *r, const struct node *over)
+{
+	const struct entry *build = node_find(over, "build");
+	const struct entry *steps =
+	    build && build->value->kind == NODE_MAP ? node_find(build->value, "steps") : NULL;
+
+	if (!steps)
+		return 0;
+	if (mistake(r, steps->key, "`steps` are the same in all environments") < 0)
+		return -1;
+	return mistake_hint(r, "put them into `builds`, and name one here: `step: NAME`");
+}
+
 static int read_override(
     struct reader *r, struct environment *environment, const struct entry *entry)
 {
@@ -126,7 +140,7 @@ static int read_override(
 	if (!base)
 		return 0;
 	got = reader_repeats(r, entry->key, base->value);
-	if (got <= 0 || refuse_depends_on(r, entry->value) < 0)
+	if (got <= 0 || refuse_depends_on(r, entry->value) < 0 || refuse_steps(r, entry->value) < 0)
 		return got;
 	struct entry whole = {entry->key,
 	    overlay(&r->made, base->value, entry->value, base->key->text, OVERLAY_ITEM)};

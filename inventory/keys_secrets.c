@@ -345,6 +345,50 @@ int read_secret_files(
 	return 0;
 }
 
+/* ---- a build's */
+
+static const struct key build_secret_keys[] = {
+    NEEDED("source", read_known, offsetof(struct build_secret, secret), "the name of a secret"),
+    KEY("target", read_text, offsetof(struct build_secret, id), "what the recipe calls it"),
+};
+
+const struct key_table build_secret_table = KEY_TABLE("a secret of `build`", build_secret_keys);
+
+static int add_build_secret(struct reader *r, const struct node *node, struct build *build)
+{
+	struct build_secret one = {0};
+	int good = node->kind == NODE_MAP ? schema_read(r, node, &build_secret_table, &one, NULL)
+					  : read_known(r, node, &one.secret, NULL);
+
+	if (good == 0 && one.secret && !one.id)
+		good = set_string(&one.id, one.secret);
+	/* It becomes a part of an option. */
+	if (good == 0 && one.id && one.id[strcspn(one.id, ",=\"/")])
+		good = mistake(r, node, "a build's secret is called by a name, not \"%s\"", one.id);
+	if (good == 0 && array_grow(&build->secrets, build->n_secrets, sizeof(one)) < 0)
+		good = -1;
+	if (good == 0 && one.secret) {
+		build->secrets[build->n_secrets++] = one;
+		return 0;
+	}
+	free(one.secret);
+	free(one.id);
+	return good;
+}
+
+int read_build_secrets(
+    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
+{
+	if (value->kind != NODE_LIST)
+		return mistake_kind(r, value, "a list of secrets");
+	if (value->n > MAX_SECRETS)
+		return mistake(r, value, "more than %d secrets", MAX_SECRETS);
+	for (size_t i = 0; i < value->n; i++)
+		if (add_build_secret(r, value->items[i], field) < 0)
+			return -1;
+	return 0;
+}
+
 static bool is_below(const char *path, const char *folder)
 {
 	size_t len = strlen(folder);

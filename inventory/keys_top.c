@@ -29,6 +29,7 @@ static const struct key top_keys[] = {
     KEY("networks", read_networks, 0, "networks that need more than a name"),
     KEY("volumes", read_named_volumes, 0, "volumes that need more than a name"),
     NEEDED("hosts", read_hosts, 0, "the machines"),
+    KEY("builds", read_builds, 0, "steps of building, each with a name"),
     NEEDED("services", read_services, 0, "the containers"),
     NEEDED("environments", read_environments, 0, "which services run on which hosts"),
     REPLACED("name", "project", "a project's name is written `project: NAME`"),

@@ -13,13 +13,13 @@
 #include "inventory/problems.h"
 
 const struct key_table *const inventory_key_tables[] = {&top_table, &ssh_table, &engine_table,
-    &host_table, &environment_table, &service_table, &build_table, &env_file_table, &port_table,
-    &volume_table, &device_table, &healthcheck_table, &ready_table, &http_probe_table,
-    &tcp_probe_table, &exec_probe_table, &dependency_table, &before_table, &hooks_table,
-    &compose_table, &limit_table, &logging_table, &rollout_table, &notify_table, &network_table,
-    &named_volume_table, &service_network_table, &ipam_table, &pool_table, &bind_table,
-    &volume_options_table, &tmpfs_table, &blkio_table, &rate_table, &weight_table, &deploy_table,
-    &resources_table, &limits_table, &reservations_table, &gpu_table, &secret_table,
+    &host_table, &environment_table, &service_table, &build_table, &run_table, &build_secret_table,
+    &env_file_table, &port_table, &volume_table, &device_table, &healthcheck_table, &ready_table,
+    &http_probe_table, &tcp_probe_table, &exec_probe_table, &dependency_table, &before_table,
+    &hooks_table, &compose_table, &limit_table, &logging_table, &rollout_table, &notify_table,
+    &network_table, &named_volume_table, &service_network_table, &ipam_table, &pool_table,
+    &bind_table, &volume_options_table, &tmpfs_table, &blkio_table, &rate_table, &weight_table,
+    &deploy_table, &resources_table, &limits_table, &reservations_table, &gpu_table, &secret_table,
     &secret_file_table, &secret_reference_table, NULL};
 
 /* "conf/" of "conf/shipit.yml", "" of "shipit.yml". */

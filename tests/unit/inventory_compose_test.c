@@ -39,6 +39,7 @@ static const struct {
     {"Its `tmpfs`", &tmpfs_table},
     {"A device", &device_table},
     {"A secret of a service", &secret_file_table},
+    {"A secret of `build`", &build_secret_table},
     {"`healthcheck`", &healthcheck_table},
     {"`depends_on`", &dependency_table},
     {"`env_file`", &env_file_table},
@@ -64,6 +65,10 @@ static const struct {
     {&service_table, "before"},
     {&service_table, "order"},
     {&service_table, "retain"},
+    {&build_table, "needs"},
+    {&build_table, "run"},
+    {&build_table, "step"},
+    {&build_table, "steps"},
     {&secret_table, "env"},
     {&secret_table, "command"},
 };

@@ -137,14 +137,48 @@ static inline void dump_ready(struct buf *out, const struct ready *ready)
 	}
 }
 
+static inline void dump_build(struct buf *out, const struct build *build)
+{
+	dump_field(out, "  ", "build step", build->step);
+	dump_field(out, "  ", "build context", build->context);
+	dump_field(out, "  ", "dockerfile", build->dockerfile);
+	dump_pairs(out, "  ", "arg", &build->args);
+	dump_pairs(out, "  ", "more context", &build->contexts);
+	dump_settings(out, "build settings", build->settings);
+	for (size_t i = 0; i < build->n_secrets; i++)
+		buf_addf(out, "  build secret %s as %s\n", build->secrets[i].secret,
+		    build->secrets[i].id);
+	for (size_t i = 0; i < build->n_needs; i++)
+		buf_addf(out, "  needs %s @%d:%d\n", build->needs[i].name, build->needs[i].pos.line,
+		    build->needs[i].pos.column);
+}
+
+static inline void dump_step(struct buf *out, const struct build_step *step)
+{
+	static const char *const kinds[] = {"takes", "makes", "mounts"};
+	const struct step_run *run = &step->run;
+
+	buf_addf(out, "step %s @%d:%d\n", step->name, step->pos.line, step->pos.column);
+	dump_build(out, &step->build);
+	dump_field(out, "  ", "runs", run->image);
+	for (size_t i = 0; i < run->n_mounts; i++)
+		buf_addf(out, "  %s %s at %s%s\n", kinds[run->mounts[i].kind],
+		    run->mounts[i].source, run->mounts[i].target,
+		    run->mounts[i].read_only ? ", read-only" : "");
+	dump_pairs(out, "  ", "environment", &run->environment);
+	if (run->has_command)
+		dump_list(out, "  ", "command", &run->command);
+	if (run->has_entrypoint)
+		dump_list(out, "  ", "entrypoint", &run->entrypoint);
+	dump_field(out, "  ", "user", run->user);
+	dump_settings(out, "settings", run->settings);
+}
+
 static inline void dump_service(struct buf *out, const struct service *s)
 {
 	buf_addf(out, "service %s @%d:%d\n", s->name, s->pos.line, s->pos.column);
 	dump_field(out, "  ", s->image_is_file ? "image file" : "image", s->image);
-	dump_field(out, "  ", "build context", s->build.context);
-	dump_field(out, "  ", "dockerfile", s->build.dockerfile);
-	dump_pairs(out, "  ", "arg", &s->build.args);
-	dump_settings(out, "build settings", s->build.settings);
+	dump_build(out, &s->build);
 	dump_list(out, "  ", "hosts", &s->hosts);
 	dump_pairs(out, "  ", "environment", &s->environment);
 	dump_mounts(out, s);
@@ -262,6 +296,8 @@ static inline void dump_inventory(struct buf *out, const struct inventory *inv)
 		dump_secret(out, &inv->secrets[i]);
 	for (size_t i = 0; i < inv->n_hosts; i++)
 		dump_host(out, &inv->hosts[i]);
+	for (size_t i = 0; i < inv->n_steps; i++)
+		dump_step(out, &inv->steps[i]);
 	for (size_t i = 0; i < inv->n_services; i++)
 		dump_service(out, &inv->services[i]);
 	for (size_t i = 0; i < inv->n_environments; i++)

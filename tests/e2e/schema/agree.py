@@ -40,6 +40,10 @@ KNOWN_BY_SHIPIT_ALONE = [
     r'`depends_on` is the same in all',
     # an override of a mapping that the service does not have any more
     r'the key `context` is missing in `build`',
+    # steps of building: what they are made of together
+    r'no step is called', r'is for an image that is built', r'of its own; ', r'so its build has no', r'says which step makes the image',
+    r'is for a build with a `context`', r'makes no image', r'fills that folder already', r'is neither a name', r'would be called as that of the service',
+    r'`steps` are the same in all', r'the step ".*" is there already', r'is neither a folder nor an image', r'cannot be read-only', r'a build\'s secret is called',
     # languages of their own: commands, addresses, ranges, paths, images in files
     r'a quote in the command', r'ends with a backslash', r'no shell runs this command', r'cannot be used', r'that is no host name',
     r'cannot be the name of a host', r'is not an absolute path', r'is no volume name', r'is no network name', r'is shipit\'s own',
