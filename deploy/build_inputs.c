@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "deploy/building.h"
 #include "deploy/ignore.h"
-#include "deploy/tree.h"
+#include "deploy/folder.h"
 #include "inventory/source.h"
 
 /* A digest under way. The first failure stays in `err`. */
@@ -53,10 +53,10 @@ static void add_settings(struct mix *mix, const json_t *settings)
 		add(mix, "settings", text);
 }
 
-static void add_tree(struct mix *mix, const struct tree *tree)
+static void add_tree(struct mix *mix, const struct folder *folder)
 {
 	if (!mix->failed)
-		mix->failed = tree_digest(tree, mix->digest, NULL, mix->err) < 0;
+		mix->failed = folder_digest(folder, mix->digest, NULL, mix->err) < 0;
 }
 
 /* --- .dockerignore */
@@ -88,7 +88,7 @@ static void add_folder(struct mix *mix, const struct step_work *work, const char
     const struct strv *only, const struct strv *without)
 {
 	struct ignore ignore = {0};
-	struct tree tree = {
+	struct folder folder = {
 	    .path = path,
 	    .ignore = &ignore,
 	    .only = only,
@@ -98,7 +98,7 @@ static void add_folder(struct mix *mix, const struct step_work *work, const char
 
 	if (!mix->failed)
 		mix->failed = read_ignore(work, path, &ignore, mix->err) < 0;
-	add_tree(mix, &tree);
+	add_tree(mix, &folder);
 	ignore_release(&ignore);
 }
 
@@ -324,14 +324,14 @@ int build_outputs(const struct step_work *work, char out[DIGEST_TEXT_SIZE], cons
 	if (digest_new(&mix.digest, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->n_mounts && !mix.failed; i++) {
-		const struct tree tree = {
+		const struct folder folder = {
 		    .path = run->mounts[i].source, .cancel_fd = work->building->stop.fd};
 		size_t files = 0;
 
 		if (run->mounts[i].kind != MOUNT_OUTPUT)
 			continue;
 		add(&mix, "folder", run->mounts[i].source);
-		mix.failed = mix.failed || tree_digest(&tree, mix.digest, &files, err) < 0;
+		mix.failed = mix.failed || folder_digest(&folder, mix.digest, &files, err) < 0;
 		if (files == 0)
 			*ret_empty = run->mounts[i].source;
 	}

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "deploy/tree.h"
+#include "deploy/folder.h"
 
-static char folder[] = "/tmp/tree.XXXXXX";
+static char folder[] = "/tmp/whole.XXXXXX";
 
 static void write_file(const char *name, const char *text)
 {
@@ -36,66 +36,66 @@ static void run(const char *format)
 	free(command);
 }
 
-static struct tree tree_of(void)
+static struct folder all_of_it(void)
 {
-	return (struct tree){.path = folder, .cancel_fd = -1};
+	return (struct folder){.path = folder, .cancel_fd = -1};
 }
 
-static void digest_of(const struct tree *tree, char out[DIGEST_TEXT_SIZE])
+static void digest_of(const struct folder *whole, char out[DIGEST_TEXT_SIZE])
 {
 	unsigned char raw[DIGEST_RAW_SIZE];
 	struct digest *digest = NULL;
 
 	assert_int_equal(digest_new(&digest, NULL), 0);
-	assert_int_equal(tree_digest(tree, digest, NULL, NULL), 0);
+	assert_int_equal(folder_digest(whole, digest, NULL, NULL), 0);
 	assert_int_equal(digest_so_far(digest, raw, NULL), 0);
 	digest_text_of(raw, out);
 	digest_free(digest);
 }
 
-static bool changes(const struct tree *tree, const char *command)
+static bool changes(const struct folder *whole, const char *command)
 {
 	char before[DIGEST_TEXT_SIZE], after[DIGEST_TEXT_SIZE];
 
-	digest_of(tree, before);
+	digest_of(whole, before);
 	run(command);
-	digest_of(tree, after);
+	digest_of(whole, after);
 	return strcmp(before, after) != 0;
 }
 
 static void test_content(void **state UNUSED)
 {
-	struct tree tree = tree_of();
+	struct folder whole = all_of_it();
 
-	assert_true(changes(&tree, "echo other >a"));
-	assert_true(changes(&tree, "chmod 755 a"));
-	assert_true(changes(&tree, "mv a b"));
-	assert_true(changes(&tree, "mkdir more"));
-	assert_true(changes(&tree, "ln -s b link"));
-	assert_true(changes(&tree, "ln -sf c link"));
-	assert_true(changes(&tree, "mv src/x src/xy"));
-	assert_false(changes(&tree, "touch -d 2001-01-01 b src more"));
-	assert_false(changes(&tree, "cp b c && rm c"));
+	assert_true(changes(&whole, "echo other >a"));
+	assert_true(changes(&whole, "chmod 755 a"));
+	assert_true(changes(&whole, "mv a b"));
+	assert_true(changes(&whole, "mkdir more"));
+	assert_true(changes(&whole, "ln -s b link"));
+	assert_true(changes(&whole, "ln -sf c link"));
+	assert_true(changes(&whole, "mv src/x src/xy"));
+	assert_false(changes(&whole, "touch -d 2001-01-01 b src more"));
+	assert_false(changes(&whole, "cp b c && rm c"));
 	/* "b" with "c" in it is not "bc". */
-	assert_true(changes(&tree, "printf 1 >more/1; printf 2 >more/2"));
-	assert_true(changes(&tree, "printf 12 >more/1; : >more/2"));
+	assert_true(changes(&whole, "printf 1 >more/1; printf 2 >more/2"));
+	assert_true(changes(&whole, "printf 12 >more/1; : >more/2"));
 }
 
 static void test_only_and_without(void **state UNUSED)
 {
 	struct strv only = {0}, without = {0};
-	struct tree tree = tree_of();
+	struct folder whole = all_of_it();
 	char *path = string_printf("%s/out", folder);
 
 	assert_int_equal(strv_add(&only, "src"), 0);
 	assert_int_equal(strv_add(&without, path), 0);
-	tree.only = &only;
-	assert_false(changes(&tree, "echo x >a; echo x >srcs"));
-	assert_true(changes(&tree, "echo x >src/new"));
-	tree.only = NULL;
-	tree.without = &without;
-	assert_false(changes(&tree, "mkdir out; echo x >out/x"));
-	assert_true(changes(&tree, "echo x >outer"));
+	whole.only = &only;
+	assert_false(changes(&whole, "echo x >a; echo x >srcs"));
+	assert_true(changes(&whole, "echo x >src/new"));
+	whole.only = NULL;
+	whole.without = &without;
+	assert_false(changes(&whole, "mkdir out; echo x >out/x"));
+	assert_true(changes(&whole, "echo x >outer"));
 	strv_release(&only);
 	strv_release(&without);
 	free(path);
@@ -105,39 +105,39 @@ static void test_ignored(void **state UNUSED)
 {
 	static const char text[] = "*.o\nbuild\n!build/keep\n";
 	struct ignore ignore;
-	struct tree tree = tree_of();
+	struct folder whole = all_of_it();
 
 	assert_int_equal(ignore_parse(text, strlen(text), &ignore), 0);
-	tree.ignore = &ignore;
-	assert_false(changes(&tree, "echo x >a.o; mkdir build; echo x >build/x"));
-	assert_true(changes(&tree, "echo x >build/keep"));
+	whole.ignore = &ignore;
+	assert_false(changes(&whole, "echo x >a.o; mkdir build; echo x >build/x"));
+	assert_true(changes(&whole, "echo x >build/keep"));
 	ignore_release(&ignore);
 }
 
 static void test_refusals(void **state UNUSED)
 {
-	struct tree tree = tree_of();
+	struct folder whole = all_of_it();
 	struct digest *digest = NULL;
 	struct error err = {0};
 	size_t files = 7;
 
-	tree.path = "/nowhere/at/all";
+	whole.path = "/nowhere/at/all";
 	assert_int_equal(digest_new(&digest, NULL), 0);
-	assert_int_equal(tree_digest(&tree, digest, &files, &err), 0);
+	assert_int_equal(folder_digest(&whole, digest, &files, &err), 0);
 	assert_int_equal(files, 0);
-	tree.path = folder;
+	whole.path = folder;
 	run("d=deep; for i in 1 2 3 4 5 6 7 8; do d=$d/$d; done; mkdir -p $d");
-	assert_int_equal(tree_digest(&tree, digest, &files, &err), -1);
+	assert_int_equal(folder_digest(&whole, digest, &files, &err), -1);
 	assert_non_null(strstr(error_text(&err), "folders deep"));
 	error_release(&err);
 	run("rm -r deep; mkfifo pipe");
-	assert_int_equal(tree_digest(&tree, digest, &files, &err), 0);
+	assert_int_equal(folder_digest(&whole, digest, &files, &err), 0);
 	digest_free(digest);
 }
 
 static int set_up(void **state UNUSED)
 {
-	strcpy(folder, "/tmp/tree.XXXXXX");
+	strcpy(folder, "/tmp/whole.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	run("mkdir src");
 	write_file("a", "one\n");

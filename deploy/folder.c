@@ -1,4 +1,4 @@
-#include "deploy/tree.h"
+#include "deploy/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 enum { DEPTH_MAX = 200, CHUNK = 64 * 1024 };
 
 struct walk {
-	const struct tree *tree;
+	const struct folder *folder;
 	struct digest *digest;
 	char *chunk;
 	size_t files;
@@ -39,7 +39,7 @@ static int add_content(struct walk *walk, int fd, struct digest *own, struct err
 			return error_errno(err, errno, "cannot read it");
 		if (digest_add(own, walk->chunk, (size_t)n, err) < 0)
 			return -1;
-		if (cancel_fd_fired(walk->tree->cancel_fd))
+		if (cancel_fd_fired(walk->folder->cancel_fd))
 			return error_set(err, ERROR_CANCELLED, "interrupted");
 	}
 	if (digest_so_far(own, raw, err) < 0)
@@ -150,21 +150,22 @@ static bool is_above_one(const struct strv *paths, const char *name)
 static int add_entry(
     struct walk *walk, const char *path, const char *name, int depth, struct error *err)
 {
-	const struct tree *tree = walk->tree;
-	bool counts = tree->only == NULL || is_below_one(tree->only, name);
-	bool ignored = tree->ignore != NULL && *name != '\0' && ignore_has(tree->ignore, name);
+	const struct folder *folder = walk->folder;
+	bool counts = folder->only == NULL || is_below_one(folder->only, name);
+	bool ignored = folder->ignore != NULL && *name != '\0' && ignore_has(folder->ignore, name);
 	struct stat st;
 	char head[64];
 
-	if ((!counts && !is_above_one(tree->only, name)) ||
-	    (tree->without != NULL && is_below_one(tree->without, path)))
+	if ((!counts && !is_above_one(folder->only, name)) ||
+	    (folder->without != NULL && is_below_one(folder->without, path)))
 		return 0;
 	/* The folder itself may be a link to where it really is. */
 	if ((depth == 0 ? stat(path, &st) : lstat(path, &st)) < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "cannot look at %s", path);
 	if (S_ISDIR(st.st_mode) && (ignored || !counts))
-		return ignored && !tree->ignore->negates ? 0
-							 : add_folder(walk, path, name, depth, err);
+		return ignored && !folder->ignore->negates
+			   ? 0
+			   : add_folder(walk, path, name, depth, err);
 	if (ignored || !counts)
 		return 0;
 	snprintf(head, sizeof(head), "%o", (unsigned int)st.st_mode);
@@ -177,15 +178,15 @@ static int add_entry(
 	return S_ISREG(st.st_mode) ? add_file(walk, path, err) : 0;
 }
 
-int tree_digest(
-    const struct tree *tree, struct digest *digest, size_t *ret_files, struct error *err)
+int folder_digest(
+    const struct folder *folder, struct digest *digest, size_t *ret_files, struct error *err)
 {
-	struct walk walk = {.tree = tree, .digest = digest, .chunk = malloc(CHUNK)};
+	struct walk walk = {.folder = folder, .digest = digest, .chunk = malloc(CHUNK)};
 	int rc;
 
 	if (walk.chunk == NULL)
 		return error_memory(err);
-	rc = add_entry(&walk, tree->path, "", 0, err);
+	rc = add_entry(&walk, folder->path, "", 0, err);
 	free(walk.chunk);
 	if (ret_files != NULL)
 		*ret_files = walk.files;
