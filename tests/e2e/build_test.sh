@@ -238,7 +238,7 @@ test_failures() {
 	sed 's/base: {dockerfile: base.docker}/base: {dockerfile: base.docker, needs: [buildr]}/' "$file" >"$project/bad.yml"
 	shipit -f "$project/bad.yml" deploy prod
 	want_code 2
-	want_out 'bad.yml:7:49: no step is called "buildr"; did you mean "builder"?'
+	want_out 'bad.yml:7:49: no step is called "buildr"' 'did you mean "builder"?'
 	sed 's/base: {dockerfile: base.docker}/base: {dockerfile: base.docker, needs: [one]}/' "$file" >"$project/bad.yml"
 	shipit -f "$project/bad.yml" deploy prod
 	want_code 2
