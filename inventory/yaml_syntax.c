@@ -124,6 +124,30 @@ static int missing_colon(struct slip *s, const struct line *line)
 	return 1;
 }
 
+/* "LEVEL info" among keys, more of a text, or of a key, to YAML. 1: it was that. */
+static int missing_colon_between(struct slip *s, const struct line *line)
+{
+	size_t from = 0, n = line->number > 0 ? key_length(line, &from) : 0, rest = from + n;
+	char shown[SHOWN_SIZE], value[SHOWN_SIZE];
+
+	while (n > 0 && rest < line->len && line->at[rest] == ' ')
+		rest++;
+	if (rest == from + n || rest == line->len || memchr(line->at, ':', line->len))
+		return 0;
+	CLEANUP_FREE char *key = strndup(line->at + from, n);
+	CLEANUP_FREE char *text = strndup(line->at + rest, line->len - rest);
+	if (!key || !text)
+		return -1;
+	go_to(s, line, from + n);
+	if (problem_add(s->problems, &s->pos, "a colon is missing after \"%s\"",
+		show_text(shown, key)) < 0 ||
+	    problem_hint(s->problems,
+		"write `%s: %s`; what goes on from the line above is indented deeper", shown,
+		show_text(value, text)) < 0)
+		return -1;
+	return 1;
+}
+
 /* ---- what libyaml wanted ---- */
 
 static bool wanted(const struct slip *s, const char *problem)
@@ -148,6 +172,9 @@ static int explain_colon(struct slip *s)
 	if ((done = missing_space(s, &s->before)) != 0 ||
 	    (done = missing_colon(s, &s->before)) != 0)
 		return done < 0 ? -1 : 0;
+	if (s->here.indent == s->before.indent &&
+	    (done = missing_colon_between(s, &s->before)) != 0)
+		return done < 0 ? -1 : 0;
 	go_to(s, &s->here, 0);
 	if (s->here.indent > s->before.indent)
 		return say(s,
@@ -157,13 +184,52 @@ static int explain_colon(struct slip *s)
 	return say(s, "a key cannot stand here", "keys of one level begin in the same column");
 }
 
+/* Back to what stands at `at`, before where it stopped. */
+static void go_back(struct slip *s, const char *text, const char *at)
+{
+	struct place place = place_begin(text), next = place;
+
+	while (next.line_start <= at && next.line <= s->here.number) {
+		place = next;
+		place_go(&next, &(struct position){.line = place.line + 1, .column = 1});
+	}
+	while (place.at < at)
+		place_go(
+		    &place, &(struct position){.line = place.line, .column = place.column + 1});
+	s->pos.line = place.line;
+	s->pos.column = place.column;
+}
+
+/* A quote that was not closed ends at the next one, some lines below. 1: it was that. */
+static int runaway_quote(struct slip *s)
+{
+	const char *text = problems_text_of(s->problems, s->pos.file), *at = s->at - 1, quote = *at;
+
+	if (quote != '"' && quote != '\'')
+		return 0;
+	do
+		at--;
+	while (at >= text && *at != quote);
+	if (at < text || at >= s->here.at)
+		return 0;
+	go_back(s, text, at);
+	if (problem_add(s->problems, &s->pos, "the quote that begins here ends only in line %d",
+		s->here.number) < 0 ||
+	    problem_hint(s->problems, "write the same quote at the end of the value") < 0)
+		return -1;
+	return 1;
+}
+
 static int explain_no_key(struct slip *s)
 {
 	bool first = s->at <= s->here.at;
+	int done;
 
 	if (*s->at == '}' || *s->at == ']')
 		return say(s, *s->at == '}' ? "one \"}\" too many" : "one \"]\" too many",
 		    "take it away, or find where another one is missing");
+	if (!first && (done = runaway_quote(s)) != 0)
+		return done < 0 ? -1 : 0;
 	if (!first)
 		return say(s, "something stands after a closing quote",
 		    "perhaps a quote before it was never closed; inside of '...' a quote is "
@@ -240,7 +306,8 @@ static int explain_simple_key(struct slip *s)
 
 	find_lines(problems_text_of(s->problems, s->pos.file),
 	    (int)s->parser->context_mark.line + 1, &line, &before);
-	if ((done = missing_space(s, &line)) != 0 || (done = missing_colon(s, &line)) != 0)
+	if ((done = missing_space(s, &line)) != 0 || (done = missing_colon(s, &line)) != 0 ||
+	    (done = missing_colon_between(s, &line)) != 0)
 		return done < 0 ? -1 : 0;
 	return explain_rest(s);
 }
