@@ -8,6 +8,7 @@
 
 const char hint_variables[] = "set it in the environment that shipit is run in, or in the `.env` "
 			      "beside the file";
+const char hint_unset[] = "${NAME:-} says that empty is meant; a dollar sign itself is written $$";
 
 /* ---- kinds ---- */
 

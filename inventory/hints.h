@@ -6,7 +6,7 @@
 #include "inventory/schema.h"
 
 /* Where variables come from. */
-extern const char hint_variables[];
+extern const char hint_variables[], hint_unset[];
 
 /* A value of the wrong kind where `expected` was. */
 int hint_kind(struct reader *r, const struct node *node, const char *expected);

@@ -105,6 +105,8 @@ static int warn_unset(struct reader *r, const struct node *node, const struct st
 		if (problem_add(&r->inv->warnings, &node->pos,
 			"variable `%s` is not set and counts as empty", unset->v[i]) < 0)
 			return -1;
+		if (problem_hint(&r->inv->warnings, "%s", hint_unset) < 0)
+			return -1;
 		problem_once(&r->inv->warnings);
 	}
 	return 0;

@@ -241,6 +241,22 @@ static int check_pair_key(struct reader *r, const struct node *node, const char 
 	return 1;
 }
 
+/* "APP ENV: x" is a name to YAML and to engines, and hardly ever meant. */
+static int warn_name(
+    struct reader *r, const struct node *node, const char *key, const struct pairs_rule *rule)
+{
+	char shown[SHOWN_SIZE];
+
+	if (!rule->inherits || !strpbrk(key, " \t\r\n"))
+		return 0;
+	if (problem_add(&r->inv->warnings, &node->pos,
+		"the name of %s has white space in it: \"%s\"", rule->what,
+		show_text(shown, key)) < 0)
+		return -1;
+	return problem_hint(&r->inv->warnings, "write \"_\" instead, or KEY=VALUE without spaces "
+					       "around the \"=\"");
+}
+
 static int set_pair(struct reader *r, const struct node *node, const char *key, const char *value,
     struct pairs *pairs, const struct pairs_rule *rule)
 {
@@ -248,6 +264,8 @@ static int set_pair(struct reader *r, const struct node *node, const char *key, 
 
 	if (good <= 0)
 		return good;
+	if (warn_name(r, node, key, rule) < 0)
+		return -1;
 	if (!value && !rule->inherits)
 		value = "";
 	if (!value) {
