@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 
@@ -122,6 +123,17 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct proc_op
 	return rc;
 }
 
+/* The program itself is, and so it is the one of its "#!" that is not. */
+static bool is_there(const struct proc_options *options)
+{
+	const char *program = options->argv[0];
+	bool below = options->dir != NULL && *program != '/';
+	CLEANUP_FREE char *path =
+	    string_printf("%s%s%s", below ? options->dir : "", below ? "/" : "", program);
+
+	return strchr(program, '/') != NULL && path != NULL && access(path, F_OK) == 0;
+}
+
 int proc_spawn(const struct proc_options *options, pid_t *ret_pid, struct error *err)
 {
 	posix_spawn_file_actions_t actions;
@@ -141,6 +153,11 @@ int proc_spawn(const struct proc_options *options, pid_t *ret_pid, struct error 
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc == ENOENT && options->dir != NULL && access(options->dir, F_OK) < 0)
 		return error_set(err, ERROR_NOT_FOUND, "there is no folder %s", options->dir);
+	if (rc == ENOENT && is_there(options)) {
+		error_set(err, ERROR_NOT_FOUND, "cannot run %s: what should run it is not there",
+		    options->argv[0]);
+		return error_hint(err, "look at its first line: \"#!\" and the path of a program");
+	}
 	if (rc == ENOENT)
 		return error_set(err, ERROR_NOT_FOUND, "there is no program %s", options->argv[0]);
 	if (rc != 0)

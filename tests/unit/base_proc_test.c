@@ -78,6 +78,28 @@ static void no_such_program_is_not_found(void **state UNUSED)
 	assert_error(&err, ERROR_SYSTEM, "cannot run /");
 }
 
+/* The kernel says of both that there is no such file. */
+static void no_such_interpreter_is_not_no_such_program(void **state UNUSED)
+{
+	static const char text[] = "#!/no/such/interpreter\n";
+	char folder[] = "/tmp/base_proc.XXXXXX", path[64];
+	const char *const argv[] = {"./script", NULL};
+	struct error err = {0};
+	int status = -1, fd;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/script", folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	assert_int_equal(proc_run_lines(&(struct proc_options){.argv = argv, .dir = folder}, -1, -1,
+			     NULL, NULL, &status, &err),
+	    -1);
+	assert_error(&err, ERROR_NOT_FOUND, "cannot run ./script: what should run it is not there");
+	unlink(path);
+	rmdir(folder);
+}
+
 static void no_such_folder_is_not_the_programs_fault(void **state UNUSED)
 {
 	struct error err = {0};
@@ -430,6 +452,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(exit_codes_and_signals),
 	    cmocka_unit_test(no_such_program_is_not_found),
+	    cmocka_unit_test(no_such_interpreter_is_not_no_such_program),
 	    cmocka_unit_test(no_such_folder_is_not_the_programs_fault),
 	    cmocka_unit_test(deadline_ends_it),
 	    cmocka_unit_test(who_ignores_term_is_killed),
