@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/strv.h"
 #include "base/text.h"
 
@@ -27,6 +28,19 @@ static bool is_chosen(const struct host *host, const struct strv *parts)
 	return chosen;
 }
 
+static int no_match(const char *part, const struct host *const *hosts, size_t n,
+    const char *environment, struct error *err)
+{
+	enum { SHOWN = 6, SHOWN_BYTES = 2048 };
+	CLEANUP_BUF struct buf names = BUF_INIT(SHOWN_BYTES);
+
+	error_set(err, ERROR_USAGE, "no host of %s matches --limit %s", environment, part);
+	for (size_t i = 0; i < n && i < SHOWN; i++)
+		if (buf_addf(&names, "%s%s", i > 0 ? ", " : "", hosts[i]->name) < 0)
+			return -1;
+	return error_hint(err, "its hosts: %s%s", names.data, n > SHOWN ? ", ..." : "");
+}
+
 /* A slip of the pen must not choose more, or less, than was meant. */
 static int check_parts(const struct strv *parts, const struct host *const *hosts, size_t n,
     const char *environment, struct error *err)
@@ -38,8 +52,7 @@ static int check_parts(const struct strv *parts, const struct host *const *hosts
 		for (size_t j = 0; j < n; j++)
 			found += matches(hosts[j], pattern);
 		if (found == 0)
-			return error_set(err, ERROR_USAGE, "no host of %s matches --limit %s",
-			    environment, parts->v[i]);
+			return no_match(parts->v[i], hosts, n, environment, err);
 	}
 	return 0;
 }

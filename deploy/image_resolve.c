@@ -49,8 +49,15 @@ static int look_up(struct resolving *work, struct error *err)
 		if (err->kind == ERROR_NOT_FOUND) {
 			error_set(
 			    err, ERROR_NOT_FOUND, "there is no image %s on this machine", name);
-			error_hint(err,
-			    "build it (`build:` in shipit.yml, or docker build -t %s .)", name);
+			if (work->service->build.set)
+				error_hint(err,
+				    "`shipit build %s` makes it; --dry-run and --no-build take "
+				    "what is there",
+				    work->service->name);
+			else
+				error_hint(err,
+				    "docker pull %s, or build it: docker build -t %s FOLDER", name,
+				    name);
 		}
 		return -1;
 	}

@@ -33,6 +33,8 @@ static void limits_are_globs_or_tags(void **state UNUSED)
 		if (cases[i].want == NULL) {
 			assert_int_equal(rc, -1);
 			assert_null(chosen);
+			assert_string_equal(
+			    err.hint, "its hosts: web1.example.com, web2.example.com, db1");
 			assert_error(&err, ERROR_USAGE, "no host of prod matches --limit");
 			continue;
 		}
