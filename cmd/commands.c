@@ -114,9 +114,9 @@ const struct command commands[] = {
     {.name = "init",
 	.arguments = "",
 	.summary = "write a commented shipit.yml",
-	.details =
-	    "Writes a shipit.yml for this folder, with what it finds out from a Dockerfile.\n"
-	    "Never overwrites one.",
+	.details = "Writes a shipit.yml for this folder. A Compose file in it is taken as it is;\n"
+		   "else a Dockerfile says what is built, and its EXPOSE which port. Never\n"
+		   "overwrites one; -f FILE writes another.",
 	.run = init_run},
     {.name = "check",
 	.arguments = "[ENV]",
@@ -320,11 +320,37 @@ const struct command *command_in(const struct command *group, const char *word)
 	return NULL;
 }
 
+/* What other tools call them. */
+static const char *command_elsewhere(const char *word)
+{
+	static const char *const words[][2] = {
+	    {"ls", "status"},
+	    {"ps", "status"},
+	    {"up", "deploy"},
+	    {"run", "deploy"},
+	    {"push", "deploy"},
+	    {"rm", "down"},
+	    {"destroy", "down"},
+	    {"remove", "down"},
+	    {"ssh", "exec"},
+	    {"validate", "check"},
+	    {"undo", "rollback"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i][0], word) == 0)
+			return words[i][1];
+	return NULL;
+}
+
 const char *command_nearest(const struct command *group, const char *word)
 {
+	const char *elsewhere = group == NULL ? command_elsewhere(word) : NULL;
 	const char *words[ARRAY_SIZE(commands)];
 	size_t n = 0;
 
+	if (elsewhere != NULL)
+		return elsewhere;
 	for (size_t i = 0; i < n_commands; i++)
 		if (command_is_in(&commands[i], group))
 			words[n++] = command_word(&commands[i]);

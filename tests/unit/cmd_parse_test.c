@@ -91,6 +91,10 @@ static void test_suggestions(void **state)
 	assert_int_equal(parse("deplyo", NULL), -1);
 	refused("unknown command \"deplyo\"; did you mean \"deploy\"?",
 	    "`shipit -h` lists the commands and what they share");
+	assert_int_equal(parse("ps", NULL), -1);
+	refused("unknown command \"ps\"; did you mean \"status\"?", NULL);
+	assert_int_equal(parse("registry", "rm", NULL), -1);
+	refused("unknown command \"registry rm\"", NULL);
 	assert_int_equal(parse("xyzzy", NULL), -1);
 	refused("unknown command \"xyzzy\"", NULL);
 	assert_int_equal(parse("deploy", "prod", "--forec", NULL), -1);
