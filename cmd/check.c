@@ -111,6 +111,15 @@ static void login_cells(struct columns *table, const struct survey_host *at)
 		columns_add(table, in ? HUE_GOOD : HUE_BAD, in ? "ok" : "failed");
 }
 
+/* Without what a distribution adds to the version ("+dfsg1"): the line is long enough. */
+static void engine_cell(struct columns *table, const struct survey_host *at)
+{
+	const char *version = at->facts.engine_version;
+
+	columns_addf(table, HUE_PLAIN, "%s%s %.*s", at->host->engine.sudo ? "sudo " : "",
+	    engine_name(at->host), (int)strcspn(version, "+"), version);
+}
+
 static void add_row(const struct cli *cli, struct columns *table, const struct survey_host *at)
 {
 	const struct facts *facts = &at->facts;
@@ -124,7 +133,7 @@ static void add_row(const struct cli *cli, struct columns *table, const struct s
 		columns_add(table, HUE_PLAIN, NULL);
 		columns_add(table, HUE_PLAIN, NULL);
 		columns_add(table, in ? HUE_BAD : HUE_PLAIN, in ? "failed" : NULL);
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 3; i++)
 			columns_add(table, HUE_PLAIN, NULL);
 		return;
 	}
@@ -134,8 +143,7 @@ static void add_row(const struct cli *cli, struct columns *table, const struct s
 			   : HUE_WARN,
 	    at->forwarding ? "ok" : "refused");
 	columns_add(table, bad ? HUE_BAD : HUE_PLAIN, delivery_name(at));
-	columns_addf(table, HUE_PLAIN, "%s %s", engine_name(at->host), facts->engine_version);
-	columns_add(table, HUE_GOOD, at->host->engine.sudo ? "ok" : NULL);
+	engine_cell(table, at);
 	columns_add(table, HUE_PLAIN, facts->arch);
 	disk_cell(table, facts);
 	clock_cell(table, facts);
@@ -249,7 +257,7 @@ static int show(
     struct cli *cli, const struct environment *env, const struct survey *survey, struct error *err)
 {
 	static const char *const headings[] = {"HOST", "KEY", "LOGIN", "TRANSPORT", "TUNNEL",
-	    "DELIVERY", "ENGINE", "SUDO", "ARCH", "FREE", "CLOCK", NULL};
+	    "DELIVERY", "ENGINE", "ARCH", "FREE", "CLOCK", NULL};
 	CLEANUP_COLUMNS struct columns table;
 	int code = survey_exit_code(survey);
 

@@ -166,7 +166,7 @@ test_check() {
 	sed -i 's/^  h3: {}/  h3: {delivery: load}/' "$tmp/check/shipit.yml"
 	shipit -f "$tmp/check/shipit.yml" check prod
 	want_code 0
-	want_out KEY LOGIN TRANSPORT libssh2 TUNNEL DELIVERY SUDO 'images go by load' AllowTcpForwarding
+	want_out KEY LOGIN TRANSPORT libssh2 TUNNEL DELIVERY 'images go by load' AllowTcpForwarding
 	grep -Eq '^h1 .* ok +pull ' "$tmp/out" || wrong 'h1 is not pulled to'
 	grep -Eq '^h2 .* refused +load ' "$tmp/out" || wrong 'h2 is not loaded into'
 	grep -Eq '^h3 .* ok +load ' "$tmp/out" || wrong 'h3 is not loaded into'
