@@ -148,6 +148,9 @@ static int engine_answer(
 		return -1;
 	if (strstr(error_text(err), "daemon running") != NULL)
 		error_hint(err, "start it there: systemctl start docker");
+	else if (keeper->sudo)
+		error_hint(err, "`engine: {sudo: true}` needs sudo there, without a password for "
+				"this user (NOPASSWD in sudoers)");
 	else
 		error_hint(err, "set `engine: {command: PATH}` or `engine: {sudo: true}` "
 				"in shipit.yml, or add the user to the group docker");
@@ -161,6 +164,7 @@ int keeper_engine(struct keeper *keeper, const char *command, bool sudo, char **
 	CLEANUP_STRV struct strv answer = {0};
 	char *socket = NULL, *path;
 
+	keeper->sudo = sudo;
 	if (ask(keeper, line, err) < 0)
 		return -1;
 	if (engine_answer(keeper, "engine", &answer, err) < 0)

@@ -22,6 +22,7 @@ struct keeper {
 	int grace_s;
 	enum swap_end swap_at; /* SWAP_STARTED or SWAP_READY: of the swap that waits */
 	bool ahead;	       /* the first question is on its way already */
+	bool sudo;	       /* the engine is asked by it */
 };
 
 /* The session's reason for its end, or what the keeper said last. Returns -1. */
