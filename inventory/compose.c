@@ -155,6 +155,6 @@ int compose_take(struct reader *r, struct yaml *yaml, struct compose *compose)
 		put_together(r, yaml, compose) < 0))
 		return -1;
 	/* What environments override is yet to go over services. */
-	overlay_finish(yaml->root, "environments");
-	return 0;
+	yaml->root = overlay_finish(&r->made, yaml->root, "environments");
+	return yaml->root != NULL ? 0 : -1;
 }

@@ -145,7 +145,7 @@ static int read_override(
 	struct entry whole = {entry->key,
 	    overlay(&r->made, base->value, entry->value, base->key->text, OVERLAY_ITEM)};
 	if (whole.value)
-		overlay_finish(whole.value, "");
+		whole.value = overlay_finish(&r->made, whole.value, "");
 	return whole.value
 		   ? add_service(r, &whole, &environment->overrides, &environment->n_overrides)
 		   : -1;
@@ -189,8 +189,8 @@ static int read_environment(struct reader *r, const struct node *all, const stru
 		return mistake_hint(
 		    r, "write `%s: {hosts: [web1]}`", show_text(shown, entry->key->text));
 	}
-	overlay_finish(whole, "overrides");
-	if (check_name(r, entry->key, "an environment") < 0 ||
+	whole = overlay_finish(&r->made, whole, "overrides");
+	if (!whole || check_name(r, entry->key, "an environment") < 0 ||
 	    array_grow(&inv->environments, inv->n_environments, sizeof(*inv->environments)) < 0)
 		return -1;
 	struct environment *environment = &inv->environments[inv->n_environments++];

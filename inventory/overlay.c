@@ -377,26 +377,78 @@ struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, c
 	return merge(yaml, under, over, &(struct place){above[level], key});
 }
 
-void overlay_finish(struct node *node, const char *but)
+/* --- taking away */
+
+/* The first `n` of what is in `node`, in a node of its own. */
+static struct node *beginning_of(struct yaml *yaml, const struct node *node, size_t n)
 {
-	size_t kept = 0;
+	struct node *copy = yaml_add(yaml, node->kind, &node->pos);
 
-	for (size_t i = 0; node->kind == NODE_MAP && i < node->n; i++) {
-		const struct entry entry = node->entries[i];
+	if (copy == NULL)
+		return NULL;
+	copy->tag = node->tag;
+	copy->bad = node->bad;
+	for (; copy->n < n; copy->n++)
+		if (node->kind == NODE_MAP) {
+			if (array_grow(&copy->entries, copy->n, sizeof(*copy->entries)) < 0)
+				return NULL;
+			copy->entries[copy->n] = node->entries[copy->n];
+		} else {
+			if (array_grow(&copy->items, copy->n, sizeof(*copy->items)) < 0)
+				return NULL;
+			copy->items[copy->n] = node->items[copy->n];
+		}
+	return copy;
+}
 
-		if (entry.value->tag == TAG_RESET)
+static struct node *finish_map(struct yaml *yaml, struct node *map, const char *but)
+{
+	struct node *copy = NULL;
+
+	for (size_t i = 0; i < map->n; i++) {
+		struct entry entry = map->entries[i];
+		bool taken = entry.value->tag == TAG_RESET;
+
+		if (!taken && strcmp(entry.key->text, but) != 0)
+			entry.value = overlay_finish(yaml, entry.value, but);
+		if (entry.value == NULL)
+			return NULL;
+		if (copy == NULL && !taken && entry.value == map->entries[i].value)
 			continue;
-		node->entries[kept++] = entry;
-		if (strcmp(entry.key->text, but) != 0)
-			overlay_finish(entry.value, but);
-	}
-	for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++) {
-		struct node *item = node->items[i];
-
-		if (item->tag == TAG_RESET)
+		if (copy == NULL && (copy = beginning_of(yaml, map, i)) == NULL)
+			return NULL;
+		if (taken)
 			continue;
-		node->items[kept++] = item;
-		overlay_finish(item, but);
+		if (array_grow(&copy->entries, copy->n, sizeof(*copy->entries)) < 0)
+			return NULL;
+		copy->entries[copy->n++] = entry;
 	}
-	node->n = kept;
+	return copy != NULL ? copy : map;
+}
+
+static struct node *finish_list(struct yaml *yaml, struct node *list, const char *but)
+{
+	struct node *copy = NULL;
+
+	for (size_t i = 0; i < list->n; i++) {
+		struct node *item = list->items[i];
+		bool taken = item->tag == TAG_RESET;
+
+		if (!taken && (item = overlay_finish(yaml, item, but)) == NULL)
+			return NULL;
+		if (copy == NULL && !taken && item == list->items[i])
+			continue;
+		if (copy == NULL && (copy = beginning_of(yaml, list, i)) == NULL)
+			return NULL;
+		if (!taken && add_item(copy, item) < 0)
+			return NULL;
+	}
+	return copy != NULL ? copy : list;
+}
+
+struct node *overlay_finish(struct yaml *yaml, struct node *node, const char *but)
+{
+	if (node->kind == NODE_MAP)
+		return finish_map(yaml, node, but);
+	return node->kind == NODE_LIST ? finish_list(yaml, node, but) : node;
 }

@@ -17,7 +17,9 @@ enum overlay_level { OVERLAY_FILE, OVERLAY_SECTION, OVERLAY_ITEM, OVERLAY_KEY };
 struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, const char *key,
     enum overlay_level level);
 
-/* Take away what was tagged `!reset`, once nothing more goes over a tree; not below a key `but`. */
-void overlay_finish(struct node *node, const char *but);
+/* `node` without what was tagged `!reset`, once nothing more goes over it; not below a key `but`.
+ * It is not changed, since what is behind an alias may yet go over something else. NULL: out of
+ * memory. */
+struct node *overlay_finish(struct yaml *yaml, struct node *node, const char *but);
 
 #endif

@@ -409,7 +409,8 @@ static void check_merge(size_t i)
 		all = all ? overlay(&made, all, files[k].root, "", OVERLAY_FILE) : files[k].root;
 		assert_non_null(all);
 	}
-	overlay_finish(all, "");
+	all = overlay_finish(&made, all, "");
+	assert_non_null(all);
 	show(all, &shown);
 	compare(merges[i].section, given.data, expected, shown.data);
 	for (size_t k = 0; k < ARRAY_SIZE(files); k++)
