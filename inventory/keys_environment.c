@@ -140,8 +140,10 @@ static int read_override(
 	if (!base)
 		return 0;
 	got = reader_repeats(r, entry->key, base->value);
-	if (got <= 0 || refuse_depends_on(r, entry->value) < 0 || refuse_steps(r, entry->value) < 0)
+	if (got <= 0)
 		return got;
+	if (refuse_depends_on(r, entry->value) < 0 || refuse_steps(r, entry->value) < 0)
+		return -1;
 	struct entry whole = {entry->key,
 	    overlay(&r->made, base->value, entry->value, base->key->text, OVERLAY_ITEM)};
 	if (whole.value)

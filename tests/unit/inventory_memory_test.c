@@ -233,6 +233,7 @@ static void test_good(void **state UNUSED)
 	check_case("good-reset", true);
 	check_case("good-taken", true);
 	check_case("extends", true);
+	check_case("extends-reset", true);
 	check_case("good-keys", true);
 	check_case("good-networks", true);
 	check_case("good-volumes", true);
@@ -244,7 +245,8 @@ static void test_mistakes(void **state UNUSED)
 	    "environment-hosts", "depends", "key-later", "key-missing-misspelt", "env-file",
 	    "interpolation", "volumes", "ports", "devices", "host-address", "ports-conflict",
 	    "environment-hosts", "key-elsewhere", "yaml-duplicate-key", "yaml-merge-of-text",
-	    "labels-list", "extends-mistakes", "keys", "networks-map", "resources", "volumes-long"};
+	    "labels-list", "extends-mistakes", "extends-depends", "keys", "networks-map",
+	    "resources", "volumes-long"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		check_case(names[i], false);
