@@ -269,9 +269,10 @@ static int add_resource(
 static int warn_misspelt(struct reader *r, const char *what, const struct resource *list, size_t n,
     const char *name, const struct position *pos)
 {
+	enum { KNOWN_MAX = 1000 }; /* of more to look for the nearest takes too long */
 	CLEANUP_STRV struct strv known = {0};
 
-	if (find_resource(list, n, name))
+	if (n > KNOWN_MAX || find_resource(list, n, name))
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		if (strv_add(&known, list[i].key) < 0)

@@ -78,13 +78,13 @@ static int no_service(struct reader *r, const struct dependency *dependency)
 	CLEANUP_STRV struct strv known = {0};
 	char shown[SHOWN_SIZE];
 
-	for (size_t i = 0; i < r->inv->n_services; i++)
-		if (strv_add(&known, r->inv->services[i].name) < 0)
-			return -1;
 	if (problem_add(r->problems, &dependency->pos, "no service is called \"%s\"",
 		show_text(shown, dependency->name)) < 0)
 		return -1;
 	problem_once(r->problems);
+	for (size_t i = 0; i < r->inv->n_services && !problems_are_many(r->problems); i++)
+		if (strv_add(&known, r->inv->services[i].name) < 0)
+			return -1;
 	return hint_names(r, dependency->name, "services", "", &known);
 }
 

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "inventory/array.h"
 #include "inventory/interpolate.h"
+#include "inventory/keys.h"
 #include "inventory/overlay.h"
 #include "inventory/problems.h"
 #include "inventory/yaml_internal.h"
@@ -45,21 +47,40 @@ static struct node *join(struct yaml *made, const struct entry *under, const str
 	return over->value;
 }
 
+/* Where in `map` a key is; NULL: out of memory. */
+static json_t *index_of(const struct node *map)
+{
+	json_t *index = json_object();
+
+	for (size_t i = 0; i < map->n && index != NULL; i++)
+		if (json_set(index, map->entries[i].key->text, json_integer((json_int_t)i)) < 0) {
+			json_decref(index);
+			return NULL;
+		}
+	return index;
+}
+
 static struct node *put_over(struct yaml *made, const struct node *under, const struct node *over)
 {
 	struct node *map = yaml_add(made, NODE_MAP, &over->pos);
+	CLEANUP_JSON json_t *left = index_of(over);
 
-	if (map == NULL)
+	if (map == NULL || left == NULL)
 		return NULL;
 	for (size_t i = 0; i < under->n; i++) {
 		const struct entry *entry = &under->entries[i];
+		const json_t *at = json_object_get(left, entry->key->text);
 
-		if (is_inherited(entry->key->text) &&
-		    add(map, entry, join(made, entry, node_find(over, entry->key->text))) < 0)
+		if (!is_inherited(entry->key->text))
+			continue;
+		if (add(map, entry,
+			join(made, entry,
+			    at != NULL ? &over->entries[json_integer_value(at)] : NULL)) < 0)
 			return NULL;
+		json_object_del(left, entry->key->text);
 	}
 	for (size_t i = 0; i < over->n; i++)
-		if (node_find(map, over->entries[i].key->text) == NULL &&
+		if (json_object_get(left, over->entries[i].key->text) != NULL &&
 		    add(map, &over->entries[i], over->entries[i].value) < 0)
 			return NULL;
 	return map;
@@ -172,7 +193,7 @@ struct node *inherit(struct reader *r, const struct node *all, const struct entr
 		if (got < 0)
 			return NULL;
 		if (got == 0)
-			return entry->value;
+			line = (struct line){{entry}, 1, true};
 	}
 	whole = line.environment[line.n - 1]->value;
 	if (line.broken) {
@@ -232,7 +253,9 @@ static int take_all(struct reader *r, const struct node *value)
 	return 0;
 }
 
-static int take_line(struct reader *r, const struct node *all, const struct entry *entry)
+/* `taken`: of each environment whether that was done. */
+static int take_line(
+    struct reader *r, const struct node *all, const struct entry *entry, bool *taken)
 {
 	struct line line;
 
@@ -240,11 +263,13 @@ static int take_line(struct reader *r, const struct node *all, const struct entr
 		return -1;
 	for (size_t i = 0; i < line.n; i++) {
 		const struct node *environment = line.environment[i]->value;
+		bool *done = &taken[line.environment[i] - all->entries];
 		const struct entry *variables =
 		    environment->kind == NODE_MAP ? node_find(environment, "environment") : NULL;
 
-		if (variables != NULL && take_all(r, variables->value) < 0)
+		if (variables != NULL && !*done && take_all(r, variables->value) < 0)
 			return -1;
+		*done = true;
 	}
 	return 0;
 }
@@ -253,19 +278,22 @@ int inherit_variables(struct reader *r, const struct node *root)
 {
 	const struct entry *section = node_find(root, "environments");
 	const char *chosen = r->source->variable(r->source->context, "SHIPIT_ENV");
+	bool taken[MAX_ENVIRONMENTS] = {false};
 
 	r->own_variables = json_object();
 	r->own_left = YAML_MAX_BYTES;
 	if (r->own_variables == NULL)
 		return -1;
-	if (section == NULL || section->value->kind != NODE_MAP)
+	/* More are a mistake that is told later. */
+	if (section == NULL || section->value->kind != NODE_MAP ||
+	    section->value->n > MAX_ENVIRONMENTS)
 		return 0;
 	for (size_t i = 0; i < section->value->n; i++) {
 		const struct entry *entry = &section->value->entries[i];
 		bool meant =
 		    chosen == NULL || *chosen == '\0' || strcmp(chosen, entry->key->text) == 0;
 
-		if (meant && take_line(r, section->value, entry) < 0)
+		if (meant && take_line(r, section->value, entry, taken) < 0)
 			return -1;
 	}
 	return 0;

@@ -41,12 +41,12 @@ static int report_no_service(struct reader *r, const struct node *node, const ch
 	/* Without any service something worse was said already. */
 	if (inv->n_services == 0)
 		return 0;
-	for (size_t i = 0; i < inv->n_services; i++)
-		if (strv_add(&known, inv->services[i].name) < 0)
-			return -1;
 	if (mistake(r, node, "no service is called \"%s\"", show_text(shown, name)) < 0)
 		return -1;
 	problem_once(r->problems);
+	for (size_t i = 0; i < inv->n_services && !problems_are_many(r->problems); i++)
+		if (strv_add(&known, inv->services[i].name) < 0)
+			return -1;
 	return hint_names(r, name, "services", "", &known);
 }
 

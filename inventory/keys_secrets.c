@@ -187,12 +187,12 @@ static int report_unknown(struct reader *r, const struct node *node, const char 
 	/* Without a section that can be read something worse was said already. */
 	if (r->secrets_incomplete)
 		return 0;
-	for (size_t i = 0; i < inv->n_secrets; i++)
-		if (strv_add(&known, inv->secrets[i].name) < 0)
-			return -1;
 	if (mistake(r, node, "there is no secret \"%s\"", show_text(shown, name)) < 0)
 		return -1;
 	problem_once(r->problems);
+	for (size_t i = 0; i < inv->n_secrets && !problems_are_many(r->problems); i++)
+		if (strv_add(&known, inv->secrets[i].name) < 0)
+			return -1;
 	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
 	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest)
 		       : mistake_hint(r, "say where it comes from, in `secrets` of the file: "

@@ -41,16 +41,16 @@ static int report_no_tag(struct reader *r, const struct node *node, const char *
 	CLEANUP_STRV struct strv known = {0};
 	char shown[SHOWN_SIZE];
 
-	for (size_t i = 0; i < r->inv->n_hosts; i++)
+	if (mistake(r, node, "no host has the tag \"%s\"", show_text(shown, tag)) < 0)
+		return -1;
+	problem_once(r->problems);
+	for (size_t i = 0; i < r->inv->n_hosts && !problems_are_many(r->problems); i++)
 		for (size_t k = 0; k < r->inv->hosts[i].tags.n; k++) {
 			const char *name = r->inv->hosts[i].tags.v[k];
 
 			if (!strv_has(&known, name) && strv_add(&known, name) < 0)
 				return -1;
 		}
-	if (mistake(r, node, "no host has the tag \"%s\"", show_text(shown, tag)) < 0)
-		return -1;
-	problem_once(r->problems);
 	return hint_names(r, tag, "tags", tag_prefix, &known);
 }
 
@@ -61,13 +61,13 @@ static int report_no_host(struct reader *r, const struct node *node, const char 
 
 	show_text(shown, pattern);
 	bool glob = strpbrk(pattern, "*?[") != NULL;
-	for (size_t i = 0; i < r->inv->n_hosts; i++)
-		if (strv_add(&known, r->inv->hosts[i].name) < 0)
-			return -1;
 	if (mistake(r, node, glob ? "no host's name matches \"%s\"" : "no host is called \"%s\"",
 		shown) < 0)
 		return -1;
 	problem_once(r->problems);
+	for (size_t i = 0; i < r->inv->n_hosts && !problems_are_many(r->problems); i++)
+		if (strv_add(&known, r->inv->hosts[i].name) < 0)
+			return -1;
 	return hint_names(r, pattern, "hosts", "", &known);
 }
 

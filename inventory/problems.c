@@ -124,6 +124,13 @@ void problem_once(struct problems *problems)
 		problems->v[problems->n - 1].once = true;
 }
 
+bool problems_are_many(const struct problems *problems)
+{
+	enum { MANY = 200 };
+
+	return problems->n > MANY;
+}
+
 /* Files come in the order in which they were first complained about; their names are interned,
  * but not at increasing addresses. */
 static size_t file_rank(const struct problems *problems, const char *file)

@@ -22,6 +22,8 @@ void problem_hide(struct problems *problems);
 
 /* The mistake added last has the same cause as all that have its text. */
 void problem_once(struct problems *problems);
+/* So many that nobody reads what to do about each: to look for it would take for ever. */
+bool problems_are_many(const struct problems *problems);
 /* Say those that have one cause once, in the first place; when they are sorted. */
 int problems_merge(struct problems *problems);
 

@@ -220,10 +220,9 @@ static const struct key *only_missing(const struct node *map, const struct key_t
 	return n_missing == 1 && n_unknown == 1 ? missing : NULL;
 }
 
-static int report_unknown(struct reader *r, const struct node *map, const struct node *node,
-    const struct key_table *table, struct seen *seen)
+static int report_unknown(struct reader *r, const struct node *node, const struct key_table *table,
+    const struct key *missing, struct seen *seen)
 {
-	const struct key *missing = only_missing(map, table);
 	CLEANUP_BUF struct buf elsewhere = BUF_INIT(1024);
 	const struct synonym *synonym = find_synonym(table, node->text);
 	const struct key *nearest = nearest_key(table, node->text), *later = NULL;
@@ -255,6 +254,8 @@ static int report_unknown(struct reader *r, const struct node *map, const struct
 static int check_keys(
     struct reader *r, const struct node *map, const struct key_table *table, struct seen *seen)
 {
+	const struct key *missing = only_missing(map, table);
+
 	for (size_t i = 0; i < map->n; i++) {
 		const struct node *node = map->entries[i].key;
 		const struct key *key = find_key(table, node->text);
@@ -263,7 +264,7 @@ static int check_keys(
 		if (key && key->kind == KEY_LATER) {
 			result = report_later(r, node, table, key, seen);
 		} else if (!key && !is_extension(node->text)) {
-			result = report_unknown(r, map, node, table, seen);
+			result = report_unknown(r, node, table, missing, seen);
 		}
 		if (result < 0)
 			return -1;
