@@ -107,6 +107,8 @@ static int warn_unset(struct reader *r, const struct node *node, const struct st
 			return -1;
 		if (problem_hint(&r->inv->warnings, "%s", hint_unset) < 0)
 			return -1;
+		/* There may be a password beside it, and a deploy's warnings go into logs. */
+		problem_hide(&r->inv->warnings);
 		problem_once(&r->inv->warnings);
 	}
 	return 0;

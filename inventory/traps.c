@@ -197,6 +197,22 @@ int warn_trap(struct reader *r, const struct node *node)
 	return problem_hint(&r->inv->warnings, "write \"%s\"", show_text(shown, node->text));
 }
 
+int warn_value_trap(struct reader *r, const struct node *key, const struct node *value)
+{
+	char what[TRAP_SIZE], shown[SHOWN_SIZE];
+
+	if (value->quoted || !value->text || !yaml_trap(value->text, what))
+		return 0;
+	if (problem_add(&r->inv->warnings, &value->pos,
+		"some readers of YAML take the value of `%s` without quotes for %s",
+		show_text(shown, key->text),
+		strncmp(what, "the number", strlen("the number")) == 0 ? "another number" : what) <
+	    0)
+		return -1;
+	problem_hide(&r->inv->warnings);
+	return problem_hint(&r->inv->warnings, "put it in quotes");
+}
+
 int warn_number_trap(struct reader *r, const struct node *node, long number)
 {
 	char what[TRAP_SIZE];

@@ -12,6 +12,8 @@ bool yaml_trap(const char *text, char out[TRAP_SIZE]);
 
 /* A warning when `node`'s text, which is used as a text, is a trap. */
 int warn_trap(struct reader *r, const struct node *node);
+/* The same of a variable's value, which may be a password: neither it nor its line is shown. */
+int warn_value_trap(struct reader *r, const struct node *key, const struct node *value);
 /* When it is used as the number that it has in decimal. */
 int warn_number_trap(struct reader *r, const struct node *node, long number);
 

@@ -292,7 +292,9 @@ static int set_entry(
 		return mistake(r, value, "%s cannot be a secret: others can read it", rule->what);
 	if (value->kind == NODE_LIST || value->kind == NODE_MAP)
 		return mistake_kind(r, value, "a text");
-	if (warn_trap(r, key) < 0 || (value->kind == NODE_SCALAR && warn_trap(r, value) < 0))
+	if (warn_trap(r, key) < 0 ||
+	    (value->kind == NODE_SCALAR &&
+		(rule->inherits ? warn_value_trap(r, key, value) : warn_trap(r, value)) < 0))
 		return -1;
 	return set_pair(
 	    r, key, key->text, value->kind == NODE_NULL ? NULL : value->text, pairs, rule);
