@@ -392,6 +392,7 @@ static void parse(const char *text, bool whole, struct yaml *yaml)
 	if (problems.n > 0)
 		fail_msg("%s: %s", text, problems.v[0].text);
 	assert_non_null(yaml->root);
+	problems_release(&problems);
 }
 
 static void check_merge(size_t i)

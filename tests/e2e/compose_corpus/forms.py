@@ -74,6 +74,15 @@ def resource(declared, key):
     return key if external else "p.prod." + key
 
 
+def exposed(values):
+    """ "9000-9001/udp": each of them."""
+    for value in values:
+        span, _, protocol = str(value).partition("/")
+        first, _, last = span.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            yield "%d/%s" % (number, protocol or "tcp")
+
+
 def port(spec):
     return "%s:%s:%s/%s" % (spec.external_ip or "", spec.published or "", spec.target, spec.protocol or "tcp")
 
@@ -122,7 +131,7 @@ def built(value):
 def one_of_theirs(service, project):
     form = {}
     for key, value in service.items():
-        if key in ("name", "expose", "env_file") or key.startswith("x-") or value is None:
+        if key in ("name", "env_file") or key.startswith("x-") or value is None:
             continue
         if key in FLAGS:
             value = True if value is True else None
@@ -140,6 +149,8 @@ def one_of_theirs(service, project):
             value = {name: None if item is None else str(item) for name, item in value.items()} or None
         elif key == "build":
             value = built(value)
+        elif key == "expose":
+            value = sorted(set(exposed(value))) or None
         elif key == "ports":
             value = sorted(set(port(item) for item in value)) or None
         elif key == "volumes":
@@ -191,6 +202,9 @@ def of_ours(resolved):
     for name, service in resolved["environments"]["prod"]["services"].items():
         form = dict(service.get("options", {}))
         form["secrets"] = form.pop("secret_files", [])
+        form.pop("definitions", None)  # how networks are made is no setting of the service
+        if "expose" in form:
+            form["expose"] = sorted(form["expose"])
         if form.get("healthcheck", {}).get("test") == ["NONE"]:
             form["healthcheck"] = {"disable": True}
         if "build" in service:
