@@ -360,7 +360,7 @@ int yaml_explain(const yaml_parser_t *parser, const char *file, struct problems 
 	struct slip s = {
 	    .parser = parser,
 	    .problems = problems,
-	    .pos = {file, (int)mark->line + 1, (int)mark->column + 1},
+	    .pos = {.file = file, .line = (int)mark->line + 1, .column = (int)mark->column + 1},
 	};
 	struct place place = place_begin(text);
 

@@ -36,7 +36,7 @@ KNOWN_BY_SHIPIT_ALONE = [
     r'a secret comes from one of', r'has either it or `build`', r'cannot be had with published ports', r'has to be longer than',
     r'its healthcheck is disabled', r'cannot have a `test` and be disabled', r'has `network_mode` or `networks`', r'there are no `ports`',
     r'the address says', r'takes the embedded registry', r'`soft` is more than `hard`', r'goes only through the embedded registry',
-    r'would be written into the volume', r'both sides have to have', r'cannot all have the address', r'a bind mount needs', r'is no path of a file',
+    r'would be written into the volume', r'both sides have to have', r'cannot all have the address', r'a bind mount needs', r'a fixed address takes a network', r'is no path of a file',
     r'`depends_on` is the same in all',
     # an override of a mapping that the service does not have any more
     r'the key `context` is missing in `build`',
