@@ -26,7 +26,12 @@ sed -i 's/timeout: 30s/timeout: 15s/' shipit.yml
 REV=v3 HEALTHY=no shipit deploy prod
 want_code 1
 hello_answers v1
-shipit status prod
+# What was started again is healthy after its first healthcheck.
+for ((i = 0; i < 60; i++)); do
+	shipit status prod
+	grep -q ' healthy' "$tmp/out" && ! grep -q starting "$tmp/out" && break
+	sleep 0.5
+done
 want_code 0
 want_out healthy
 want_not_out unhealthy
