@@ -40,12 +40,16 @@ char *git_describe(const char *dir, int cancel_fd)
 	return ASK(dir, cancel_fd, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*");
 }
 
-/* https://ann:token@example.com/shop.git: nobody else is to know what stands before the "@". */
-static char *without_password(const char *url)
+/* What an image may say to others of where it is from: no folder of this machine (NULL), and of
+ * https://ann:token@example.com/shop.git not what stands before the "@". */
+static char *public_source(const char *url)
 {
 	const char *host = strstr(url, "://");
 	size_t len;
 
+	if (strchr("/.~", *url) != NULL || strchr(url, ':') == NULL ||
+	    strncmp(url, "file:", strlen("file:")) == 0)
+		return NULL;
 	if (host == NULL)
 		return strdup(url);
 	host += 3;
@@ -75,7 +79,7 @@ void git_look(const char *dir, int cancel_fd, struct git_facts *ret)
 		return;
 	url = ASK(dir, cancel_fd, "remote", "get-url", "origin");
 	if (url != NULL)
-		ret->source = without_password(url);
+		ret->source = public_source(url);
 	if (ret->epoch < 0) {
 		time = ASK(dir, cancel_fd, "log", "-1", "--format=%ct");
 		ret->epoch = parse_epoch(time);

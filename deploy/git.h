@@ -6,7 +6,8 @@
 
 struct git_facts {
 	char *revision; /* the commit, "-dirty" appended; NULL: not known */
-	char *source;	/* where the repository came from, without a password; NULL: not known */
+	char *source;	/* where the repository came from, without a password; NULL: not known, or a
+			   folder of this machine */
 	int64_t epoch;	/* when that commit was made, or SOURCE_DATE_EPOCH says; -1: not known */
 };
 
