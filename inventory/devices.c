@@ -33,9 +33,10 @@ static bool is_device(char *text)
 	return !permissions || is_permissions(permissions);
 }
 
-static int add_device(
-    struct reader *r, const struct node *node, const char *text, struct strv *devices)
+static int read_short(struct reader *r, const struct node *node, void *context)
 {
+	const char *text = node->text;
+	struct strv *devices = context;
 	CLEANUP_FREE char *copy = strdup(text);
 	const char *colon = strchr(text, ':');
 
@@ -73,7 +74,7 @@ static int add_long(
 	return strv_add(devices, text);
 }
 
-static int read_long(struct reader *r, const struct node *node, struct strv *devices)
+static int read_long(struct reader *r, const struct node *node, void *devices)
 {
 	struct device device = {0};
 	size_t before = r->problems->n;
@@ -89,16 +90,7 @@ static int read_long(struct reader *r, const struct node *node, struct strv *dev
 
 int read_devices(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	if (value->kind != NODE_LIST)
-		return mistake_kind(r, value, "a list of devices");
-	for (size_t i = 0; i < value->n; i++) {
-		const struct node *item = value->items[i];
-		int result = item->bad			 ? 0
-			     : item->kind == NODE_MAP	 ? read_long(r, item, field)
-			     : item->kind == NODE_SCALAR ? add_device(r, item, item->text, field)
-							 : mistake_kind(r, item, device_form);
-		if (result < 0)
-			return -1;
-	}
-	return 0;
+	static const struct forms forms = {"a list of devices", device_form, read_short, read_long};
+
+	return each_form(r, value, &forms, field);
 }

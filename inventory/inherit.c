@@ -5,8 +5,8 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "base/text.h"
 #include "inventory/array.h"
+#include "inventory/hints.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
 #include "inventory/overlay.h"
@@ -121,8 +121,7 @@ static int report_unknown(struct reader *r, const struct node *all, const struct
 			return -1;
 	if (mistake(r, name, "no environment is called \"%s\"", show_text(shown, name->text)) < 0)
 		return -1;
-	const char *nearest = text_nearest(name->text, (const char *const *)known.v, known.n);
-	return nearest ? mistake_hint(r, "did you mean \"%s\"?", nearest) : 0;
+	return hint_names(r, name->text, "environments", "", &known);
 }
 
 /* Each that is in the circle would find it, too. */

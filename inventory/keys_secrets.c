@@ -211,6 +211,23 @@ static int read_known(
 					      : report_unknown(r, value, text);
 }
 
+/* An item of a list of them: the name alone, or a mapping with more. */
+static int read_named(struct reader *r, const struct node *node, const struct key_table *table,
+    void *target, char **name)
+{
+	return node->kind == NODE_MAP ? schema_read(r, node, table, target, NULL)
+				      : read_known(r, node, name, NULL);
+}
+
+static int read_named_list(struct reader *r, const struct node *value, form_fn *item, void *context)
+{
+	const struct forms forms = {"a list of secrets", "the name of a secret", item, item};
+
+	if (value->kind == NODE_LIST && value->n > MAX_SECRETS)
+		return mistake(r, value, "more than %d secrets", MAX_SECRETS);
+	return each_form(r, value, &forms, context);
+}
+
 struct reference {
 	char *name;
 };
@@ -305,16 +322,11 @@ static int check_target(
 	return 1;
 }
 
-static int read_secret_file(struct reader *r, const struct node *node, struct secret_file *file)
+static int add_secret_file(struct reader *r, const struct node *node, void *context)
 {
-	return node->kind == NODE_MAP ? schema_read(r, node, &secret_file_table, file, NULL)
-				      : read_known(r, node, &file->secret, NULL);
-}
-
-static int add_secret_file(struct reader *r, const struct node *node, struct service *service)
-{
+	struct service *service = context;
 	struct secret_file file = {.mode = FILE_MODE, .pos = node->pos};
-	int good = read_secret_file(r, node, &file);
+	int good = read_named(r, node, &secret_file_table, &file, &file.secret);
 
 	/* Without a name it was complained about. */
 	if (good == 0 && file.secret)
@@ -335,14 +347,7 @@ static int add_secret_file(struct reader *r, const struct node *node, struct ser
 int read_secret_files(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	if (value->kind != NODE_LIST)
-		return mistake_kind(r, value, "a list of secrets");
-	if (value->n > MAX_SECRETS)
-		return mistake(r, value, "more than %d secrets", MAX_SECRETS);
-	for (size_t i = 0; i < value->n; i++)
-		if (add_secret_file(r, value->items[i], field) < 0)
-			return -1;
-	return 0;
+	return read_named_list(r, value, add_secret_file, field);
 }
 
 /* ---- a build's */
@@ -354,11 +359,11 @@ static const struct key build_secret_keys[] = {
 
 const struct key_table build_secret_table = KEY_TABLE("a secret of `build`", build_secret_keys);
 
-static int add_build_secret(struct reader *r, const struct node *node, struct build *build)
+static int add_build_secret(struct reader *r, const struct node *node, void *context)
 {
+	struct build *build = context;
 	struct build_secret one = {0};
-	int good = node->kind == NODE_MAP ? schema_read(r, node, &build_secret_table, &one, NULL)
-					  : read_known(r, node, &one.secret, NULL);
+	int good = read_named(r, node, &build_secret_table, &one, &one.secret);
 
 	if (good == 0 && one.secret && !one.id)
 		good = set_string(&one.id, one.secret);
@@ -379,14 +384,7 @@ static int add_build_secret(struct reader *r, const struct node *node, struct bu
 int read_build_secrets(
     struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	if (value->kind != NODE_LIST)
-		return mistake_kind(r, value, "a list of secrets");
-	if (value->n > MAX_SECRETS)
-		return mistake(r, value, "more than %d secrets", MAX_SECRETS);
-	for (size_t i = 0; i < value->n; i++)
-		if (add_build_secret(r, value->items[i], field) < 0)
-			return -1;
-	return 0;
+	return read_named_list(r, value, add_build_secret, field);
 }
 
 static bool is_below(const char *path, const char *folder)

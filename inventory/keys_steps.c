@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "inventory/array.h"
+#include "inventory/hints.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
 
@@ -111,10 +111,8 @@ static int unknown_step(
 			return -1;
 	if (problem_add(r->problems, pos, "no step is called \"%s\"", show_text(shown, name)) < 0)
 		return -1;
-	const char *nearest = text_nearest(name, (const char *const *)known.v, known.n);
-	if (nearest)
-		return problem_hint(r->problems, "did you mean \"%s\"?", nearest);
-	return known.n > 0 ? 0 : problem_hint(r->problems, "steps stand in `builds`");
+	return known.n > 0 ? hint_names(r, name, "steps", "", &known)
+			   : mistake_hint(r, "steps stand in `builds`");
 }
 
 static int check_needs_of(struct reader *r, const struct nodes *nodes, const struct build *build)

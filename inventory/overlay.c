@@ -10,8 +10,8 @@
 #include "inventory/yaml_internal.h"
 
 /* The keys that lead to a value, the innermost first. */
-struct place {
-	const struct place *up; /* NULL: a section of the file */
+struct way {
+	const struct way *up; /* NULL: a section of the file */
 	const char *key;
 };
 
@@ -69,40 +69,40 @@ static const struct {
 };
 
 /* Services are also those that an environment overrides. */
-static bool is_section(const struct place *place, const char *name, size_t len)
+static bool is_section(const struct way *way, const char *name, size_t len)
 {
 	static const char services[] = "services", overrides[] = "overrides";
 
 	if (len == strlen(services) && memcmp(name, services, len) == 0 &&
-	    strcmp(place->key, overrides) == 0)
-		return place->up == NULL || (place->up->up != NULL && place->up->up->up == NULL &&
-						strcmp(place->up->up->key, "environments") == 0);
-	return place->up == NULL && strlen(place->key) == len && memcmp(place->key, name, len) == 0;
+	    strcmp(way->key, overrides) == 0)
+		return way->up == NULL || (way->up->up != NULL && way->up->up->up == NULL &&
+					      strcmp(way->up->up->key, "environments") == 0);
+	return way->up == NULL && strlen(way->key) == len && memcmp(way->key, name, len) == 0;
 }
 
 /* `where`: keys with dots between, "*" is any. */
-static bool is_at(const struct place *place, const char *where)
+static bool is_at(const struct way *way, const char *where)
 {
 	const char *end = where + strlen(where), *begin;
 
-	for (; place != NULL; place = place->up, end = begin - 1) {
+	for (; way != NULL; way = way->up, end = begin - 1) {
 		for (begin = end; begin > where && begin[-1] != '.'; begin--)
 			;
 		size_t len = (size_t)(end - begin);
 
 		if (begin == where)
-			return is_section(place, begin, len);
+			return is_section(way, begin, len);
 		if ((len != 1 || *begin != '*') &&
-		    (strlen(place->key) != len || memcmp(place->key, begin, len) != 0))
+		    (strlen(way->key) != len || memcmp(way->key, begin, len) != 0))
 			return false;
 	}
 	return false;
 }
 
-static enum rule rule_at(const struct place *place)
+static enum rule rule_at(const struct way *way)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-		if (is_at(place, rules[i].where))
+		if (is_at(way, rules[i].where))
 			return rules[i].rule;
 	return RULE_PLAIN;
 }
@@ -261,7 +261,7 @@ static struct node *as_long(
 /* --- putting together */
 
 static struct node *merge(
-    struct yaml *yaml, struct node *under, struct node *over, const struct place *place);
+    struct yaml *yaml, struct node *under, struct node *over, const struct way *way);
 
 static int join_item(struct node *list, json_t *index, struct node *item, enum unique_by by)
 {
@@ -280,21 +280,21 @@ static int join_item(struct node *list, json_t *index, struct node *item, enum u
 	return add_item(list, item);
 }
 
-static enum unique_by unique_at(const struct place *place, enum rule rule)
+static enum unique_by unique_at(const struct way *way, enum rule rule)
 {
 	if (rule == RULE_TEXTS)
 		return UNIQUE_NOT;
-	if (place == NULL || !is_at(place, "services.*.*"))
+	if (way == NULL || !is_at(way, "services.*.*"))
 		return UNIQUE_BY_TEXT;
-	return item_unique_by(place->key);
+	return item_unique_by(way->key);
 }
 
 static struct node *join(struct yaml *yaml, const struct node *under, const struct node *over,
-    const struct place *place, enum rule rule)
+    const struct way *way, enum rule rule)
 {
 	struct node *list = yaml_add(yaml, NODE_LIST, &over->pos);
 	CLEANUP_JSON json_t *index = json_object();
-	enum unique_by by = unique_at(place, rule);
+	enum unique_by by = unique_at(way, rule);
 
 	if (list == NULL || index == NULL)
 		return NULL;
@@ -308,7 +308,7 @@ static struct node *join(struct yaml *yaml, const struct node *under, const stru
 }
 
 static struct node *merge_maps(struct yaml *yaml, const struct node *under, const struct node *over,
-    const struct place *place, enum rule rule)
+    const struct way *way, enum rule rule)
 {
 	struct node *map = yaml_add(yaml, NODE_MAP, &over->pos);
 	CLEANUP_JSON json_t *index = json_object();
@@ -320,7 +320,7 @@ static struct node *merge_maps(struct yaml *yaml, const struct node *under, cons
 			return NULL;
 	for (size_t i = 0; i < over->n; i++) {
 		const struct entry *entry = &over->entries[i];
-		const struct place here = {place, entry->key->text};
+		const struct way here = {way, entry->key->text};
 		const json_t *at = json_object_get(index, entry->key->text);
 		struct node *value = entry->value;
 
@@ -343,9 +343,9 @@ static bool same_driver(const struct node *under, const struct node *over)
 }
 
 static struct node *merge(
-    struct yaml *yaml, struct node *under, struct node *over, const struct place *place)
+    struct yaml *yaml, struct node *under, struct node *over, const struct way *way)
 {
-	enum rule rule = rule_at(place);
+	enum rule rule = rule_at(way);
 
 	if (over->tag != TAG_NONE || under->tag == TAG_RESET || rule == RULE_WHOLE)
 		return over;
@@ -359,22 +359,22 @@ static struct node *merge(
 	if (long_under == NULL || long_over == NULL)
 		return NULL;
 	if (long_under->kind == NODE_MAP && long_over->kind == NODE_MAP)
-		return merge_maps(yaml, long_under, long_over, place, rule);
+		return merge_maps(yaml, long_under, long_over, way, rule);
 	if (long_under->kind == NODE_LIST && long_over->kind == NODE_LIST)
-		return join(yaml, long_under, long_over, place, rule);
+		return join(yaml, long_under, long_over, way, rule);
 	return over;
 }
 
 struct node *overlay(struct yaml *yaml, struct node *under, struct node *over, const char *key,
     enum overlay_level level)
 {
-	static const struct place services = {NULL, "services"}, any = {&services, ""};
-	static const struct place *const above[] = {
+	static const struct way services = {NULL, "services"}, any = {&services, ""};
+	static const struct way *const above[] = {
 	    [OVERLAY_SECTION] = NULL, [OVERLAY_ITEM] = &services, [OVERLAY_KEY] = &any};
 
 	if (level == OVERLAY_FILE)
 		return merge(yaml, under, over, NULL);
-	return merge(yaml, under, over, &(struct place){above[level], key});
+	return merge(yaml, under, over, &(struct way){above[level], key});
 }
 
 /* --- taking away */

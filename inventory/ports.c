@@ -99,8 +99,9 @@ static char *parse_ip(char *text)
 }
 
 /* [[IP:]HOST:]CONTAINER[/PROTOCOL] */
-static int read_short(struct reader *r, const struct node *node, struct service *service)
+static int read_short(struct reader *r, const struct node *node, void *context)
 {
+	struct service *service = context;
 	struct port model = {.protocol = "tcp", .pos = node->pos};
 	struct port_span container, host;
 	CLEANUP_FREE char *text = strdup(node->text);
@@ -196,7 +197,7 @@ static int read_protocol(
 	return 0;
 }
 
-static int read_long(struct reader *r, const struct node *node, struct service *service)
+static int read_long(struct reader *r, const struct node *node, void *service)
 {
 	struct port model = {.protocol = "tcp", .pos = node->pos};
 	int result = schema_read(r, node, &port_table, &model, NULL);
@@ -209,18 +210,9 @@ static int read_long(struct reader *r, const struct node *node, struct service *
 
 int read_ports(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	if (value->kind != NODE_LIST)
-		return mistake_kind(r, value, "a list of ports");
-	for (size_t i = 0; i < value->n; i++) {
-		const struct node *item = value->items[i];
-		int result = item->bad			 ? 0
-			     : item->kind == NODE_MAP	 ? read_long(r, item, field)
-			     : item->kind == NODE_SCALAR ? read_short(r, item, field)
-							 : mistake_kind(r, item, short_form);
-		if (result < 0)
-			return -1;
-	}
-	return 0;
+	static const struct forms forms = {"a list of ports", short_form, read_short, read_long};
+
+	return each_form(r, value, &forms, field);
 }
 
 /* ---- expose ---- */

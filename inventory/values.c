@@ -178,6 +178,22 @@ int each_text(
 	return 0;
 }
 
+int each_form(struct reader *r, const struct node *value, const struct forms *forms, void *context)
+{
+	if (value->kind != NODE_LIST)
+		return mistake_kind(r, value, forms->expected);
+	for (size_t i = 0; i < value->n; i++) {
+		const struct node *item = value->items[i];
+		int result = item->bad			 ? 0
+			     : item->kind == NODE_MAP	 ? forms->map(r, item, context)
+			     : item->kind == NODE_SCALAR ? forms->text(r, item, context)
+							 : mistake_kind(r, item, forms->item);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int read_path(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
 	char **out = field;

@@ -50,4 +50,13 @@ typedef int item_fn(struct reader *r, const struct node *item, const char *text,
 int each_text(
     struct reader *r, const struct node *value, const char *expected, item_fn *item, void *context);
 
+/* Call `text` or `map` for each item of a list, which has a short form and a long one. `expected`
+ * is what the list has to be, `item` what an item. */
+typedef int form_fn(struct reader *r, const struct node *item, void *context);
+struct forms {
+	const char *expected, *item;
+	form_fn *text, *map;
+};
+int each_form(struct reader *r, const struct node *value, const struct forms *forms, void *context);
+
 #endif

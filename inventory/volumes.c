@@ -221,7 +221,7 @@ static int cut_short(struct reader *r, const struct node *node, char *rest, stru
 	return good > 0 ? take_modes(r, node, modes, volume) : good;
 }
 
-static int read_short_volume(struct reader *r, const struct node *node, struct service *service)
+static int read_short_volume(struct reader *r, const struct node *node, void *service)
 {
 	struct volume volume = {.kind = VOLUME_ANONYMOUS, .pos = node->pos};
 	struct modes modes = {0};
@@ -442,7 +442,7 @@ static int finish_long(
 	return good;
 }
 
-static int read_long_volume(struct reader *r, const struct node *node, struct service *service)
+static int read_long_volume(struct reader *r, const struct node *node, void *service)
 {
 	struct volume_draft draft = {
 	    .volume.pos = node->pos, .create_host_path = true, .size = -1, .permissions = -1};
@@ -460,16 +460,8 @@ static int read_long_volume(struct reader *r, const struct node *node, struct se
 
 int read_volumes(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
 {
-	if (value->kind != NODE_LIST)
-		return mistake_kind(r, value, "a list of volumes");
-	for (size_t i = 0; i < value->n; i++) {
-		const struct node *item = value->items[i];
-		int result = item->bad			 ? 0
-			     : item->kind == NODE_MAP	 ? read_long_volume(r, item, field)
-			     : item->kind == NODE_SCALAR ? read_short_volume(r, item, field)
-							 : mistake_kind(r, item, volume_form);
-		if (result < 0)
-			return -1;
-	}
-	return 0;
+	static const struct forms forms = {
+	    "a list of volumes", volume_form, read_short_volume, read_long_volume};
+
+	return each_form(r, value, &forms, field);
 }
