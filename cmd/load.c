@@ -50,7 +50,8 @@ static int find_files(struct cli *cli, struct error *err)
 		if (access(file, F_OK) == 0)
 			continue;
 		if (errno != ENOENT)
-			return error_errno(err, errno, "cannot read %s", file);
+			return error_set(
+			    err, ERROR_INVENTORY, "cannot read %s: %s", file, strerror(errno));
 		if (strcmp(file, standard) != 0)
 			return error_set(err, ERROR_INVENTORY, "there is no file %s", file);
 		error_set(err, ERROR_INVENTORY, "there is no shipit.yml in this folder");
@@ -103,9 +104,6 @@ int cli_load(struct cli *cli, const char *environment, struct error *err)
 	rc = inventory_load(&from, &cli->inventory, &problems, err);
 	tell(cli, "problem", "", &problems);
 	problems_release(&problems);
-	/* A file that cannot be read is a mistake in what we were told, too. */
-	if (rc < 0 && err->kind == ERROR_SYSTEM)
-		err->kind = ERROR_INVENTORY;
 	if (rc < 0 || cli->inventory == NULL)
 		return -1;
 	/* The file may be read again, for another environment: once is enough. */

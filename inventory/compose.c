@@ -4,12 +4,10 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/overlay.h"
 #include "inventory/paths.h"
 #include "inventory/values.h"
-#include "inventory/yaml_internal.h"
 
 /* The sections are read later, as the inventory's own. */
 static const struct key compose_keys[] = {
@@ -102,11 +100,9 @@ static int set_root(struct reader *r, struct yaml *yaml, const struct node *whol
 
 	if (root == NULL)
 		return -1;
-	for (size_t i = 0; i < old->n; i++) {
-		if (array_grow(&root->entries, root->n, sizeof(*root->entries)) < 0)
+	for (size_t i = 0; i < old->n; i++)
+		if (node_add_entry(root, old->entries[i].key, old->entries[i].value) < 0)
 			return -1;
-		root->entries[root->n++] = old->entries[i];
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		const struct entry *entry = node_find(whole, sections[i]);
 		size_t at = 0;
@@ -115,10 +111,10 @@ static int set_root(struct reader *r, struct yaml *yaml, const struct node *whol
 			continue;
 		while (at < root->n && strcmp(root->entries[at].key->text, sections[i]) != 0)
 			at++;
-		if (at == root->n &&
-		    array_grow(&root->entries, root->n++, sizeof(*root->entries)) < 0)
+		if (at < root->n)
+			root->entries[at] = *entry;
+		else if (node_add_entry(root, entry->key, entry->value) < 0)
 			return -1;
-		root->entries[at] = *entry;
 	}
 	yaml->root = root;
 	return 0;

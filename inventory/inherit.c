@@ -5,13 +5,11 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "inventory/array.h"
 #include "inventory/hints.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
 #include "inventory/overlay.h"
 #include "inventory/problems.h"
-#include "inventory/yaml_internal.h"
 
 /* What is merged where both have it; the rest is replaced. */
 static const struct merged {
@@ -26,14 +24,6 @@ static const struct merged {
 static bool is_inherited(const char *key)
 {
 	return strcmp(key, "name") != 0 && strcmp(key, "extends") != 0;
-}
-
-static int add(struct node *map, const struct entry *entry, struct node *value)
-{
-	if (value == NULL || array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
-		return -1;
-	map->entries[map->n++] = (struct entry){entry->key, value};
-	return 0;
 }
 
 static struct node *join(struct yaml *made, const struct entry *under, const struct entry *over)
@@ -73,7 +63,7 @@ static struct node *put_over(struct yaml *made, const struct node *under, const 
 
 		if (!is_inherited(entry->key->text))
 			continue;
-		if (add(map, entry,
+		if (node_add_entry(map, entry->key,
 			join(made, entry,
 			    at != NULL ? &over->entries[json_integer_value(at)] : NULL)) < 0)
 			return NULL;
@@ -81,7 +71,7 @@ static struct node *put_over(struct yaml *made, const struct node *under, const 
 	}
 	for (size_t i = 0; i < over->n; i++)
 		if (json_object_get(left, over->entries[i].key->text) != NULL &&
-		    add(map, &over->entries[i], over->entries[i].value) < 0)
+		    node_add_entry(map, over->entries[i].key, over->entries[i].value) < 0)
 			return NULL;
 	return map;
 }
@@ -176,7 +166,7 @@ static struct node *unknown_base(struct yaml *made, const struct position *pos)
 		return NULL;
 	hosts->bad = true;
 	key->text = strdup("hosts");
-	return key->text != NULL && add(map, &(struct entry){.key = key}, hosts) == 0 ? map : NULL;
+	return key->text != NULL && node_add_entry(map, key, hosts) == 0 ? map : NULL;
 }
 
 struct node *inherit(struct reader *r, const struct node *all, const struct entry *entry)

@@ -91,9 +91,11 @@ static json_t *shape_of_key(
     const json_t *shapes, const char *table, const struct key *key, struct error *err)
 {
 	CLEANUP_FREE char *path = string_printf("%s.%s", table, key->name);
-	const json_t *own =
-	    path != NULL ? json_object_get(json_object_get(shapes, "keys"), path) : NULL;
+	const json_t *own;
 
+	if (path == NULL)
+		return NULL;
+	own = json_object_get(json_object_get(shapes, "keys"), path);
 	if (own != NULL)
 		return json_deep_copy(own);
 	if (key->kind == KEY_IGNORED)

@@ -53,9 +53,12 @@ int add_need(struct build *build, const struct position *pos, const char *name)
 	return 0;
 }
 
-static int take_need(
-    struct reader *r UNUSED, const struct node *node, const char *text, void *context)
+static int take_need(struct reader *r, const struct node *node, const char *text, void *context)
 {
+	const struct build *build = context;
+
+	if (build->n_needs >= MAX_STEPS)
+		return mistake(r, node, "more than %d steps are needed", MAX_STEPS);
 	return add_need(context, &node->pos, text);
 }
 

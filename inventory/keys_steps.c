@@ -9,7 +9,8 @@
 
 static bool same_place(const struct position *a, const struct position *b)
 {
-	return a->file == b->file && a->line == b->line && a->column == b->column;
+	return a->file == b->file && a->line == b->line && a->column == b->column &&
+	       a->path == b->path;
 }
 
 static int add_step(struct reader *r, const struct entry *entry)
@@ -17,14 +18,15 @@ static int add_step(struct reader *r, const struct entry *entry)
 	struct inventory *inv = r->inv;
 	const struct build_step *other = inventory_step(inv, entry->key->text);
 	struct build_step step = {.pos = entry->key->pos};
+	char where[POSITION_SIZE];
 	int result;
 
 	/* Behind an alias it is met wherever that is used. */
 	if (other && same_place(&other->pos, &step.pos))
 		return 0;
 	if (other)
-		return mistake(r, entry->key, "the step \"%s\" is there already (%d:%d)",
-			   other->name, other->pos.line, other->pos.column) < 0
+		return mistake(r, entry->key, "the step \"%s\" is there already (%s)", other->name,
+			   show_position(where, &other->pos, &step.pos)) < 0
 			   ? -1
 			   : mistake_hint(r, "what several services need stands once, in `builds`");
 	if (inv->n_steps >= MAX_STEPS)
@@ -106,11 +108,14 @@ static int unknown_step(
 	CLEANUP_STRV struct strv known = {0};
 	char shown[SHOWN_SIZE];
 
-	for (size_t i = 0; i < nodes->n; i++)
-		if (is_node(nodes, i) && strv_add(&known, name_at(nodes, i)) < 0)
-			return -1;
 	if (problem_add(r->problems, pos, "no step is called \"%s\"", show_text(shown, name)) < 0)
 		return -1;
+	problem_once(r->problems);
+	for (size_t i = 0; i < nodes->n && !problems_are_many(r->problems); i++)
+		if (is_node(nodes, i) && strv_add(&known, name_at(nodes, i)) < 0)
+			return -1;
+	if (problems_are_many(r->problems))
+		return 0;
 	return known.n > 0 ? hint_names(r, name, "steps", "", &known)
 			   : mistake_hint(r, "steps stand in `builds`");
 }
@@ -190,6 +195,8 @@ static int check_overrides(struct reader *r, const struct nodes *nodes)
 
 static int check_output(struct reader *r, size_t at, const struct mount *mount)
 {
+	char where[POSITION_SIZE];
+
 	for (size_t i = 0; i < at; i++) {
 		const struct build_step *other = &r->inv->steps[i];
 
@@ -197,9 +204,10 @@ static int check_output(struct reader *r, size_t at, const struct mount *mount)
 			if (other->run.mounts[k].kind == MOUNT_OUTPUT &&
 			    strcmp(other->run.mounts[k].source, mount->source) == 0)
 				return problem_add(r->problems, &mount->pos,
-					   "the step \"%s\" fills that folder already (%d:%d)",
-					   other->name, other->run.mounts[k].pos.line,
-					   other->run.mounts[k].pos.column) < 0
+					   "the step \"%s\" fills that folder already (%s)",
+					   other->name,
+					   show_position(
+					       where, &other->run.mounts[k].pos, &mount->pos)) < 0
 					   ? -1
 					   : problem_hint(r->problems,
 						 "a folder for each: what is in it tells whether "

@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "inventory/array.h"
 #include "inventory/keys.h"
 #include "inventory/problems.h"
-#include "inventory/yaml_internal.h"
 
 enum { PATH_MAX_BYTES = 200 };
 
@@ -83,10 +81,7 @@ int output_add(struct output *o, struct node *list, struct node *item)
 {
 	if (!item)
 		return -1;
-	if (array_grow(&list->items, list->n, sizeof(struct node *)) < 0)
-		return out_of_memory(o);
-	list->items[list->n++] = item;
-	return 0;
+	return node_add_item(list, item) < 0 ? out_of_memory(o) : 0;
 }
 
 int output_append(struct output *o, struct node *map, const char *key, struct node *value)
@@ -96,10 +91,7 @@ int output_append(struct output *o, struct node *map, const char *key, struct no
 	if (!node)
 		return -1;
 	node->is_key = true;
-	if (array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
-		return out_of_memory(o);
-	map->entries[map->n++] = (struct entry){node, value};
-	return 0;
+	return node_add_entry(map, node, value) < 0 ? out_of_memory(o) : 0;
 }
 
 int output_set(struct output *o, struct node *map, const char *key, struct node *value)

@@ -5,9 +5,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "inventory/array.h"
 #include "inventory/overlay_items.h"
-#include "inventory/yaml_internal.h"
 
 /* The keys that lead to a value, the innermost first. */
 struct way {
@@ -34,12 +32,26 @@ static const struct {
 } rules[] = {
     {"services.*.command", RULE_WHOLE},
     {"services.*.entrypoint", RULE_WHOLE},
+    {"services.*.build.steps.*.run.command", RULE_WHOLE},
+    {"services.*.build.steps.*.run.entrypoint", RULE_WHOLE},
     {"services.*.healthcheck.test", RULE_WHOLE},
+    {"services.*.ready.exec", RULE_WHOLE},
+    {"services.*.ready.exec.command", RULE_WHOLE},
     {"services.*.before", RULE_WHOLE},
+    {"builds.*.run.command", RULE_WHOLE},
+    {"builds.*.run.entrypoint", RULE_WHOLE},
+    {"hooks.*", RULE_WHOLE},
+    {"secrets.*.command", RULE_WHOLE},
     {"services.*.annotations", RULE_PAIRS},
     {"services.*.build.additional_contexts", RULE_PAIRS},
     {"services.*.build.args", RULE_PAIRS},
     {"services.*.build.labels", RULE_PAIRS},
+    {"services.*.build.steps.*.args", RULE_PAIRS},
+    {"services.*.build.steps.*.labels", RULE_PAIRS},
+    {"services.*.build.steps.*.run.environment", RULE_PAIRS},
+    {"builds.*.args", RULE_PAIRS},
+    {"builds.*.labels", RULE_PAIRS},
+    {"builds.*.run.environment", RULE_PAIRS},
     {"services.*.deploy.labels", RULE_PAIRS},
     {"services.*.environment", RULE_PAIRS},
     {"services.*.labels", RULE_PAIRS},
@@ -47,7 +59,9 @@ static const struct {
     {"services.*.sysctls", RULE_PAIRS},
     {"environments.*.environment", RULE_PAIRS},
     {"hosts.*.environment", RULE_PAIRS},
+    {"networks.*.driver_opts", RULE_PAIRS},
     {"networks.*.labels", RULE_PAIRS},
+    {"volumes.*.driver_opts", RULE_PAIRS},
     {"volumes.*.labels", RULE_PAIRS},
     {"services.*.depends_on", RULE_NAMES},
     {"services.*.networks", RULE_NAMES},
@@ -117,19 +131,9 @@ static int add_entry(struct node *map, json_t *index, struct node *key, struct n
 		map->entries[json_integer_value(at)] = (struct entry){key, value};
 		return 0;
 	}
-	if (json_set(index, key->text, json_integer((json_int_t)map->n)) < 0 ||
-	    array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
+	if (json_set(index, key->text, json_integer((json_int_t)map->n)) < 0)
 		return -1;
-	map->entries[map->n++] = (struct entry){key, value};
-	return 0;
-}
-
-static int add_item(struct node *list, struct node *item)
-{
-	if (array_grow(&list->items, list->n, sizeof(*list->items)) < 0)
-		return -1;
-	list->items[list->n++] = item;
-	return 0;
+	return node_add_entry(map, key, value);
 }
 
 static struct node *new_scalar(
@@ -140,7 +144,10 @@ static struct node *new_scalar(
 	if (node == NULL)
 		return NULL;
 	node->quoted = true;
+	node->variables = from->variables;
 	node->text = strndup(text, len);
+	if (from->note != NULL && (node->note = strdup(from->note)) == NULL)
+		return NULL;
 	return node->text != NULL ? node : NULL;
 }
 
@@ -193,7 +200,7 @@ static struct node *as_list(struct yaml *yaml, struct node *node)
 	if (node->kind != NODE_SCALAR)
 		return node;
 	list = yaml_add(yaml, NODE_LIST, &node->pos);
-	return list != NULL && add_item(list, node) == 0 ? list : NULL;
+	return list != NULL && node_add_item(list, node) == 0 ? list : NULL;
 }
 
 static struct node *as_build(struct yaml *yaml, struct node *node)
@@ -204,10 +211,7 @@ static struct node *as_build(struct yaml *yaml, struct node *node)
 		return node;
 	map = yaml_add(yaml, NODE_MAP, &node->pos);
 	key = map != NULL ? new_scalar(yaml, node, "context", strlen("context")) : NULL;
-	if (key == NULL || array_grow(&map->entries, 0, sizeof(*map->entries)) < 0)
-		return NULL;
-	map->entries[map->n++] = (struct entry){key, node};
-	return map;
+	return key != NULL && node_add_entry(map, key, node) == 0 ? map : NULL;
 }
 
 /* NAME: ADDRESS, or a list of addresses, as "NAME:ADDRESS" for each. */
@@ -225,7 +229,7 @@ static int add_host(struct yaml *yaml, struct node *list, const struct entry *en
 			continue;
 		line = string_printf("%s:%s", entry->key->text, address->text);
 		item = line != NULL ? new_scalar(yaml, address, line, strlen(line)) : NULL;
-		if (item == NULL || add_item(list, item) < 0)
+		if (item == NULL || node_add_item(list, item) < 0)
 			return -1;
 	}
 	return 0;
@@ -277,7 +281,7 @@ static int join_item(struct node *list, json_t *index, struct node *item, enum u
 	}
 	if (identity != NULL && json_set(index, identity, json_integer((json_int_t)list->n)) < 0)
 		return -1;
-	return add_item(list, item);
+	return node_add_item(list, item);
 }
 
 static enum unique_by unique_at(const struct way *way, enum rule rule)
@@ -388,16 +392,14 @@ static struct node *beginning_of(struct yaml *yaml, const struct node *node, siz
 		return NULL;
 	copy->tag = node->tag;
 	copy->bad = node->bad;
-	for (; copy->n < n; copy->n++)
-		if (node->kind == NODE_MAP) {
-			if (array_grow(&copy->entries, copy->n, sizeof(*copy->entries)) < 0)
-				return NULL;
-			copy->entries[copy->n] = node->entries[copy->n];
-		} else {
-			if (array_grow(&copy->items, copy->n, sizeof(*copy->items)) < 0)
-				return NULL;
-			copy->items[copy->n] = node->items[copy->n];
-		}
+	for (size_t i = 0; i < n; i++) {
+		int rc = node->kind == NODE_MAP
+			     ? node_add_entry(copy, node->entries[i].key, node->entries[i].value)
+			     : node_add_item(copy, node->items[i]);
+
+		if (rc < 0)
+			return NULL;
+	}
 	return copy;
 }
 
@@ -419,9 +421,8 @@ static struct node *finish_map(struct yaml *yaml, struct node *map, const char *
 			return NULL;
 		if (taken)
 			continue;
-		if (array_grow(&copy->entries, copy->n, sizeof(*copy->entries)) < 0)
+		if (node_add_entry(copy, entry.key, entry.value) < 0)
 			return NULL;
-		copy->entries[copy->n++] = entry;
 	}
 	return copy != NULL ? copy : map;
 }
@@ -440,7 +441,7 @@ static struct node *finish_list(struct yaml *yaml, struct node *list, const char
 			continue;
 		if (copy == NULL && (copy = beginning_of(yaml, list, i)) == NULL)
 			return NULL;
-		if (!taken && add_item(copy, item) < 0)
+		if (!taken && node_add_item(copy, item) < 0)
 			return NULL;
 	}
 	return copy != NULL ? copy : list;

@@ -65,13 +65,13 @@ static int add_span(struct reader *r, const struct node *node, struct service *s
 {
 	if (host && host->last - host->first != container->last - container->first)
 		return mistake(r, node, "both sides have to have the same number of ports");
+	if (r->n_ports + (size_t)(container->last - container->first) >= MAX_PORTS)
+		return mistake(r, node, "more than %d published ports", MAX_PORTS);
 	for (int i = 0; i <= container->last - container->first; i++) {
 		model->container_port = container->first + i;
 		model->host_port = host ? host->first + i : 0;
 		if (add_port(r, node, service, model) < 0)
 			return -1;
-		if (r->n_ports == MAX_PORTS)
-			break;
 	}
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "inventory/problems.h"
-#include "inventory/yaml_internal.h"
 
 enum { NUMBER_MAX = 64 };
 

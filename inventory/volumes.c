@@ -380,7 +380,7 @@ static int make_mount(const struct volume_draft *draft, json_t **ret)
 
 	if (draft->type == TYPE_BIND && !draft->create_host_path)
 		rc = settings_set(ret, "create_host_path", json_false());
-	if (draft->subpath)
+	if (rc == 0 && draft->subpath)
 		rc = settings_set(ret, "subpath", json_string(draft->subpath));
 	if (rc == 0 && draft->type == TYPE_TMPFS)
 		rc = settings_set(ret, "type", json_string("tmpfs"));

@@ -120,7 +120,7 @@ struct node *yaml_add(struct yaml *yaml, enum node_kind kind, const struct posit
 
 	if (!node)
 		return NULL;
-	*node = (struct node){.kind = kind, .pos = *pos, .weight = 1, .height = 1};
+	*node = (struct node){.kind = kind, .pos = *pos};
 	if (yaml->last)
 		yaml->last->next = node;
 	else
@@ -136,8 +136,11 @@ static struct node *new_node(struct composer *c, enum node_kind kind, const yaml
 	if (count_nodes(c, &pos, 1) < 0)
 		return NULL;
 	struct node *node = yaml_add(c->yaml, kind, &pos);
-	if (!node)
+	if (!node) {
 		out_of_memory(c);
+		return NULL;
+	}
+	node->weight = node->height = 1;
 	return node;
 }
 
@@ -301,9 +304,8 @@ static int compose_items(struct composer *c, struct node *list, unsigned depth)
 			return -1;
 		if (!item)
 			return 0;
-		if (array_grow(&list->items, list->n, sizeof(struct node *)) < 0)
+		if (node_add_item(list, item) < 0)
 			return out_of_memory(c);
-		list->items[list->n++] = item;
 		add_child(list, item);
 	}
 }
@@ -348,9 +350,8 @@ static int compose_entries(struct composer *c, struct node *map, unsigned depth)
 			return -1;
 		if (compose_next(c, YAML_NO_EVENT, depth + 1, &value) < 0 || !value)
 			return -1;
-		if (array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
+		if (node_add_entry(map, key, value) < 0)
 			return out_of_memory(c);
-		map->entries[map->n++] = (struct entry){key, value};
 		add_child(map, key);
 		add_child(map, value);
 	}

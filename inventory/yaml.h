@@ -63,13 +63,22 @@ int yaml_parse(
     const char *text, size_t len, const char *file, struct problems *problems, struct yaml *ret);
 void yaml_release(struct yaml *yaml);
 
+/* A new node, which belongs to the tree; NULL: out of memory. */
+struct node *yaml_add(struct yaml *yaml, enum node_kind kind, const struct position *pos);
+/* At the end of a list, of a mapping. -1: out of memory, or what is added is NULL for that. */
+int node_add_item(struct node *list, struct node *item);
+int node_add_entry(struct node *map, struct node *key, struct node *value);
+
+/* What a scalar without quotes may be to mean nothing (YAML 1.1 and 1.2). */
+bool yaml_is_null(const char *text);
+
 /* The value of `key` in a mapping; NULL: there is none, or it is no mapping. */
 const struct entry *node_find(const struct node *map, const char *key);
 
 /* Nodes in it, itself included, aliases resolved. */
 size_t node_weight(const struct node *node);
 
-/* "a string", "a list", "a mapping", "nothing": for messages. */
+/* "a text", "a list", "a mapping", "nothing": for messages. */
 const char *node_kind_text(const struct node *node);
 
 #define CLEANUP_YAML __attribute__((cleanup(yaml_release)))

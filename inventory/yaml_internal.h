@@ -11,15 +11,9 @@
  * of two stays. Returns -1 when out of memory. */
 int yaml_map_finish(struct node *map, struct problems *problems);
 
-/* A new node, which belongs to the tree; NULL: out of memory. */
-struct node *yaml_add(struct yaml *yaml, enum node_kind kind, const struct position *pos);
-
 /* Say why the parser stopped; `problems` was told the file's text. Returns -1 when out of memory.
  */
 int yaml_explain(const yaml_parser_t *parser, const char *file, struct problems *problems);
-
-/* What a scalar without quotes may be to mean nothing (YAML 1.1 and 1.2). */
-bool yaml_is_null(const char *text);
 
 /* "!" and the tags of YAML itself; a reader decides by the key, not by the tag. */
 bool yaml_is_known_tag(const char *tag);

@@ -156,6 +156,22 @@ const struct entry *node_find(const struct node *map, const char *key)
 	return NULL;
 }
 
+int node_add_item(struct node *list, struct node *item)
+{
+	if (!item || array_grow(&list->items, list->n, sizeof(struct node *)) < 0)
+		return -1;
+	list->items[list->n++] = item;
+	return 0;
+}
+
+int node_add_entry(struct node *map, struct node *key, struct node *value)
+{
+	if (!key || !value || array_grow(&map->entries, map->n, sizeof(*map->entries)) < 0)
+		return -1;
+	map->entries[map->n++] = (struct entry){key, value};
+	return 0;
+}
+
 size_t node_weight(const struct node *node)
 {
 	size_t weight = 1;

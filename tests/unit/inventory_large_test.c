@@ -13,14 +13,16 @@
 static char folder[] = "tests/unit/golden/inventory";
 static const char head[] = "project: shop\nhosts: {a: {}}\n";
 
-static size_t mistakes_of(const char *text)
+static size_t mistakes_of_two(const char *text, const char *over)
 {
 	const struct source source = {folder, fake_variable, fake_read_file};
+	const struct source_text texts[] = {
+	    {"shipit.yml", text, strlen(text), false}, {"over.yml", over, strlen(over), false}};
+	const struct source_texts from = {texts, *over ? 2 : 1, "it", "/project/it", "/project"};
 	struct inventory *inv = NULL;
 	struct problems problems = {0};
 	struct error err = {0};
-	int rc = inventory_parse(
-	    text, strlen(text), "shipit.yml", "/project", &source, &inv, &problems, &err);
+	int rc = inventory_parse_all(&from, &source, &inv, &problems, &err);
 	size_t n = problems.n;
 
 	assert_true(rc == 0 || err.kind == ERROR_INVENTORY);
@@ -28,6 +30,11 @@ static size_t mistakes_of(const char *text)
 	problems_release(&problems);
 	error_release(&err);
 	return n;
+}
+
+static size_t mistakes_of(const char *text)
+{
+	return mistakes_of_two(text, "");
 }
 
 /* "BEFORE0AFTER", "BEFORE1AFTER", ... */
@@ -108,6 +115,20 @@ static void test_inherited_variables(void **state UNUSED)
 	assert_int_equal(mistakes_of(text.data), 1);
 }
 
+/* What files make together counts as what one of them has. */
+static void test_repeated_of_two(void **state UNUSED)
+{
+	enum { MANY = 450 };
+	CLEANUP_BUF struct buf text = BUF_INIT((size_t)4 << 20);
+
+	buf_addf(&text, "%senvironments:\n", head);
+	repeat(&text, "  e", ": {hosts: [a], overrides: {web: {retain: 5}}}", MANY);
+	buf_adds(&text, "services:\n  web:\n    image: shop\n    environment:\n");
+	repeat(&text, "      VARIABLE", ": 1", MANY);
+	assert_int_equal(mistakes_of(text.data), 1);
+	assert_int_equal(mistakes_of_two(text.data, "services: {web: {retain: 4}}\n"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +138,7 @@ int main(void)
 	    cmocka_unit_test(test_inherited_keys),
 	    cmocka_unit_test(test_environments),
 	    cmocka_unit_test(test_inherited_variables),
+	    cmocka_unit_test(test_repeated_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
