@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "inventory/problems.h"
 
 struct envfile {
@@ -200,7 +201,7 @@ static int inherit(struct envfile *f, const char *key)
 	skip_line(f);
 	if (!value)
 		return 0;
-	if (!utf8_valid(value))
+	if (!text_is_utf8(value))
 		return mistake(
 		    f, f->line, "the value of `%s` is not text in UTF-8", show_text(shown, key));
 	return set(f, key, value);
@@ -248,7 +249,7 @@ int envfile_parse(char *text, size_t len, const char *file, const struct variabl
 
 	if (strlen(text) != len)
 		return mistake(&f, 1, "a NUL character is in the file");
-	if (!utf8_valid(text))
+	if (!text_is_utf8(text))
 		return mistake(&f, 1, "the file is not text in UTF-8");
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
 		f.at += 3;

@@ -1,4 +1,5 @@
 #include "inventory/interpolate.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -65,7 +66,7 @@ static enum interpolated value_of(
 {
 	const char *value = in->variables->get(in->variables->context, e->name);
 
-	if (value && !utf8_valid(value))
+	if (value && !text_is_utf8(value))
 		return mistake(in, "the value of `%s` is not text in UTF-8", e->name);
 	*ret_value = value && (*value || !e->colon) ? value : NULL;
 	return INTERPOLATED;
@@ -210,20 +211,4 @@ enum interpolated interpolate(const char *text, const struct variables *variable
 	struct interpolation in = {variables, out, unset, why};
 
 	return expand(&in, text, strlen(text), 0);
-}
-
-bool utf8_valid(const char *text)
-{
-	for (const unsigned char *s = (const unsigned char *)text; *s;) {
-		unsigned more = *s < 0x80 ? 0 : *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : 1;
-		bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-		bool outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
-
-		if ((*s >= 0x80 && *s < 0xc2) || *s > 0xf4 || overlong || outside)
-			return false;
-		for (s++; more > 0; more--, s++)
-			if ((*s & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
 }

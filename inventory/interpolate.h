@@ -26,12 +26,10 @@ struct variables {
 
 enum interpolated { INTERPOLATED, INTERPOLATE_MISTAKE, INTERPOLATE_NO_MEMORY };
 
-/* Append `text`, interpolated, to `out`. A mistake is described in `why` (never with a value in
- * it). `unset` takes the names that had no value and no default; each once. */
+/* Append `text`, interpolated, to `out`. A mistake is described in `why`, without values but for
+ * those that the file's own `?message` names. `unset` takes the names that had no value and no
+ * default; each once. */
 enum interpolated interpolate(const char *text, const struct variables *variables, struct buf *out,
     struct strv *unset, struct buf *why);
-
-/* Is this well-formed UTF-8? What is not cannot travel as JSON. */
-bool utf8_valid(const char *text);
 
 #endif

@@ -100,6 +100,12 @@ static json_t *shape_of_key(
 		return json_deep_copy(own);
 	if (key->kind == KEY_IGNORED)
 		return json_object();
+	if (key->read == read_table) {
+		char name[64];
+
+		name_of(key->arg, name);
+		return reference(name);
+	}
 	if (key->read == read_count)
 		return shape_of_count(key->arg);
 	if (key->read == read_choice)

@@ -46,7 +46,6 @@ read_fn read_healthcheck;      /* struct healthcheck */
 read_fn read_ready;	       /* struct ready */
 read_fn read_depends_on;       /* struct service */
 read_fn read_notify;	       /* struct notify */
-read_fn read_rollout;	       /* struct rollout_policy */
 read_fn read_host_patterns;    /* struct strv; read after the hosts, and checked against them */
 
 /* json_t *, `settings` of a service or a build: a member of it; `arg` is the member's name. */
@@ -54,18 +53,20 @@ read_fn setting_text, setting_flag, setting_choice, setting_number, setting_oom_
     setting_cpus, setting_list, setting_hosts, setting_paths, setting_pairs, setting_limits,
     setting_logging, setting_network_mode, setting_us, setting_cgroup, setting_mac, setting_rules,
     setting_expose, setting_gpus;
-read_fn read_size;		 /* int64_t, bytes */
-read_fn read_blkio, read_deploy; /* json_t *, `settings` of a service: several members */
+read_fn read_size;   /* int64_t, bytes */
+read_fn read_deploy; /* json_t *, `settings` of a service: several members */
 
 /* `*settings` is NULL while there are none. */
 int settings_set(json_t **settings, const char *key, json_t *value);
+/* The same of a list; an empty one says nothing. Takes no reference. */
+int settings_set_list(json_t **settings, const char *key, json_t *array);
 /* Takes their memory; NULL: there is none left. */
 json_t *pairs_object(struct pairs *pairs);
 /* 02:42:ac:11:00:02 */
 bool is_mac_address(const char *text);
 bool is_ip_address(const char *text);
 
-extern const struct pairs_rule environment_rule;
+extern const struct pairs_rule environment_rule, labels_rule;
 
 enum {
 	MAX_HOSTS = 32 * 1024,

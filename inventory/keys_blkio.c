@@ -83,7 +83,7 @@ static int read_devices_of(struct reader *r, const struct node *value, void *fie
 	for (size_t i = 0; i < value->n; i++)
 		if (add_rate(r, value->items[i], table, array) < 0)
 			return -1;
-	return json_array_size(array) > 0 ? settings_set(field, member, json_incref(array)) : 0;
+	return settings_set_list(field, member, array);
 }
 
 static int setting_rates(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -116,8 +116,3 @@ static const struct key blkio_keys[] = {
 };
 
 const struct key_table blkio_table = KEY_TABLE("`blkio_config`", blkio_keys);
-
-int read_blkio(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	return schema_read(r, value, &blkio_table, field, NULL);
-}

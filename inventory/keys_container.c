@@ -19,8 +19,7 @@ int settings_set(json_t **settings, const char *key, json_t *value)
 	return json_set(*settings, key, value);
 }
 
-/* An empty one says nothing. */
-static int set_list(json_t **settings, const char *key, json_t *array)
+int settings_set_list(json_t **settings, const char *key, json_t *array)
 {
 	return json_array_size(array) > 0 ? settings_set(settings, key, json_incref(array)) : 0;
 }
@@ -250,7 +249,7 @@ static int read_items(struct reader *r, const struct node *value, json_t **setti
 
 	if (array == NULL || each_text(r, value, expected, item, array) < 0)
 		return -1;
-	return set_list(settings, key, array);
+	return settings_set_list(settings, key, array);
 }
 
 int setting_list(struct reader *r, const struct node *value, void *field, const void *arg)
@@ -305,7 +304,7 @@ int setting_hosts(struct reader *r, const struct node *value, void *field, const
 	for (size_t i = 0; i < value->n; i++)
 		if (add_host_entry(r, &value->entries[i], array) < 0)
 			return -1;
-	return set_list(field, arg, array);
+	return settings_set_list(field, arg, array);
 }
 
 static int add_path(struct reader *r, const struct node *item, const char *text, void *context)
@@ -421,7 +420,7 @@ int setting_limits(struct reader *r, const struct node *value, void *field, cons
 	for (size_t i = 0; i < value->n; i++)
 		if (add_limit(r, &value->entries[i], array) < 0)
 			return -1;
-	return set_list(field, arg, array);
+	return settings_set_list(field, arg, array);
 }
 
 struct logging {

@@ -166,21 +166,16 @@ static const struct key reservations_keys[] = {
 const struct key_table reservations_table =
     INNER_TABLE("`deploy.resources.reservations`", reservations_keys);
 
-static int read_part(struct reader *r, const struct node *value, void *field, const void *arg)
-{
-	return schema_read(r, value, arg, field, NULL);
-}
-
 static const struct key resources_keys[] = {
-    KEY_ARG("limits", read_part, &limits_table, 0, "what it may use at most"),
-    KEY_ARG("reservations", read_part, &reservations_table, 0, "what is kept for it"),
+    KEY_ARG("limits", read_table, &limits_table, 0, "what it may use at most"),
+    KEY_ARG("reservations", read_table, &reservations_table, 0, "what is kept for it"),
 };
 
 const struct key_table resources_table = KEY_TABLE("`deploy.resources`", resources_keys);
 
 static const struct key deploy_keys[] = {
     KEY_ARG(
-	"resources", read_part, &resources_table, 0, "what it may use, and what is kept for it"),
+	"resources", read_table, &resources_table, 0, "what it may use, and what is kept for it"),
     REFUSED("endpoint_mode", "there is no Swarm; `networks` and `ports` say how it is reached"),
     REFUSED("job", "there is no Swarm; `before` runs a program once"),
     REFUSED("labels", "they are of a Swarm service; `labels` of the service are on its container"),

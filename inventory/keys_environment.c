@@ -24,7 +24,8 @@ static const struct key environment_keys[] = {
     KEY_ARG("environment", read_pairs, &environment_rule, AT(environment),
 	"variables for every container in it"),
     KEY("name", read_prefix, AT(prefix_name), "what its names on a host begin with"),
-    KEY("rollout", read_rollout, AT(rollout), "how a deploy goes from host to host"),
+    KEY_ARG(
+	"rollout", read_table, &rollout_table, AT(rollout), "how a deploy goes from host to host"),
     KEY("max_age", read_age, AT(max_age_s), "images older than this are told by status"),
     KEY("overrides", read_overrides, 0, "what differs in it of services"),
     KEY("extends", read_elsewhere, 0, "the environment that it builds on"),

@@ -58,7 +58,7 @@ static int setting_addresses(
 
 	if (array == NULL || each_text(r, value, "a list of IP addresses", add_address, array) < 0)
 		return -1;
-	return json_array_size(array) > 0 ? settings_set(field, arg, json_incref(array)) : 0;
+	return settings_set_list(field, arg, array);
 }
 
 static const struct key service_network_keys[] = {
@@ -222,7 +222,7 @@ static int read_pools(struct reader *r, const struct node *value, void *field, c
 		if (rc < 0)
 			return -1;
 	}
-	return json_array_size(array) > 0 ? settings_set(field, arg, json_incref(array)) : 0;
+	return settings_set_list(field, arg, array);
 }
 
 static const struct key ipam_keys[] = {
@@ -246,9 +246,8 @@ static int read_ipam(struct reader *r, const struct node *value, void *field, co
 
 static int read_labels(struct reader *r, const struct node *value, void *field, const void *arg)
 {
-	static const struct pairs_rule rule = {"a label", .reserved = "dev.shipit."};
 	struct pairs pairs = {0};
-	int rc = read_pairs(r, value, &pairs, &rule);
+	int rc = read_pairs(r, value, &pairs, &labels_rule);
 	CLEANUP_JSON json_t *object = pairs_object(&pairs);
 
 	if (rc < 0 || object == NULL)

@@ -83,8 +83,3 @@ static int read_pause(
 		return 0;
 	return mistake_value(r, value, expected);
 }
-
-int read_rollout(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	return schema_read(r, value, &rollout_table, field, NULL);
-}

@@ -32,7 +32,7 @@ static const char *const order_names[] = {"stop-first", "start-first"};
 static const struct choices orders = {
     "stop-first or start-first", order_names, ARRAY_SIZE(order_names)};
 static const struct range retain_range = {1, 1000};
-static const struct pairs_rule labels_rule = {"a label", .reserved = "dev.shipit."};
+const struct pairs_rule labels_rule = {"a label", .reserved = "dev.shipit."};
 
 #define AT(field) offsetof(struct service_draft, field)
 #define SELF	  AT(service)
@@ -65,7 +65,7 @@ static const struct key service_keys[] = {
     KEY_ARG("cap_add", setting_list, "cap_add", SETTINGS, "capabilities it has beyond the usual ones"),
     KEY_ARG("cap_drop", setting_list, "cap_drop", SETTINGS, "capabilities taken from it"),
     KEY_ARG("annotations", setting_pairs, "annotations", SETTINGS, "notes for the runtime"),
-    KEY("blkio_config", read_blkio, SETTINGS, "what it may read and write"),
+    KEY_ARG("blkio_config", read_table, &blkio_table, SETTINGS, "what it may read and write"),
     KEY_ARG("cgroup", setting_cgroup, "cgroup", SETTINGS, "whose control groups it sees: host, private"),
     KEY_ARG("cgroup_parent", setting_text, "cgroup_parent", SETTINGS, "the control group it is in"),
     KEY_ARG("cpu_period", setting_number, "cpu_period", SETTINGS, "of the scheduler, in microseconds"),

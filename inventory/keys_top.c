@@ -7,9 +7,7 @@
 #include "inventory/problems.h"
 
 static int read_project(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg);
 static int read_registry(struct reader *r, const struct node *value, void *field, const void *arg);
-static int read_hooks(struct reader *r, const struct node *value, void *field, const void *arg);
 
 #define AT(field) offsetof(struct inventory, field)
 
@@ -19,11 +17,12 @@ static const struct key top_keys[] = {
     IGNORED("version", "accepted for the sake of Compose files, without effect"),
     NEEDED("project", read_project, AT(project), "what all of this is called"),
     KEY("compose", read_elsewhere, 0, "Compose files that services and more are taken from"),
-    KEY("ssh", read_ssh, AT(ssh), "how to log in, over what ssh's own configuration says"),
+    KEY_ARG("ssh", read_table, &ssh_table, AT(ssh),
+	"how to log in, over what ssh's own configuration says"),
     KEY("engine", read_engine, AT(engine), "the container engine of the hosts"),
     KEY("registry", read_registry, AT(registry), "the registry that images go through"),
     KEY("delivery", read_delivery, AT(delivery), "how images come to the hosts"),
-    KEY("hooks", read_hooks, AT(hooks), "programs that run on this machine"),
+    KEY_ARG("hooks", read_table, &hooks_table, AT(hooks), "programs that run on this machine"),
     KEY("notify", read_notify, AT(notify), "who is told of rollouts"),
     KEY("secrets", read_secrets, 0, "values that nobody is to see, and where they come from"),
     KEY("networks", read_networks, 0, "networks that need more than a name"),
@@ -102,11 +101,6 @@ static const struct key ssh_keys[] = {
 
 const struct key_table ssh_table = KEY_TABLE("`ssh`", ssh_keys);
 
-static int read_ssh(struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	return schema_read(r, value, &ssh_table, field, NULL);
-}
-
 static int read_login(struct reader *r, const struct node *value, void *field, const void *arg)
 {
 	const char *text;
@@ -131,12 +125,6 @@ static const struct key hooks_keys[] = {
 };
 
 const struct key_table hooks_table = KEY_TABLE("`hooks`", hooks_keys);
-
-static int read_hooks(
-    struct reader *r, const struct node *value, void *field, const void *arg UNUSED)
-{
-	return schema_read(r, value, &hooks_table, field, NULL);
-}
 
 /* ---- engine, registry ---- */
 

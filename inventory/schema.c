@@ -309,6 +309,11 @@ int schema_read(struct reader *r, const struct node *map, const struct key_table
 	return 0;
 }
 
+int read_table(struct reader *r, const struct node *value, void *field, const void *arg)
+{
+	return schema_read(r, value, arg, field, NULL);
+}
+
 bool schema_seen(const struct key_table *table, const struct seen *seen, const char *key)
 {
 	const struct key *found = find_key(table, key);

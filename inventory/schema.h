@@ -37,6 +37,8 @@ typedef int read_fn(struct reader *r, const struct node *value, void *field, con
 
 /* Of a key whose value is read elsewhere. */
 read_fn read_elsewhere;
+/* What the table describes; `arg`: const struct key_table *. */
+read_fn read_table;
 
 enum key_kind {
 	KEY_OPTIONAL,

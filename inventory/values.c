@@ -286,7 +286,7 @@ static int set_pair(struct reader *r, const struct node *node, const char *key, 
 		value = "";
 	if (!value) {
 		value = reader_variable(r, key);
-		if (value && !utf8_valid(value))
+		if (value && !text_is_utf8(value))
 			return mistake(r, node, "the caller's value is not text in UTF-8");
 	}
 	return pairs_set(pairs, key, value);

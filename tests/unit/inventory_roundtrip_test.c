@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "inventory/interpolate.h"
 #include "tests/unit/inventory_fake.h"
 
@@ -156,7 +157,7 @@ static void one_round(void)
 	for (size_t i = 0; i < VALUES; i++) {
 		char *expected = plain(&values[i]);
 
-		assert_true(utf8_valid(expected));
+		assert_true(text_is_utf8(expected));
 		assert_string_equal(web->environment.v[i].value, expected);
 		assert_string_equal(web->labels.v[i].value, expected);
 		assert_string_equal(web->command.v[i], expected);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "inventory/envfile.h"
 #include "inventory/interpolate.h"
 #include "inventory/keys.h"
@@ -241,15 +242,15 @@ static void test_envfile(void **state UNUSED)
 
 static void test_utf8(void **state UNUSED)
 {
-	assert_true(utf8_valid("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x9a\x80\xf4\x8f\xbf\xbf"));
-	assert_false(utf8_valid("\x80"));
-	assert_false(utf8_valid("\xc3"));
-	assert_false(utf8_valid("\xc0\x80"));
-	assert_false(utf8_valid("\xe0\x80\x80"));
-	assert_false(utf8_valid("\xed\xa0\x80"));
-	assert_false(utf8_valid("\xf4\x90\x80\x80"));
-	assert_false(utf8_valid("\xf8\x88\x80\x80\x80"));
-	assert_false(utf8_valid("\xe2\x82"));
+	assert_true(text_is_utf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x9a\x80\xf4\x8f\xbf\xbf"));
+	assert_false(text_is_utf8("\x80"));
+	assert_false(text_is_utf8("\xc3"));
+	assert_false(text_is_utf8("\xc0\x80"));
+	assert_false(text_is_utf8("\xe0\x80\x80"));
+	assert_false(text_is_utf8("\xed\xa0\x80"));
+	assert_false(text_is_utf8("\xf4\x90\x80\x80"));
+	assert_false(text_is_utf8("\xf8\x88\x80\x80\x80"));
+	assert_false(text_is_utf8("\xe2\x82"));
 }
 
 static void check_path(const char *path, const char *home, const char *expected)
@@ -403,7 +404,7 @@ static void test_show(void **state UNUSED)
 		memset(longer, 'x', shift);
 		for (size_t i = shift; i + 3 < sizeof(longer); i += 3)
 			memcpy(longer + i, "\xe2\x82\xac", 3);
-		assert_true(utf8_valid(show_text(shown, longer)));
+		assert_true(text_is_utf8(show_text(shown, longer)));
 	}
 }
 
