@@ -26,7 +26,7 @@ static char *cache_folder(void)
 
 	if (xdg && *xdg == '/')
 		return string_printf("%s/shipit", xdg);
-	return string_printf("%s/.cache/shipit", home ? home : "");
+	return home && *home == '/' ? string_printf("%s/.cache/shipit", home) : NULL;
 }
 
 static char *file_of(const char *path, const char *dir)

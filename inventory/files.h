@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "base/strv.h"
 
 enum { FILES_MAX = 64 };
 
@@ -30,7 +29,5 @@ struct files {
  * ERROR_INVENTORY; with `code` ENOENT when one is not there. Release `ret` in any case. */
 int files_find(const char *const *paths, size_t n, struct files *ret, struct error *err);
 void files_release(struct files *files);
-
-#define CLEANUP_FILES __attribute__((cleanup(files_release)))
 
 #endif

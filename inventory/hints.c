@@ -6,10 +6,6 @@
 #include "inventory/keys.h"
 #include "inventory/problems.h"
 
-const char hint_variables[] = "set it in the environment that shipit is run in, or in the `.env` "
-			      "beside the file";
-const char hint_unset[] = "${NAME:-} says that empty is meant; a dollar sign itself is written $$";
-
 /* ---- kinds ---- */
 
 static bool begins(const char *text, const char *with)

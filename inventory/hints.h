@@ -5,9 +5,6 @@
 
 #include "inventory/schema.h"
 
-/* Where variables come from. */
-extern const char hint_variables[], hint_unset[];
-
 /* A value of the wrong kind where `expected` was. */
 int hint_kind(struct reader *r, const struct node *node, const char *expected);
 /* `did you mean "web"?`, when one of `known` is near to `word`; each has `before` before it. */

@@ -1,7 +1,8 @@
 #include "inventory/interpolate.h"
-#include "base/text.h"
 
 #include <string.h>
+
+#include "base/text.h"
 
 struct interpolation {
 	const struct variables *variables;

@@ -63,7 +63,6 @@ int settings_set_list(json_t **settings, const char *key, json_t *array);
 /* Takes their memory; NULL: there is none left. */
 json_t *pairs_object(struct pairs *pairs);
 /* 02:42:ac:11:00:02 */
-bool is_mac_address(const char *text);
 bool is_ip_address(const char *text);
 
 extern const struct pairs_rule environment_rule, labels_rule;

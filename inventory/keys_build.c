@@ -198,7 +198,7 @@ static int finish_contexts(
 
 /* ---- which keys go together ---- */
 
-/* Complain of the first key that `wrong` says is one too many. */
+/* Complain of the first key that is none of the `good` ones. */
 static int refuse_keys(struct reader *r, const struct node *map, const char *const *good,
     const char *why, const char *hint)
 {

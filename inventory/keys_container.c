@@ -110,7 +110,7 @@ int setting_cgroup(struct reader *r, const struct node *value, void *field, cons
 		   : 0;
 }
 
-bool is_mac_address(const char *text)
+static bool is_mac_address(const char *text)
 {
 	for (size_t i = 0; i < 17; i++)
 		if (i % 3 == 2 ? text[i] != ':' && text[i] != '-'

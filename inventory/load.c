@@ -62,8 +62,12 @@ static void trees_release(struct trees *trees)
 	free(trees->v);
 }
 
+enum { VALUES_MAX = 5 * YAML_MAX_NODES }; /* of all texts together */
+
 static int parse_all(struct reader *r, const struct source_texts *from, struct trees *trees)
 {
+	size_t total = 0;
+
 	for (size_t i = 0; i < from->n; i++) {
 		const struct source_text *text = &from->v[i];
 		const char *name = r->inv->files.v[i];
@@ -72,6 +76,14 @@ static int parse_all(struct reader *r, const struct source_texts *from, struct t
 			     ? output_parse(r, text->text, text->len, name, tree)
 			     : yaml_parse(text->text, text->len, name, r->problems, tree);
 
+		if (rc < 0)
+			return -1;
+		total += tree->root ? node_weight(tree->root) : 0;
+		if (total > VALUES_MAX && tree->root) {
+			rc = mistake(r, tree->root,
+			    "with this all files together have more than %d values", VALUES_MAX);
+			tree->root = NULL;
+		}
 		if (rc < 0)
 			return -1;
 	}

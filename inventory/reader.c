@@ -86,6 +86,12 @@ static const char *noted_variable(void *context, const char *name)
 	return reader_variable(noting->r, name);
 }
 
+static const char hint_variables[] =
+    "set it in the environment that shipit is run in, or in the `.env` "
+    "beside the file";
+static const char hint_unset[] =
+    "${NAME:-} says that empty is meant; a dollar sign itself is written $$";
+
 static int report_interpolation(struct reader *r, struct node *node, const char *why)
 {
 	node->bad = true;

@@ -13,12 +13,10 @@
 static char folder[] = "tests/unit/golden/inventory";
 static const char head[] = "project: shop\nhosts: {a: {}}\n";
 
-static size_t mistakes_of_two(const char *text, const char *over)
+static size_t mistakes_of_all(const struct source_text *texts, size_t n_texts)
 {
 	const struct source source = {folder, fake_variable, fake_read_file};
-	const struct source_text texts[] = {
-	    {"shipit.yml", text, strlen(text), false}, {"over.yml", over, strlen(over), false}};
-	const struct source_texts from = {texts, *over ? 2 : 1, "it", "/project/it", "/project"};
+	const struct source_texts from = {texts, n_texts, "it", "/project/it", "/project"};
 	struct inventory *inv = NULL;
 	struct problems problems = {0};
 	struct error err = {0};
@@ -30,6 +28,14 @@ static size_t mistakes_of_two(const char *text, const char *over)
 	problems_release(&problems);
 	error_release(&err);
 	return n;
+}
+
+static size_t mistakes_of_two(const char *text, const char *over)
+{
+	const struct source_text texts[] = {
+	    {"shipit.yml", text, strlen(text), false}, {"over.yml", over, strlen(over), false}};
+
+	return mistakes_of_all(texts, *over ? 2 : 1);
 }
 
 static size_t mistakes_of(const char *text)
@@ -129,6 +135,27 @@ static void test_repeated_of_two(void **state UNUSED)
 	assert_int_equal(mistakes_of_two(text.data, "services: {web: {retain: 4}}\n"), 1);
 }
 
+/* Aliases make much of little in each file, and there may be many files. */
+static void test_many_files(void **state UNUSED)
+{
+	enum { FILES = 12, MANY = 150000 };
+	CLEANUP_BUF struct buf text = BUF_INIT((size_t)4 << 20);
+	struct source_text texts[FILES];
+
+	buf_addf(
+	    &text, "%sservices: {web: {image: shop}}\nenvironments: {prod: {hosts: [a]}}\n", head);
+	buf_adds(&text, "x-much:\n- &thousand [");
+	for (int i = 0; i < 1000; i++)
+		buf_adds(&text, "1, ");
+	buf_adds(&text, "]\n");
+	for (int i = 0; i < MANY / 1000; i++)
+		buf_adds(&text, "- *thousand\n");
+	for (int i = 0; i < FILES; i++)
+		texts[i] = (struct source_text){"shipit.yml", text.data, text.len, false};
+	assert_int_equal(mistakes_of_all(texts, 2), 0);
+	assert_int_equal(mistakes_of_all(texts, FILES), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +166,7 @@ int main(void)
 	    cmocka_unit_test(test_environments),
 	    cmocka_unit_test(test_inherited_variables),
 	    cmocka_unit_test(test_repeated_of_two),
+	    cmocka_unit_test(test_many_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
